@@ -1,0 +1,308 @@
+/** Plain values that say where an error happened. Never a secret, never a body. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
+
+interface ErrorEntry {
+  /** The CLI's exit code: 1 failed, 2 usage, 3 daemon, 4 not allowed, 5 not found, 6 timeout, 7 unreachable, 8 cryptographic, 9 rejected or expired. */
+  readonly exit: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 130
+  readonly retryable: boolean
+  readonly message: (details: ErrorDetails) => string
+  readonly hint: string | ((details: ErrorDetails) => string)
+  /** Commands that help, ready to paste. */
+  readonly next?: readonly string[]
+}
+
+const entry = (value: ErrorEntry): ErrorEntry => value
+const because = (details: ErrorDetails): string => (details['reason'] === undefined ? '' : `: ${details['reason']}`)
+
+/** Every error that this software reports, in one place. `docs/errors.md` is made from it. */
+export const errorTable = {
+  // Usage
+  USAGE: entry({ exit: 2, retryable: false, message: (d) => `${d['problem']}`, hint: 'Run the command with --help to see what it takes.' }),
+  OPTION_INVALID: entry({
+    exit: 2,
+    retryable: false,
+    message: (d) => `${d['path']} is ${d['value']}: it must be ${d['allowed']}`,
+    hint: 'See docs/options.md for every option with its range.'
+  }),
+  OPTION_UNKNOWN: entry({
+    exit: 2,
+    retryable: false,
+    message: (d) => `Unknown option ${d['path']}`,
+    hint: (d) => (d['suggestion'] === undefined ? 'See docs/options.md for every option.' : `Did you mean ${d['suggestion']}?`)
+  }),
+  CONFIG_MALFORMED: entry({
+    exit: 2,
+    retryable: false,
+    message: (d) => `The configuration ${d['file']} cannot be read${because(d)}`,
+    hint: 'Mend the line that is named; nothing was changed and no default was put in its place.',
+    next: ['synaptic-mesh p2p config check']
+  }),
+  ADDRESS_INVALID: entry({
+    exit: 2,
+    retryable: false,
+    message: (d) => `${d['address']} is not an address${because(d)}`,
+    hint: (d) => (d['suggestion'] === undefined ? 'An address looks like /ip4/192.0.2.1/tcp/9000/p2p/12D3Koo….' : `Write ${d['suggestion']}`)
+  }),
+  NAME_AMBIGUOUS: entry({
+    exit: 2,
+    retryable: false,
+    message: (d) => `${d['name']} is claimed by several peers: ${(d['candidates'] as readonly string[]).join(', ')}`,
+    hint: 'Name the peer by its id, or pair with the one you mean.'
+  }),
+  NOT_AVAILABLE: entry({
+    exit: 2,
+    retryable: false,
+    message: (d) => `${d['feature']} is not part of this version`,
+    hint: 'Leave the option out, or set it to false. Nothing was switched on in its place.'
+  }),
+  NODE_TOO_OLD: entry({
+    exit: 2,
+    retryable: false,
+    message: (d) => `Node ${d['found']} is too old: synaptic-mesh needs Node 24 or newer`,
+    hint: 'Install Node 24; in a checkout, `npm ci` brings it.'
+  }),
+
+  // The daemon and its profile
+  NOT_INITIALIZED: entry({
+    exit: 3,
+    retryable: false,
+    message: (d) => `The profile ${d['profile']} does not exist yet`,
+    hint: 'Make it first.',
+    next: ['synaptic-mesh p2p init']
+  }),
+  DAEMON_UNREACHABLE: entry({
+    exit: 3,
+    retryable: true,
+    message: (d) => `The daemon of profile ${d['profile']} does not answer${because(d)}`,
+    hint: 'Start it, or look at its log.',
+    next: ['synaptic-mesh p2p start', 'synaptic-mesh p2p logs']
+  }),
+  DAEMON_RUNNING: entry({
+    exit: 3,
+    retryable: false,
+    message: (d) => `The profile ${d['profile']} is owned by the daemon with pid ${d['pid']}`,
+    hint: 'Use it, or stop it first.',
+    next: ['synaptic-mesh p2p stop']
+  }),
+  DAEMON_START_FAILED: entry({
+    exit: 3,
+    retryable: true,
+    message: (d) => `The daemon of profile ${d['profile']} did not start${because(d)}`,
+    hint: 'Its log says why.',
+    next: ['synaptic-mesh p2p logs']
+  }),
+  LISTEN_FAILED: entry({
+    exit: 3,
+    retryable: true,
+    message: (d) => `Cannot listen on ${d['address']}${because(d)}`,
+    hint: 'Choose another address with --listen, or free the port.'
+  }),
+  SHUTTING_DOWN: entry({ exit: 3, retryable: true, message: () => 'The daemon is stopping', hint: 'Try again when it runs again.' }),
+
+  // State on disk
+  KEY_CORRUPT: entry({
+    exit: 8,
+    retryable: false,
+    message: (d) => `The key file ${d['file']} is damaged${because(d)}`,
+    hint: 'It was left as it is: an identity is never replaced on its own. Restore it from a backup, or init another profile.'
+  }),
+  PERMISSIONS_UNSAFE: entry({
+    exit: 4,
+    retryable: false,
+    message: (d) => `${d['file']} is open to others (mode ${d['mode']}, wanted ${d['wanted']})`,
+    hint: (d) => `Run: chmod ${d['wanted']} ${d['file']}`
+  }),
+  PATH_UNSAFE: entry({
+    exit: 4,
+    retryable: false,
+    message: (d) => `${d['file']} cannot be used${because(d)}`,
+    hint: 'Links, pipes and files of others are never followed. Remove what stands there, or choose another place.'
+  }),
+  PROFILE_NAME_INVALID: entry({
+    exit: 2,
+    retryable: false,
+    message: (d) => `${d['name']} is not a profile name`,
+    hint: 'A profile name has 1 to 40 of the characters a-z, 0-9, - and _, and begins with a letter or digit.'
+  }),
+  STATE_NEWER: entry({
+    exit: 1,
+    retryable: false,
+    message: (d) => `${d['file']} was written by a newer version (schema ${d['found']}, this one knows ${d['known']})`,
+    hint: 'Use the newer version. Nothing was touched.'
+  }),
+  STATE_CORRUPT: entry({
+    exit: 1,
+    retryable: false,
+    message: (d) => `${d['file']} is damaged${because(d)}`,
+    hint: 'It was left as it is. Restore it from a backup, or move it away to begin anew.'
+  }),
+  DISK_FULL: entry({
+    exit: 1,
+    retryable: true,
+    message: () => 'The disk is full: nothing new is accepted, what was accepted is kept',
+    hint: 'Free some space; the daemon goes on by itself.'
+  }),
+  STORE_FAILED: entry({
+    exit: 1,
+    retryable: true,
+    message: (d) => `The store failed${because(d)}`,
+    hint: 'The daemon stops acknowledging and ends, so that a restart reads what is really on the disk.',
+    next: ['synaptic-mesh p2p logs', 'synaptic-mesh p2p start']
+  }),
+
+  // Access
+  UNAUTHORIZED: entry({ exit: 4, retryable: false, message: () => 'The control API refused the token', hint: 'Use the token file of the profile.' }),
+  FORBIDDEN: entry({
+    exit: 4,
+    retryable: false,
+    message: (d) => `Refused${because(d)}`,
+    hint: 'The control API answers local programs only: exact Host, no Origin or Referer, JSON bodies.'
+  }),
+  ROUTE_UNKNOWN: entry({ exit: 5, retryable: false, message: (d) => `There is no ${d['route']}`, hint: 'See docs/commands.md for every operation.' }),
+  BODY_TOO_LARGE: entry({
+    exit: 2,
+    retryable: false,
+    message: (d) => `The content has ${d['bytes']} bytes; at most ${d['max']} are carried`,
+    hint: 'Send less, or split it.'
+  }),
+  COMMAND_NOT_ALLOWED: entry({
+    exit: 4,
+    retryable: false,
+    message: (d) => `${d['peer']} takes no Command from this node`,
+    hint: 'Commands are taken from paired peers only.',
+    next: ['synaptic-mesh p2p invite', 'synaptic-mesh p2p join INVITE']
+  }),
+
+  // Names
+  PEER_UNKNOWN: entry({
+    exit: 5,
+    retryable: false,
+    message: (d) => `No peer is known as ${d['name']}`,
+    hint: (d) =>
+      Array.isArray(d['nearest']) && d['nearest'].length > 0 ? `Nearest names: ${d['nearest'].join(', ')}` : 'Pair with it, or discover it first.',
+    next: ['synaptic-mesh p2p peers', 'synaptic-mesh p2p discover']
+  }),
+  MESSAGE_UNKNOWN: entry({
+    exit: 5,
+    retryable: false,
+    message: (d) => `No message has the id ${d['id']}`,
+    hint: 'List what there is.',
+    next: ['synaptic-mesh p2p inbox', 'synaptic-mesh p2p outbox']
+  }),
+
+  // Time and reach
+  TIMEOUT: entry({ exit: 6, retryable: true, message: (d) => `${d['operation']} took longer than ${d['timeoutMs']} ms`, hint: 'Give it more time with --timeout.' }),
+  PEER_UNREACHABLE: entry({
+    exit: 7,
+    retryable: true,
+    message: (d) => `Cannot reach ${d['peer']}${because(d)}`,
+    hint: 'A durable message stays in the outbox and is sent when the peer is back.',
+    next: ['synaptic-mesh p2p outbox', 'synaptic-mesh p2p peers']
+  }),
+  NOT_STORED_YET: entry({
+    exit: 7,
+    retryable: true,
+    message: (d) => `${d['peer']} has not confirmed yet; the message stays queued for ${d['ttlS']} s`,
+    hint: 'It goes on by itself. Ask again with the outbox.',
+    next: ['synaptic-mesh p2p outbox']
+  }),
+  ABORTED: entry({ exit: 130, retryable: true, message: (d) => `${d['operation']} was interrupted`, hint: 'Nothing else was changed.' }),
+
+  // Cryptography and the wire
+  SIGNATURE_INVALID: entry({
+    exit: 8,
+    retryable: false,
+    message: (d) => `A signature of ${d['what']} does not verify`,
+    hint: 'The bytes were altered on the way or do not come from the peer that they name.'
+  }),
+  IDENTITY_MISMATCH: entry({
+    exit: 8,
+    retryable: false,
+    message: (d) => `${d['what']} names ${d['claimed']}, but the connection belongs to ${d['actual']}`,
+    hint: 'Another key answers at that address.'
+  }),
+  MESSAGE_MALFORMED: entry({
+    exit: 1,
+    retryable: false,
+    message: (d) => `Malformed ${d['what']}${because(d)}${d['offset'] === undefined ? '' : ` at byte ${d['offset']}`}`,
+    hint: 'The peer or the file does not follow the format of docs/wire.'
+  }),
+  UNSUPPORTED_VERSION: entry({
+    exit: 9,
+    retryable: false,
+    message: (d) => `${d['what']} has version ${d['version']}, which the receiver does not know`,
+    hint: 'Bring both nodes to the same version.'
+  }),
+  PROTOCOL_LIMIT: entry({
+    exit: 9,
+    retryable: true,
+    message: (d) => `A limit of ${d['protocol']} was reached${because(d)}`,
+    hint: 'Send less, or more slowly.'
+  }),
+
+  // Delivery
+  ID_CONFLICT: entry({
+    exit: 9,
+    retryable: false,
+    message: (d) => `The id ${d['id']} was already used for other content`,
+    hint: 'An id names one content for ever: choose another one.'
+  }),
+  QUOTA: entry({
+    exit: 9,
+    retryable: true,
+    message: (d) => `${d['where']} is full${because(d)}`,
+    hint: 'It takes more when some was read, or delivered.',
+    next: ['synaptic-mesh p2p outbox']
+  }),
+  EXPIRED: entry({ exit: 9, retryable: false, message: (d) => `${d['what']} expired`, hint: 'Send it again with a longer --ttl.' }),
+  EXPIRED_UNKNOWN: entry({
+    exit: 9,
+    retryable: false,
+    message: (d) => `${d['what']} was sent, and expired before the recipient confirmed: it may or may not have arrived`,
+    hint: 'Ask the recipient before you send it again.'
+  }),
+  CANCELLED: entry({ exit: 9, retryable: false, message: (d) => `${d['what']} was cancelled`, hint: 'Send it again when it is wanted.' }),
+  NOT_CANCELLABLE: entry({
+    exit: 9,
+    retryable: false,
+    message: (d) => `${d['id']} is ${d['state']}: it can no longer be cancelled`,
+    hint: 'Only what the recipient has not confirmed can be cancelled.'
+  }),
+  REFUSED: entry({ exit: 9, retryable: false, message: (d) => `${d['peer']} refused the message${because(d)}`, hint: 'The refusal is signed by the recipient.' }),
+
+  // Pairing
+  INVITE_INVALID: entry({
+    exit: 9,
+    retryable: false,
+    message: (d) => `The invite is not valid${because(d)}`,
+    hint: 'Ask for a new one.',
+    next: ['synaptic-mesh p2p invite']
+  }),
+  INVITE_EXPIRED: entry({ exit: 9, retryable: false, message: () => 'The invite expired', hint: 'Ask for a new one.', next: ['synaptic-mesh p2p invite'] }),
+  INVITE_USED: entry({
+    exit: 9,
+    retryable: false,
+    message: () => 'The invite was used already, or burnt after five failures',
+    hint: 'Ask for a new one.',
+    next: ['synaptic-mesh p2p invite']
+  }),
+  NETWORK_MISMATCH: entry({
+    exit: 9,
+    retryable: false,
+    message: (d) => `The invite is for the network ${d['wanted']}, this node is in ${d['own']}`,
+    hint: 'Make a profile for that network: init --profile NAME --network NETWORK.'
+  }),
+
+  // Last
+  INTERNAL: entry({
+    exit: 1,
+    retryable: false,
+    message: (d) => `Something went wrong that should not${because(d)}`,
+    hint: 'Please report it with the log.',
+    next: ['synaptic-mesh p2p logs']
+  })
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof errorTable
+export const errorCodes = Object.keys(errorTable) as readonly ErrorCode[]
+export type { ErrorEntry }

@@ -1,0 +1,7 @@
+export * from './bytes.ts'
+export * from './errors.ts'
+export { errorCodes, errorTable } from './error-table.ts'
+export * from './machine.ts'
+export * from './random.ts'
+export * from './signing.ts'
+export * from './time.ts'

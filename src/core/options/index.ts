@@ -1,0 +1,18 @@
+import { type OptionEntry, type OptionKey, optionTable } from './table.ts'
+
+export { type OptionEntry, type OptionKey, optionTable } from './table.ts'
+
+type CamelCase<Text extends string> = Text extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail>>}` : Text
+
+type ValueOf<Entry extends OptionEntry> = Entry extends { readonly type: 'boolean' }
+  ? boolean
+  : Entry extends { readonly type: 'integer' }
+    ? number
+    : Entry extends { readonly type: 'list' }
+      ? readonly string[]
+      : Entry extends { readonly type: 'choice'; readonly choices: readonly (infer Choice)[] }
+        ? Choice
+        : string
+
+/** Every option with its value: complete, validated, frozen. */
+export type MeshOptions = { readonly [Key in OptionKey as CamelCase<Key>]: ValueOf<(typeof optionTable)[Key]> }

@@ -1,0 +1,219 @@
+import type { ErrorReport, Millis, WallMillis } from '../core/base/index.ts'
+import type { InboxState, MessageType, OutboxState } from '../core/message/index.ts'
+import type { MeshOptions } from '../core/options/index.ts'
+
+/** Every call takes a signal; one that can wait also has a deadline. */
+export interface CallOptions {
+  readonly signal?: AbortSignal
+  /** Milliseconds; the default is named at each call. */
+  readonly timeoutMs?: number
+}
+
+export interface SendOptions extends CallOptions {
+  readonly type?: MessageType // default 'Thought'
+  readonly priority?: number // 0–10, default 5
+  readonly ttlS?: number // default 86,400
+  /** The caller's idempotency key; a fresh ULID by default. */
+  readonly id?: string
+  readonly label?: string
+  readonly toLabel?: string
+  readonly inReplyTo?: string
+  readonly expectsReply?: boolean
+  readonly contentType?: string // default text/plain; charset=utf-8 for a string, application/octet-stream for bytes
+  /** `volatile`: no store, no receipt, no signature beyond the connection's. */
+  readonly delivery?: 'durable' | 'volatile'
+  /** Returns as soon as the state is at least this (default 'stored'); never later than `timeoutMs` (default 10,000). */
+  readonly waitFor?: 'accepted' | 'stored'
+}
+
+/** What is known of a message that was sent. Also one row of the outbox. */
+export interface SendReport {
+  readonly id: string
+  readonly to: readonly PeerReference[]
+  readonly type: MessageType
+  readonly priority: number
+  readonly status: OutboxState
+  /** How the last transmission went out: 'direct', or undefined when there was none. */
+  readonly path: string | undefined
+  /** From acceptance to the state that is reported. */
+  readonly ms: number
+  readonly attempts: number
+  readonly acceptedAt: WallMillis
+  readonly expiresAt: WallMillis
+  readonly error: ErrorReport | undefined
+}
+
+export interface PeerReference {
+  readonly peerId: string
+  /** Own alias, else the paired peer's name, else its short id. */
+  readonly name: string
+}
+
+/** A message as it is given to an agent: everything in `body`, `contentType`, `label` and `id` is the peer's word. */
+export interface ReceivedMessage {
+  readonly id: string
+  readonly type: MessageType
+  readonly source: PeerReference
+  readonly label: string
+  readonly toLabel: string
+  readonly paired: boolean
+  readonly priority: number
+  readonly timestamp: WallMillis
+  readonly receivedAt: WallMillis
+  readonly inReplyTo: string | undefined
+  readonly expectsReply: boolean
+  readonly contentType: string
+  readonly body: Uint8Array
+  readonly state: InboxState
+  /** Given out before and not acknowledged. */
+  readonly redelivered: boolean
+  readonly delivery: 'durable' | 'volatile'
+  /** The order of arrival, which positions a cursor; 0 for a volatile message. */
+  readonly position: number
+}
+
+export interface InboxQuery {
+  readonly after?: number
+  readonly limit?: number // 1–1,000, default 50
+  readonly types?: readonly MessageType[]
+  readonly from?: string
+  readonly states?: readonly InboxState[] // default ['unread']
+  /** Marks the messages as handed out, so that a second time says `redelivered`. Default false. */
+  readonly handOut?: boolean
+}
+
+export interface Inbox {
+  list(query?: InboxQuery, call?: CallOptions): Promise<{ readonly messages: readonly ReceivedMessage[]; readonly cursor: number }>
+  get(id: string, from?: string): Promise<ReceivedMessage>
+  /** Acknowledges by ids (rules: a cursor never does). Idempotent; resolves after the commit. */
+  ack(messages: readonly { readonly source: string; readonly id: string }[]): Promise<{ readonly acknowledged: number; readonly unknown: readonly string[] }>
+  counts(): Promise<{ readonly unread: number; readonly held: number; readonly bytes: number }>
+}
+
+export interface Outbox {
+  list(query?: { readonly states?: readonly OutboxState[]; readonly limit?: number; readonly to?: string }): Promise<readonly SendReport[]>
+  get(id: string): Promise<SendReport>
+  /** Tries now what waits for its next attempt. */
+  retry(id?: string): Promise<number>
+  cancel(id: string): Promise<SendReport>
+  counts(): Promise<{ readonly queued: number; readonly bytes: number }>
+}
+
+export interface PeerInfo extends PeerReference {
+  readonly alias: string | undefined
+  /** The name on the peer's own signed card: a claim unless paired. */
+  readonly claimedName: string | undefined
+  readonly paired: boolean
+  readonly connected: boolean
+  readonly path: string | undefined
+  readonly addresses: readonly string[]
+  readonly features: readonly string[]
+  readonly labels: readonly string[]
+  readonly rttMs: number | undefined
+  readonly lastSeen: WallMillis | undefined
+  readonly foundBy: readonly DiscoveryMethod[]
+}
+
+export const discoveryMethods = ['kademlia', 'mdns', 'bootstrap'] as const
+export type DiscoveryMethod = (typeof discoveryMethods)[number]
+
+export interface DiscoverReport {
+  readonly method: DiscoveryMethod | 'all'
+  readonly wanted: number
+  readonly found: number
+  readonly elapsedMs: number
+  readonly peers: readonly PeerInfo[]
+}
+
+export interface HealthFinding {
+  readonly code: string
+  readonly message: string
+  readonly hint: string
+}
+
+export interface MeshStatus {
+  readonly peerId: string
+  readonly name: string
+  readonly network: string
+  readonly uptimeS: number
+  readonly addresses: readonly string[]
+  readonly reachability: 'direct' | 'none'
+  readonly peers: { readonly connected: number; readonly paired: number; readonly known: number }
+  readonly inbox: { readonly unread: number; readonly held: number }
+  readonly outbox: { readonly queued: number }
+  readonly bytes: { readonly sent: number; readonly received: number }
+  /** From acceptance to the recipient's receipt, over the last 1,024 messages; undefined before the first. */
+  readonly latencyMs: { readonly p50: number | undefined; readonly p95: number | undefined; readonly p99: number | undefined }
+  readonly health: readonly HealthFinding[]
+}
+
+export interface ConnectionInfo extends PeerReference {
+  readonly address: string
+  readonly direction: 'inbound' | 'outbound'
+  readonly encryption: string
+  readonly multiplexer: string
+  readonly openedAt: WallMillis
+  readonly streams: number
+}
+
+export interface DetailedStatus extends MeshStatus {
+  readonly peerList: readonly PeerInfo[]
+  readonly connections: readonly ConnectionInfo[]
+  readonly versions: Readonly<Record<string, string>>
+}
+
+export interface PairedPeer {
+  readonly peerId: string
+  readonly name: string
+  readonly alias: string | undefined
+}
+
+/** The events of a mesh node. A handler's error is logged and never reaches the network code. */
+export interface MeshEvents {
+  /** A durable message is in the inbox (not acknowledged by this), or a volatile one arrived. */
+  message: ReceivedMessage
+  /** A message of the outbox changed its state. */
+  outbox: SendReport
+  peer: { readonly type: 'connected' | 'disconnected' | 'discovered' | 'paired'; readonly peer: PeerInfo }
+  log: LogRecord
+  /** The node cannot go on (a poisoned store): the process should end. */
+  fatal: ErrorReport
+}
+
+export interface LogRecord {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+  /** A stable name, such as 'peer.connected'; for an error its code. */
+  readonly event: string
+  readonly fields: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
+}
+
+/** A running node. The daemon is a user of this interface, nothing more. */
+export interface Mesh extends AsyncDisposable {
+  readonly peerId: string
+  readonly options: MeshOptions
+  addresses(): readonly string[]
+  /** Sends to a name, alias, peer id (or its prefix) or multiaddr. @throws PEER_UNKNOWN, NAME_AMBIGUOUS, QUOTA, BODY_TOO_LARGE, ID_CONFLICT … */
+  send(destination: string, content: string | Uint8Array, options?: SendOptions): Promise<SendReport>
+  /** A Command that expects a Response: resolves with it. @throws TIMEOUT after `timeoutMs` (default 30,000). */
+  request(destination: string, content: string | Uint8Array, options?: SendOptions): Promise<ReceivedMessage>
+  /** Answers `message` with a Response. */
+  reply(message: Pick<ReceivedMessage, 'id' | 'source' | 'delivery'>, content: string | Uint8Array, options?: SendOptions): Promise<SendReport>
+  readonly inbox: Inbox
+  readonly outbox: Outbox
+  discover(options?: CallOptions & { readonly method?: DiscoveryMethod | 'all'; readonly count?: number }): Promise<DiscoverReport>
+  /** An invite of at most 300 characters, for one use. `expiresInS` 60–604,800, default 86,400. */
+  invite(options?: { readonly expiresInS?: number }): Promise<{ readonly invite: string; readonly expiresAt: WallMillis }>
+  join(invite: string, options?: CallOptions & { readonly alias?: string }): Promise<PairedPeer>
+  peers(): Promise<readonly PeerInfo[]>
+  peer(name: string): Promise<PeerInfo>
+  /** Round trip times in milliseconds over a libp2p ping stream. `count` 1–100. */
+  ping(name: string, options?: CallOptions & { readonly count?: number }): Promise<{ readonly peer: PeerReference; readonly rttMs: readonly number[] }>
+  status(): Promise<MeshStatus>
+  detailedStatus(): Promise<DetailedStatus>
+  /** Prometheus text format 0.0.4. */
+  metrics(): Promise<string>
+  on<Name extends keyof MeshEvents>(event: Name, handler: (value: MeshEvents[Name]) => void): () => void
+  stop(): Promise<void>
+}
+
+export type { Millis }
