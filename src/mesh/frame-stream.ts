@@ -1,0 +1,25 @@
+import type { MeshError } from '../core/base/index.ts'
+
+/**
+ * A libp2p stream that carries frames: a u32 big-endian length, then the bytes. One link writer batches what is sent into few
+ * writes and respects back-pressure; the reader enforces the protocol's caps and deadlines (protocol-table.ts).
+ */
+export interface FrameStream {
+  readonly peerId: string
+  /** The peer's raw Ed25519 public key, 32 bytes, from the authenticated connection. */
+  readonly publicKey: Uint8Array
+  /** How the peer is reached; 'direct' today. */
+  readonly path: string
+  /** The frames in order; returns when the peer closed. @throws {MeshError} PROTOCOL_LIMIT, MESSAGE_MALFORMED, TIMEOUT, PEER_UNREACHABLE */
+  frames(): AsyncIterable<Uint8Array>
+  /** Queues a frame; resolves once the writer's queue is under its high-water mark, so that a caller who awaits never runs ahead. */
+  send(frame: Uint8Array): Promise<void>
+  /** Resolves when all that was queued was handed to the connection. */
+  flush(): Promise<void>
+  /** Flushes, then closes both directions. */
+  close(): Promise<void>
+  /** Resets at once. */
+  abort(reason: MeshError): void
+  /** Resolves when the stream has ended, however that was. */
+  readonly closed: Promise<void>
+}
