@@ -81,6 +81,7 @@ export interface InboundMessage {
   /** Salt, index, size, path, root's signature: proves the envelope to a third party. See docs/wire/envelope.md. */
   readonly proof: Uint8Array
   readonly received: Instant
+  /** What was left of its life at `received`, judged by the sender's own clock; 0 or less: it expired (see admission.ts). */
   readonly ttlMs: number
 }
 

@@ -1,0 +1,148 @@
+import { ByteReader, ByteWriter, fromUtf8, MeshError, utf8, type WallMillis, wallMillis } from '../base/index.ts'
+import { isContentType, isLabel, isMessageId } from './field-rules.ts'
+import { type MessageType, messageLimits, messageTypes } from './types.ts'
+import { contentTypeCode, contentTypeOfCode, messageTypeNumber } from './type-tables.ts'
+
+/** A message without store, receipt or signature: what is worthless late. Its source is the channel's authenticated peer. */
+export interface VolatileMessage {
+  readonly id: string
+  readonly type: MessageType
+  /** The sender's agent label. */
+  readonly label: string
+  readonly toLabel: string
+  readonly inReplyTo: string | undefined
+  readonly expectsReply: boolean
+  readonly priority: number
+  readonly ttlS: number
+  /** The sender's wall clock. */
+  readonly timestamp: WallMillis
+  readonly contentType: string
+  readonly body: Uint8Array
+}
+
+/** First byte of a VOLATILE frame; see frames.ts. */
+export const volatileKind = 3
+const volatileVersion = 1
+const flagExpectsReply = 1
+const flagInReplyTo = 2
+const frameHeaderBytes = 4
+const high32 = 2 ** 32
+
+/** Bytes of a message in a frame besides body, id and texts: for deciding whether another one fits. */
+export const volatileOverheadBytes = 512
+
+/**
+ * The VOLATILE frame of 1–65,535 messages (docs/wire/message.md). The caller keeps it under `messageLimits.frameBytes`.
+ * @throws {MeshError} BODY_TOO_LARGE, OPTION_INVALID for a message that no peer would take.
+ */
+export function encodeVolatile(messages: readonly VolatileMessage[]): Uint8Array {
+  let capacity = frameHeaderBytes
+  for (const message of messages) capacity += message.body.length + 128
+  const writer = new ByteWriter(capacity).u8(volatileKind).u8(volatileVersion).u16(messages.length)
+  for (const message of messages) writeMessage(writer, message)
+  return writer.finish()
+}
+
+function writeMessage(writer: ByteWriter, message: VolatileMessage): void {
+  if (message.body.length > messageLimits.bodyBytes) throw new MeshError('BODY_TOO_LARGE', { bytes: message.body.length, max: messageLimits.bodyBytes })
+  const { inReplyTo } = message
+  const contentType = contentTypeCode(message.contentType)
+  const high = Math.floor(message.timestamp / high32)
+  writer
+    .u8(messageTypeNumber(message.type))
+    .u8((message.expectsReply ? flagExpectsReply : 0) | (inReplyTo === undefined ? 0 : flagInReplyTo))
+    .u8(message.priority)
+    .u8(contentType)
+    .u32(message.ttlS)
+    .u16(high)
+    .u32(message.timestamp - high * high32)
+  writeText(writer, message.id)
+  if (inReplyTo !== undefined) writeText(writer, inReplyTo)
+  writeText(writer, message.label)
+  writeText(writer, message.toLabel)
+  if (contentType === 0) writeText(writer, message.contentType)
+  writer.prefixed32(message.body)
+}
+
+function writeText(writer: ByteWriter, text: string): void {
+  if (text.length === 0) {
+    writer.u8(0)
+    return
+  }
+  const bytes = utf8(text)
+  writer.u8(bytes.length).raw(bytes)
+}
+
+/**
+ * The messages of a VOLATILE frame; bodies are views into `frame`.
+ * @throws {MeshError} MESSAGE_MALFORMED, UNSUPPORTED_VERSION.
+ */
+export function decodeVolatile(frame: Uint8Array): readonly VolatileMessage[] {
+  const reader = new ByteReader(frame, 'volatile frame')
+  if (reader.u8() !== volatileKind) throw reader.malformed('not a volatile frame')
+  const version = reader.u8()
+  if (version !== volatileVersion) throw new MeshError('UNSUPPORTED_VERSION', { what: 'The volatile frame', version })
+  const count = reader.u16()
+  if (count === 0) throw reader.malformed('no message')
+  const messages: VolatileMessage[] = []
+  for (let index = 0; index < count; index++) messages.push(readMessage(reader))
+  reader.end()
+  return messages
+}
+
+function readMessage(reader: ByteReader): VolatileMessage {
+  const type = messageTypes[reader.u8() - 1]
+  if (type === undefined) throw reader.malformed('unknown message type')
+  const flags = reader.u8()
+  if (flags > (flagExpectsReply | flagInReplyTo)) throw reader.malformed('unknown flags')
+  const priority = reader.u8()
+  if (priority > messageLimits.priority) throw reader.malformed('priority over 10')
+  const contentType = reader.u8()
+  const ttlS = reader.u32()
+  if (ttlS < 1 || ttlS > messageLimits.ttlS) throw reader.malformed('ttl out of range')
+  const timestamp = wallMillis(reader.u16() * high32 + reader.u32())
+  return {
+    id: readId(reader),
+    type,
+    inReplyTo: (flags & flagInReplyTo) === 0 ? undefined : readId(reader),
+    label: readLabel(reader),
+    toLabel: readLabel(reader),
+    expectsReply: (flags & flagExpectsReply) !== 0,
+    priority,
+    ttlS,
+    timestamp,
+    contentType: readContentType(reader, contentType),
+    body: reader.prefixed32(messageLimits.bodyBytes)
+  }
+}
+
+function readId(reader: ByteReader): string {
+  const id = ascii(reader)
+  if (!isMessageId(id)) throw reader.malformed('not a message id')
+  return id
+}
+
+/** Latin-1 text; both rules that follow allow ASCII only, so nothing else gets through. */
+function ascii(reader: ByteReader): string {
+  const bytes = reader.raw(reader.u8())
+  return String.fromCharCode.apply(null, bytes as unknown as number[])
+}
+
+function readLabel(reader: ByteReader): string {
+  const length = reader.u8()
+  if (length === 0) return ''
+  const label = fromUtf8(reader.raw(length))
+  if (!isLabel(label)) throw reader.malformed('not a label')
+  return label
+}
+
+function readContentType(reader: ByteReader, code: number): string {
+  if (code === 0) {
+    const text = ascii(reader)
+    if (!isContentType(text) || contentTypeCode(text) !== 0) throw reader.malformed('not a content type')
+    return text
+  }
+  const known = contentTypeOfCode(code)
+  if (known === undefined) throw reader.malformed('unknown content type code')
+  return known
+}
