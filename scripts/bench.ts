@@ -26,5 +26,6 @@ if (name === undefined) {
   process.exitCode = 2
 } else {
   spawnSync(process.execPath, [inRoot('scripts/build.ts'), '--if-stale'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
-  process.exitCode = spawnSync(process.execPath, [inRoot('bench', `${name}.ts`), ...rest], { cwd: root, stdio: 'inherit', env: toolEnvironment() }).status ?? 1
+  process.exitCode =
+    spawnSync(process.execPath, [inRoot('bench', `${name}.ts`), ...rest], { cwd: root, stdio: 'inherit', env: toolEnvironment() }).status ?? 1
 }

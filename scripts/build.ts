@@ -115,7 +115,9 @@ async function buildBundles(state: string, clean: boolean): Promise<void> {
 function buildTypes(): number {
   const layers = ['src/node', 'src/testing'].filter((layer) => existsSync(inRoot(layer, 'index.ts')))
   if (layers.length === 0) return 0
-  return spawnSync(process.execPath, [inRoot('node_modules/typescript/bin/tsc'), '-b', '--force', ...layers], { cwd: root, stdio: 'inherit' }).status ?? 1
+  return (
+    spawnSync(process.execPath, [inRoot('node_modules/typescript/bin/tsc'), '-b', '--force', ...layers], { cwd: root, stdio: 'inherit' }).status ?? 1
+  )
 }
 
 const flags = new Set(process.argv.slice(2))

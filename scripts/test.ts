@@ -25,7 +25,8 @@ async function findTests(filters: readonly string[]): Promise<readonly string[]>
   const names = (await readdir(inRoot('test'), { recursive: true })).filter((name) => name.endsWith('.test.ts'))
   const files = names.map((name) => join('test', name)).sort()
   const wanted = filters.map((filter) => relative(root, join(root, relative(root, filter))))
-  const matches = (file: string): boolean => wanted.length === 0 || wanted.some((each) => file === each || file.startsWith(`${each.replace(/\/$/, '')}/`))
+  const matches = (file: string): boolean =>
+    wanted.length === 0 || wanted.some((each) => file === each || file.startsWith(`${each.replace(/\/$/, '')}/`))
   return files.filter(matches).map((file) => inRoot(file))
 }
 
@@ -51,10 +52,15 @@ interface Settings {
 
 function announce(run: TestRun, settings: Settings): void {
   const { counts, failures } = summarize(run, settings.isCi)
-  const title = run.files.length === 1 ? relative(root, run.files[0] ?? '') : `${run.files.length} files of ${[...new Set(run.files.map(areaOf))].join(', ')}`
+  const title =
+    run.files.length === 1 ? relative(root, run.files[0] ?? '') : `${run.files.length} files of ${[...new Set(run.files.map(areaOf))].join(', ')}`
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
-  write(`${failures.length === 0 ? '✓' : '✗'} ${title}  ${counts.pass} passed${skipped}${counts.fail > 0 ? `, ${counts.fail} FAILED` : ''}  ${seconds(run.durationMs)}\n`)
-  if (settings.isVerbose) for (const result of run.results) write(`${'  '.repeat(result.nesting + 1)}${result.outcome} ${result.name}  ${Math.round(result.durationMs)} ms\n`)
+  write(
+    `${failures.length === 0 ? '✓' : '✗'} ${title}  ${counts.pass} passed${skipped}${counts.fail > 0 ? `, ${counts.fail} FAILED` : ''}  ${seconds(run.durationMs)}\n`
+  )
+  if (settings.isVerbose)
+    for (const result of run.results)
+      write(`${'  '.repeat(result.nesting + 1)}${result.outcome} ${result.name}  ${Math.round(result.durationMs)} ms\n`)
   if (settings.isVerbose || failures.length > 0) write(indent(run.output))
   for (const failure of failures) write(`\n  ✗ ${failure.title}\n${indent(failure.text)}\n`)
 }
@@ -101,9 +107,12 @@ function printEnd(runs: readonly TestRun[], settings: Settings, elapsedMs: numbe
   write('\nTime by suite (of its processes; two ran at a time):\n')
   for (const [area, { ms, tests }] of areaTimes(runs)) write(`  ${area.padEnd(10)} ${String(tests).padStart(5)} tests  ${seconds(ms)}\n`)
   if (elapsedMs > wholeSuiteTargetMs) write(`\nWARNING: the suite took ${seconds(elapsedMs)}; at most ${seconds(wholeSuiteTargetMs)} is wanted\n`)
-  if (skips.length > 0) write(`\n!!! ${skips.length} SKIPPED: what they show was NOT shown in this run\n${skips.map((skip) => `!!!   ${skip}\n`).join('')}`)
+  if (skips.length > 0)
+    write(`\n!!! ${skips.length} SKIPPED: what they show was NOT shown in this run\n${skips.map((skip) => `!!!   ${skip}\n`).join('')}`)
   if (failures.length > 0) write(`\nFailed:\n${failures.map((failure) => `  ✗ ${failure.title}\n`).join('')}`)
-  write(`\n# tests ${counts.tests}\n# pass ${counts.pass}\n# fail ${counts.fail}\n# skipped ${counts.skipped}\n# duration_ms ${Math.round(elapsedMs)}\n`)
+  write(
+    `\n# tests ${counts.tests}\n# pass ${counts.pass}\n# fail ${counts.fail}\n# skipped ${counts.skipped}\n# duration_ms ${Math.round(elapsedMs)}\n`
+  )
   write(`${counts.pass} passed, ${counts.fail} failed, ${counts.skipped} skipped\n`)
   return counts
 }

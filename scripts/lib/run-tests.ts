@@ -23,7 +23,10 @@ export interface RunTestsOptions {
   readonly env?: NodeJS.ProcessEnv
 }
 
-function crashOf(exit: { readonly code: number | null; readonly signal: string | null; readonly isLate: boolean }, results: readonly TestResult[]): string | undefined {
+function crashOf(
+  exit: { readonly code: number | null; readonly signal: string | null; readonly isLate: boolean },
+  results: readonly TestResult[]
+): string | undefined {
   if (exit.isLate) return 'took longer than it may; its processes were ended'
   if (exit.signal !== null) return `ended by ${exit.signal}`
   if (results.length === 0) return `no test ran (exit code ${exit.code})`

@@ -35,7 +35,9 @@ function failuresOf(run: TestRun, isCi: boolean): readonly Failure[] {
   return [
     ...failed.map((result) => ({ title: `${placeOf(result)} ${result.name}`, text: result.reason })),
     ...forbidden.map((result) => ({ title: `${placeOf(result)} ${result.name}`, text: `${result.reason} (CI may not skip this)` })),
-    ...(run.crash === undefined ? [] : [{ title: run.files.map((file) => relative(root, file)).join(' '), text: `the test process failed: ${run.crash}` }])
+    ...(run.crash === undefined
+      ? []
+      : [{ title: run.files.map((file) => relative(root, file)).join(' '), text: `the test process failed: ${run.crash}` }])
   ]
 }
 

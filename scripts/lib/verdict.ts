@@ -32,7 +32,10 @@ function judge(floor: Floor): Judgement {
   const { name, value, ratioAtLeast, ratioAtMost } = floor.reference
   const ratio = floor.value / value
   const isRatioMet = (ratioAtLeast !== undefined || ratioAtMost !== undefined) && isWithin(ratio, { min: ratioAtLeast, max: ratioAtMost })
-  return { isMet: isRatioMet, line: `${isRatioMet ? 'ratio ' : 'MISSED'}  ${figure}; ${amount(ratio)} of ${name} (${amount(value)} ${floor.unit}) in this run` }
+  return {
+    isMet: isRatioMet,
+    line: `${isRatioMet ? 'ratio ' : 'MISSED'}  ${figure}; ${amount(ratio)} of ${name} (${amount(value)} ${floor.unit}) in this run`
+  }
 }
 
 /** Whether every floor is met, and the lines that say so; the last is `verdict: pass …` or `verdict: fail …`. */
@@ -40,7 +43,9 @@ export function verdictOf(floors: readonly Floor[]): { readonly isMet: boolean; 
   const judged = floors.map(judge)
   const missed = floors.filter((_, index) => judged[index]?.isMet !== true)
   const isMet = floors.length > 0 && missed.length === 0
-  const last = isMet ? `verdict: pass (${floors.length} floors met)` : `verdict: fail (${floors.length === 0 ? 'nothing was measured' : `missed: ${missed.map((floor) => floor.name).join(', ')}`})`
+  const last = isMet
+    ? `verdict: pass (${floors.length} floors met)`
+    : `verdict: fail (${floors.length === 0 ? 'nothing was measured' : `missed: ${missed.map((floor) => floor.name).join(', ')}`})`
   return { isMet, lines: [...judged.map((each) => each.line), last] }
 }
 

@@ -1,0 +1,23 @@
+/** The pages of docs/ that come from tables in src: `--write` makes them, without it a page that is not current is an error. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { errorsPage, optionsPage } from './lib/generated-docs.ts'
+import { inRoot } from './lib/paths.ts'
+
+const pages: readonly (readonly [string, () => string | Promise<string>])[] = [
+  ['docs/errors.md', errorsPage],
+  ['docs/options.md', optionsPage]
+]
+
+const isWriting = process.argv.includes('--write')
+for (const [file, make] of pages) {
+  const wanted = await make()
+  const found = await readFile(inRoot(file), 'utf8').catch(() => '')
+  if (found === wanted) continue
+  if (isWriting) {
+    await writeFile(inRoot(file), wanted)
+    process.stdout.write(`${file} written\n`)
+  } else {
+    process.stdout.write(`${file} is not what the tables in src say: npm run docs\n`)
+    process.exitCode = 1
+  }
+}

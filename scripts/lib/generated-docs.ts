@@ -1,0 +1,97 @@
+import { errorCodes, errorTable, type ErrorDetails } from '../../src/core/base/index.ts'
+import { type OptionEntry, optionTable } from '../../src/core/options/index.ts'
+
+const notice = '<!-- Made by `npm run docs` from the tables in src. Do not edit. -->'
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+const row = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`
+const code = (text: string): string => `\`${text}\``
+
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
+}
+
+export function page(title: string, parts: readonly string[]): string {
+  return `${[`# ${title}`, notice, ...parts].join('\n\n')}\n`
+}
+
+/** Details that answer with their own name, so that a sentence shows where they stand. */
+function namedDetails(lists: boolean): ErrorDetails {
+  return new Proxy({}, { get: (_, name) => (lists ? [`‹${String(name)}›`] : `‹${String(name)}›`) })
+}
+
+/** The sentence with the names of its details; a detail that is a list is asked for as one. */
+function sentence(text: string | ((details: ErrorDetails) => string)): string {
+  if (typeof text === 'string') return text
+  try {
+    return text(namedDetails(false))
+  } catch {
+    return text(namedDetails(true))
+  }
+}
+
+const exitMeanings: readonly (readonly [number, string])[] = [
+  [0, 'done'],
+  [1, 'failed'],
+  [2, 'wrong usage or configuration'],
+  [3, 'the daemon is not reachable'],
+  [4, 'not allowed'],
+  [5, 'not found'],
+  [6, 'took too long'],
+  [7, 'the peer is unreachable, or has not confirmed yet'],
+  [8, 'cryptographic failure'],
+  [9, 'rejected or expired'],
+  [10, 'not enough relays'],
+  [130, 'interrupted']
+]
+
+export function errorsPage(): string {
+  const entries = errorCodes.map((name) => {
+    const { exit, retryable, message, hint } = errorTable[name]
+    const next = 'next' in errorTable[name] ? errorTable[name].next : []
+    const commands = next.length > 0 ? [`Next: ${next.map(code).join(' ')}`] : []
+    const facts = `Exit code ${exit}. ${retryable ? 'Trying again can help.' : 'Trying again does not help.'}`
+    return [`## ${name}`, sentence(message), sentence(hint), ...commands, facts].join('\n\n')
+  })
+  const exits = table(
+    ['Exit code', 'Meaning'],
+    exitMeanings.map(([exit, meaning]) => [String(exit), meaning])
+  )
+  return page('Errors', ['Every error that this software reports. ‹words› stand for details of the case.', exits, ...entries])
+}
+
+function rangeOf(entry: OptionEntry): string {
+  switch (entry.type) {
+    case 'boolean':
+      return 'true or false'
+    case 'integer':
+      return `${entry.min.toLocaleString('en-US')} to ${entry.max.toLocaleString('en-US')}${entry.unit === undefined ? '' : ` ${entry.unit}`}`
+    case 'text':
+      return entry.allowed
+    case 'choice':
+      return entry.choices.join(', ')
+    case 'list':
+      return `up to ${entry.maxItems} multiaddrs`
+  }
+}
+
+const asCode = (value: unknown): string => (value === '' ? 'empty' : code(String(value)))
+const defaultOf = (entry: OptionEntry): string =>
+  Array.isArray(entry.default) ? entry.default.map(asCode).join(' ') || 'none' : asCode(entry.default)
+const camelCase = (name: string): string => name.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+
+export function optionsPage(): string {
+  const rows = Object.entries<OptionEntry>(optionTable).map(([key, entry]) => {
+    const names = [
+      code(camelCase(key)),
+      ...(entry.flag === undefined ? [] : [code(entry.flag)]),
+      ...['SYNAPTIC_MESH_' + key.toUpperCase(), ...(entry.env ?? [])].map(code)
+    ]
+    const help = entry.built === false ? `${entry.help}. Not in this version: anything but the default is refused with NOT_AVAILABLE` : entry.help
+    return [code(key), names.join(' '), defaultOf(entry), rangeOf(entry), help]
+  })
+  const intro =
+    'A flag beats the environment, the environment beats the file, the file beats the default. The first column is the key of the TOML file; the library takes it or its camelCase form. ' +
+    'A key that is not here, or a value outside its range, is an error that names the path and the allowed values.'
+  return page('Options', [intro, table(['Key', 'Also', 'Default', 'Allowed', 'Meaning'], rows)])
+}
