@@ -19,6 +19,8 @@ export interface TestRun {
 export interface RunTestsOptions {
   readonly files: readonly string[]
   readonly timeoutMs: number
+  /** More options for node --test. */
+  readonly flags?: readonly string[]
   readonly cwd?: string
   readonly env?: NodeJS.ProcessEnv
 }
@@ -86,7 +88,7 @@ export async function runTests(options: RunTestsOptions): Promise<TestRun> {
   const resultFile = join(folder, 'results')
   try {
     const reporters = ['--test-reporter', inRoot('scripts/lib/reporter.ts'), '--test-reporter-destination', resultFile]
-    const exit = await runNode(['--test', '--test-isolation=none', ...reporters, ...options.files], options)
+    const exit = await runNode(['--test', '--test-isolation=none', ...reporters, ...(options.flags ?? []), ...options.files], options)
     const text = await readFile(resultFile, 'utf8').catch(() => '')
     const results = text.split('\n').flatMap((line): TestResult[] => (line.endsWith('}') ? [JSON.parse(line)] : []))
     return { files: options.files, results, output: exit.output, durationMs: performance.now() - started, crash: crashOf(exit, results) }
