@@ -12,21 +12,23 @@ export interface ProtocolLimits {
   readonly frameMs: number
   /** No frame for so long ends the stream; 0 = never. */
   readonly idleMs: number
+  /** A peer that takes none of what is written for so long loses the stream. */
+  readonly writeMs: number
 }
 
 /** Every protocol of this software, in one table. libp2p's own (identify, ping, kad, gossipsub) are limited where the host is made. */
 export const protocolTable = {
   message: {
     id: '/synaptic-mesh/message/1.0.0', maxFrameBytes: 1_114_112, maxInboundStreams: 4, streamsPerSecond: 10, framesPerSecond: 2_000,
-    firstByteMs: 30_000, frameMs: 10_000, idleMs: 0
+    firstByteMs: 30_000, frameMs: 10_000, idleMs: 0, writeMs: 60_000
   },
   card: {
     id: '/synaptic-mesh/card/1.0.0', maxFrameBytes: 16_384, maxInboundStreams: 4, streamsPerSecond: 20, framesPerSecond: 20,
-    firstByteMs: 5_000, frameMs: 10_000, idleMs: 10_000
+    firstByteMs: 5_000, frameMs: 10_000, idleMs: 10_000, writeMs: 10_000
   },
   pair: {
     id: '/synaptic-mesh/pair/1.0.0', maxFrameBytes: 4_096, maxInboundStreams: 2, streamsPerSecond: 5, framesPerSecond: 20,
-    firstByteMs: 5_000, frameMs: 10_000, idleMs: 10_000
+    firstByteMs: 5_000, frameMs: 10_000, idleMs: 10_000, writeMs: 10_000
   }
 } as const satisfies Record<string, ProtocolLimits>
 

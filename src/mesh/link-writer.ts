@@ -1,0 +1,150 @@
+import { MeshError } from '../core/base/index.ts'
+
+/** What the writer needs of a libp2p 3 stream. */
+export interface WritableLink {
+  readonly writableNeedsDrain: boolean
+  send(bytes: Uint8Array): boolean
+}
+
+/** A write takes frames until it has this many bytes. */
+export const writeBytes = 131_072
+/** `send` waits above this. */
+const highWaterBytes = 524_288
+/** A caller that does not wait is stopped here. */
+const maxQueueBytes = 16_777_216
+
+const done = Promise.resolve()
+
+interface Waiter {
+  readonly below: number
+  readonly resolve: () => void
+  readonly reject: (error: MeshError) => void
+}
+
+/**
+ * Writes frames to a stream, many in one write: what is sent within one turn of the event loop leaves together, in a microtask, so that
+ * an idle link adds no latency. While the stream asks for a drain nothing is written: ignoring it ends in a reset.
+ */
+export class LinkWriter {
+  readonly #link: WritableLink
+  readonly #protocol: string
+  readonly #onBytes: (bytes: number) => void
+  #queue: Uint8Array[] = []
+  #head = 0
+  #queuedBytes = 0
+  #scheduled = false
+  #waiters: Waiter[] = []
+  #error: MeshError | undefined
+  #writes = 0
+
+  constructor(options: { readonly link: WritableLink; readonly protocol: string; readonly onBytes: (bytes: number) => void }) {
+    this.#link = options.link
+    this.#protocol = options.protocol
+    this.#onBytes = options.onBytes
+  }
+
+  /** Bytes that wait for the stream, lengths included. */
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
+  /** How many writes were made; a stalled link makes none. */
+  get writes(): number {
+    return this.#writes
+  }
+
+  /** Queues a frame; resolves once the queue is under its high-water mark. */
+  send(frame: Uint8Array): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error)
+    if (this.#queuedBytes > maxQueueBytes) {
+      return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: this.#protocol, reason: 'the queue of the writer is full' }))
+    }
+    this.#queue.push(frame)
+    this.#queuedBytes += frame.length + 4
+    if (!this.#scheduled && !this.#link.writableNeedsDrain) {
+      this.#scheduled = true
+      queueMicrotask(() => this.pump())
+    }
+    return this.#queuedBytes <= highWaterBytes ? done : this.#whenBelow(highWaterBytes)
+  }
+
+  /** Resolves when the stream took all that was queued. */
+  flush(): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error)
+    return this.#queuedBytes === 0 ? done : this.#whenBelow(0)
+  }
+
+  /** Writes as much as the stream takes now; to be called when it drained. */
+  pump(): void {
+    this.#scheduled = false
+    try {
+      while (this.#queuedBytes > 0 && this.#error === undefined && !this.#link.writableNeedsDrain) {
+        const bytes = this.#nextWrite()
+        this.#writes += 1
+        this.#onBytes(bytes.length)
+        if (!this.#link.send(bytes)) break
+      }
+    } catch (cause) {
+      this.fail(new MeshError('PEER_UNREACHABLE', { peer: 'the peer', reason: 'the stream is closed' }, { cause }))
+    }
+    this.#wake()
+  }
+
+  /** Drops the queue; every waiting and later call rejects with `error`. */
+  fail(error: MeshError): void {
+    if (this.#error !== undefined) return
+    this.#error = error
+    this.#queue = []
+    this.#head = 0
+    this.#queuedBytes = 0
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) waiter.reject(error)
+  }
+
+  #nextWrite(): Uint8Array {
+    let count = 0
+    let total = 0
+    while (this.#head + count < this.#queue.length && total < writeBytes) {
+      total += (this.#queue[this.#head + count]?.length ?? 0) + 4
+      count += 1
+    }
+    const bytes = new Uint8Array(total)
+    const view = new DataView(bytes.buffer)
+    let offset = 0
+    for (let index = this.#head; index < this.#head + count; index++) {
+      const frame = this.#queue[index] ?? new Uint8Array(0)
+      view.setUint32(offset, frame.length)
+      bytes.set(frame, offset + 4)
+      offset += frame.length + 4
+    }
+    this.#advance(count, total)
+    return bytes
+  }
+
+  #advance(count: number, total: number): void {
+    this.#queuedBytes -= total
+    this.#head += count
+    if (this.#head === this.#queue.length) {
+      this.#queue = []
+      this.#head = 0
+    } else if (this.#head >= 1_024) {
+      this.#queue = this.#queue.slice(this.#head)
+      this.#head = 0
+    }
+  }
+
+  #whenBelow(below: number): Promise<void> {
+    return new Promise<void>((resolve, reject) => this.#waiters.push({ below, resolve, reject }))
+  }
+
+  #wake(): void {
+    if (this.#waiters.length === 0) return
+    const waiting = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiting) {
+      if (this.#queuedBytes <= waiter.below) waiter.resolve()
+      else this.#waiters.push(waiter)
+    }
+  }
+}

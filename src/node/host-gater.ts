@@ -1,0 +1,91 @@
+import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
+
+export interface GaterLimits {
+  /** Connections from one address at one time, default 64. */
+  readonly perAddress: number
+  /** Connections from one address that have not proved an identity, default 32. */
+  readonly halfOpenPerAddress: number
+  /** Connections with one peer at one time, default 8. */
+  readonly perPeer: number
+}
+
+export const gaterDefaults: GaterLimits = { perAddress: 64, halfOpenPerAddress: 32, perPeer: 8 }
+
+export interface GaterOptions {
+  readonly limits: GaterLimits
+  readonly onRefused: (reason: string, address: string) => void
+  /** A connection, in or out, whose peer has proved its identity. */
+  readonly onUpgraded: (connection: MultiaddrConnection) => void
+}
+
+interface Tally {
+  open: number
+  halfOpen: number
+}
+
+/** libp2p counts connections in all; this counts them for each address and peer, so that one cannot take every place. Maps hold open connections only. */
+export function hostGater({ limits, onRefused, onUpgraded }: GaterOptions): ConnectionGater {
+  const addresses = new Map<string, Tally>()
+  const peers = new Map<string, number>()
+  const proved = new WeakSet<MultiaddrConnection>()
+  const release = (host: string, tally: Tally, connection: MultiaddrConnection): void => {
+    tally.open -= 1
+    if (!proved.has(connection)) tally.halfOpen -= 1
+    if (tally.open <= 0) addresses.delete(host)
+  }
+  return {
+    denyInboundConnection: (connection) => {
+      const host = hostOf(connection)
+      const tally = addresses.get(host) ?? { open: 0, halfOpen: 0 }
+      if (tally.open >= limits.perAddress || tally.halfOpen >= limits.halfOpenPerAddress) {
+        onRefused('too many connections from one address', host)
+        return true
+      }
+      tally.open += 1
+      tally.halfOpen += 1
+      addresses.set(host, tally)
+      connection.addEventListener('close', () => release(host, tally, connection), { once: true })
+      return false
+    },
+    denyInboundEncryptedConnection: (_peer, connection) => {
+      const tally = addresses.get(hostOf(connection))
+      if (tally !== undefined && !proved.has(connection)) tally.halfOpen -= 1
+      proved.add(connection)
+      return false
+    },
+    denyInboundUpgradedConnection: (peer, connection) => {
+      const key = peer.toString()
+      const open = peers.get(key) ?? 0
+      if (open >= limits.perPeer) {
+        onRefused('too many connections of one peer', key)
+        return true
+      }
+      countPeer(peers, peer, connection)
+      onUpgraded(connection)
+      return false
+    },
+    denyOutboundUpgradedConnection: (_peer, connection) => {
+      onUpgraded(connection)
+      return false
+    }
+  }
+}
+
+function countPeer(peers: Map<string, number>, peer: PeerId, connection: MultiaddrConnection): void {
+  const key = peer.toString()
+  peers.set(key, (peers.get(key) ?? 0) + 1)
+  connection.addEventListener(
+    'close',
+    () => {
+      const left = (peers.get(key) ?? 1) - 1
+      if (left > 0) peers.set(key, left)
+      else peers.delete(key)
+    },
+    { once: true }
+  )
+}
+
+function hostOf(connection: MultiaddrConnection): string {
+  const ip = connection.remoteAddr.getComponents().find((part) => part.name === 'ip4' || part.name === 'ip6')
+  return ip?.value ?? connection.remoteAddr.toString()
+}

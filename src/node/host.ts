@@ -1,0 +1,132 @@
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { type GossipSub, type GossipSubComponents, gossipsub } from '@libp2p/gossipsub'
+import { type Identify, identify } from '@libp2p/identify'
+import type { Libp2p } from '@libp2p/interface'
+import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { mdns } from '@libp2p/mdns'
+import { noise } from '@libp2p/noise'
+import { type Ping, ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { webSockets } from '@libp2p/websockets'
+import { yamux } from '@libp2p/yamux'
+import type { Datastore } from 'interface-datastore'
+import { type Libp2pOptions, createLibp2p } from 'libp2p'
+import { MeshError, toHex } from '../core/base/index.ts'
+import { sha256 } from '@noble/hashes/sha2.js'
+import type { LogRecord } from '../mesh/mesh.ts'
+import { gossipTopic, networkIds } from '../mesh/network-ids.ts'
+import { type GaterLimits, gaterDefaults, hostGater } from './host-gater.ts'
+import { hostLogger } from './host-logger.ts'
+import { handshakeMs, inboundConnectionsPerSecond, maxHalfOpen, monitorPing, useGossipProtocol, yamuxWindow } from './libp2p-workarounds.ts'
+import { freeListenAddresses } from './listen-addresses.ts'
+import { TrafficMeter } from './traffic-meter.ts'
+
+export interface HostServices extends Record<string, unknown> {
+  readonly identify: Identify
+  readonly ping: Ping
+  readonly dht: KadDHT
+  readonly gossip: GossipSub
+}
+
+export type MeshHost = Libp2p<HostServices>
+
+export interface HostOptions {
+  /** The 32-byte seed of the node's Ed25519 key. */
+  readonly seed: Uint8Array
+  readonly network: string
+  /** Multiaddrs of TCP or WebSocket (`/ws`); port 0 = any. A port that is taken is replaced by the next free one. */
+  readonly listen: readonly string[]
+  readonly maxPeers: number
+  readonly mdns: boolean
+  /** Where libp2p keeps the peers it knows; in memory when left out. */
+  readonly datastore?: Datastore
+  readonly log: (record: LogRecord) => void
+  /** Connections from one address in a second, default 40. */
+  readonly inboundConnectionsPerSecond?: number
+  readonly gater?: Partial<GaterLimits>
+  /** Sent to peers by identify; no version by default says less, but bug reports need it. */
+  readonly agentVersion: string
+}
+
+export interface StartedHost {
+  readonly libp2p: MeshHost
+  readonly traffic: TrafficMeter
+}
+
+/** Makes and starts a libp2p node. Bootstrap peers are not its business: the peer supervisor dials them, and goes on dialling. @throws {MeshError} LISTEN_FAILED */
+export async function startHost(options: HostOptions): Promise<StartedHost> {
+  const traffic = new TrafficMeter()
+  const privateKey = await generateKeyPairFromSeed('Ed25519', options.seed)
+  for (let attempt = 1; ; attempt++) {
+    const listen = await freeListenAddresses(options.listen, options.log)
+    const libp2p = await createLibp2p<HostServices>({ privateKey, ...(await libp2pOptions(options, listen, traffic)) })
+    try {
+      await libp2p.start()
+      return { libp2p, traffic }
+    } catch (cause) {
+      // Another process may have taken the port since it was found free.
+      const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? cause.name) : String(cause)
+      if (attempt === 3) throw new MeshError('LISTEN_FAILED', { address: listen.join(', '), reason }, { cause })
+    }
+  }
+}
+
+async function libp2pOptions(options: HostOptions, listen: readonly string[], traffic: TrafficMeter): Promise<Libp2pOptions<HostServices>> {
+  const ids = networkIds(options.network)
+  const refused = (reason: string, address: string): void => options.log({ level: 'warn', event: 'connection.refused', fields: { reason, address } })
+  return {
+    start: false,
+    nodeInfo: { name: 'synaptic-mesh', version: options.agentVersion, userAgent: `synaptic-mesh/${options.agentVersion}` },
+    logger: hostLogger(options.log),
+    addresses: { listen: [...listen] },
+    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } }), webSockets()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux({ maxInboundStreams: 256, maxEarlyStreams: 16, streamOptions: yamuxWindow })],
+    connectionGater: hostGater({ limits: { ...gaterDefaults, ...options.gater }, onRefused: refused, onUpgraded: (connection) => traffic.track(connection) }),
+    connectionManager: {
+      maxConnections: options.maxPeers,
+      inboundConnectionThreshold: options.inboundConnectionsPerSecond ?? inboundConnectionsPerSecond,
+      maxIncomingPendingConnections: maxHalfOpen,
+      inboundUpgradeTimeout: handshakeMs,
+      maxParallelDials: 32,
+      maxDialQueueLength: 256,
+      dialTimeout: 10_000,
+      // The peer supervisor redials; libp2p's own gives up after five tries.
+      reconnectRetries: 0
+    },
+    connectionMonitor: { protocolPrefix: ids.prefix, pingInterval: 15_000, pingTimeout: monitorPing },
+    ...(options.datastore === undefined ? {} : { datastore: options.datastore }),
+    peerDiscovery: options.mdns ? [mdns({ serviceTag: ids.mdnsTag, interval: 10_000 })] : [],
+    services: {
+      identify: identify({ protocolPrefix: ids.prefix, maxMessageSize: 8_192 }),
+      ping: ping({ protocolPrefix: ids.prefix, maxInboundStreams: 8 }),
+      dht: kadDHT({
+        protocol: ids.dht, clientMode: false, peerInfoMapper: passthroughMapper, allowQueryWithZeroPeers: true,
+        maxInboundStreams: 32, initialQuerySelfInterval: 500, providers: { cacheSize: 256 }
+      }),
+      gossip: (components: GossipSubComponents) => useGossipProtocol(makeGossip(options.network)(components), ids.gossip)
+    }
+  }
+}
+
+function makeGossip(network: string): (components: GossipSubComponents) => GossipSub {
+  return gossipsub({
+    fallbackToFloodsub: false,
+    allowPublishToZeroTopicPeers: true,
+    emitSelf: false,
+    doPX: false,
+    globalSignaturePolicy: 'StrictSign',
+    allowedTopics: [gossipTopic(network, 'cards')],
+    maxInboundStreams: 4,
+    maxOutboundStreams: 4,
+    maxInboundDataLength: 65_536,
+    maxOutboundBufferSize: 4_194_304,
+    maxTopicBytesPerPeer: 32_768,
+    messageProcessingConcurrency: 8,
+    decodeRpcLimits: { maxSubscriptions: 64, maxMessages: 256, maxIhaveMessageIDs: 1_000, maxIwantMessageIDs: 1_000, maxIdontwantMessageIDs: 512, maxControlMessages: 512, maxPeerInfos: 16 },
+    // Without it the signature of every duplicate is checked. All of the message is hashed: with less, a forger could shadow an honest message.
+    fastMsgIdFn: (message) => toHex(sha256.create().update(message.from ?? none).update(message.seqno ?? none).update(message.signature ?? none).update(message.data ?? none).digest())
+  })
+}
+
+const none = new Uint8Array(0)

@@ -1,0 +1,37 @@
+import type { GossipSub } from '@libp2p/gossipsub'
+import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
+
+// What libp2p 3.3 does not do as this software needs it, each with the reason. test/net/libp2p-traps.test.ts tells when upstream has mended one.
+
+/**
+ * gossipsub 17.1 declares the option `protocols` and ignores it: every network would speak /meshsub/1.x with every other one.
+ * The field is read at start, so it is set before.
+ */
+export function useGossipProtocol<Service extends Pick<GossipSub, 'protocols'>>(service: Service, id: string): Service {
+  service.protocols = [id]
+  return service
+}
+
+/**
+ * A yamux window grows to 16 MiB, but a paused stream that holds over 4 MiB is reset: a slow reader of a fast link lost its stream.
+ * With this maximum what arrives after a pause always fits, and memory for each stream is bounded.
+ */
+export const yamuxWindow = { initialStreamWindowSize: 262_144, maxStreamWindowSize: 1_048_576 } as const
+
+/** Five connections a second from one address is the default: the sixth local node would be dropped. */
+export const inboundConnectionsPerSecond = 40
+
+/** Ten half-open connections are the default: one address that opens and says nothing would keep everybody out. See host-gater.ts for its share. */
+export const maxHalfOpen = 128
+
+/** A handshake takes a few milliseconds; the default of 10 s gives a silent peer its slot for too long. */
+export const handshakeMs = 5_000
+
+/**
+ * libp2p ends a connection whose ping takes longer than five times the average of the last ones: a busy machine loses good links.
+ * Never under 10 s.
+ */
+export const monitorPing = { minTimeout: 10_000, maxTimeout: 30_000 } as const
+
+/** The address without its /p2p part: the peer store keeps addresses without it, and two forms of one address are dialled twice. */
+export const withoutPeerId = (address: Multiaddr): Multiaddr => address.decapsulateCode(CODE_P2P)

@@ -1,0 +1,76 @@
+import { createServer } from 'node:net'
+import { multiaddr } from '@multiformats/multiaddr'
+import { MeshError } from '../core/base/index.ts'
+import type { LogRecord } from '../mesh/mesh.ts'
+
+/** How many ports above the wanted one are tried. */
+const portsTried = 100
+
+interface ListenAddress {
+  readonly text: string
+  readonly host: string
+  readonly port: number
+}
+
+type Probe = 'free' | 'taken' | 'unsupported'
+
+/**
+ * The addresses to listen on, each with a port that is free now: a taken port is replaced by the next free one, the same for all addresses
+ * that asked for it, and said so. An IP version that this machine does not have is left out.
+ * @throws {MeshError} LISTEN_FAILED when no port is free or no address is left; ADDRESS_INVALID
+ */
+export async function freeListenAddresses(wanted: readonly string[], log: (record: LogRecord) => void): Promise<readonly string[]> {
+  const byPort = Map.groupBy(wanted.map(parse), (address) => address.port)
+  const chosen: string[] = []
+  const used = new Set<number>(byPort.keys())
+  for (const [port, addresses] of byPort) chosen.push(...(await place(addresses, port, { used, log })))
+  if (chosen.length === 0 && wanted.length > 0) throw new MeshError('LISTEN_FAILED', { address: wanted.join(', '), reason: 'none of them exists on this machine' })
+  return chosen
+}
+
+interface Placing {
+  readonly used: Set<number>
+  readonly log: (record: LogRecord) => void
+}
+
+async function place(addresses: readonly ListenAddress[], wantedPort: number, { used, log }: Placing): Promise<readonly string[]> {
+  const names = addresses.map((address) => address.text)
+  for (let port = wantedPort; port < wantedPort + portsTried && port <= 65_535; port++) {
+    if (port !== wantedPort && used.has(port)) continue
+    const probes = await Promise.all(addresses.map((address) => probe(address.host, port)))
+    if (probes.includes('taken')) continue
+    const usable = names.filter((_, index) => probes[index] === 'free')
+    const left = names.filter((_, index) => probes[index] === 'unsupported')
+    if (left.length > 0) log({ level: 'info', event: 'listen.unsupported', fields: { addresses: left } })
+    if (port === wantedPort) return usable
+    used.add(port)
+    log({ level: 'warn', event: 'listen.port-taken', fields: { wanted: wantedPort, port, addresses: usable } })
+    return usable.map((address) => address.replace(`/${wantedPort}`, `/${port}`))
+  }
+  throw new MeshError('LISTEN_FAILED', { address: names.join(', '), reason: `the ports ${wantedPort} to ${Math.min(65_535, wantedPort + portsTried - 1)} are taken` })
+}
+
+function parse(text: string): ListenAddress {
+  const problem = (cause?: unknown): MeshError => new MeshError('ADDRESS_INVALID', { address: text, reason: 'an IP address and a TCP port are needed to listen' }, { cause })
+  try {
+    const parts = multiaddr(text).getComponents()
+    const host = parts.find((part) => part.name === 'ip4' || part.name === 'ip6')?.value
+    const port = parts.find((part) => part.name === 'tcp')?.value
+    if (host === undefined || port === undefined) throw problem()
+    return { text, host, port: Number(port) }
+  } catch (cause) {
+    throw problem(cause)
+  }
+}
+
+function probe(host: string, port: number): Promise<Probe> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve('taken')
+      else if (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT') resolve('unsupported')
+      else reject(new MeshError('LISTEN_FAILED', { address: `${host} port ${port}`, reason: error.code ?? error.message }, { cause: error }))
+    })
+    server.listen({ host, port, ipv6Only: host.includes(':') }, () => server.close(() => resolve('free')))
+  })
+}
