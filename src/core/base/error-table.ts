@@ -130,6 +130,12 @@ export const errorTable = {
     message: (d) => `${d['file']} was written by a newer version (schema ${d['found']}, this one knows ${d['known']})`,
     hint: 'Use the newer version. Nothing was touched.'
   }),
+  STATE_IN_USE: entry({
+    exit: 3,
+    retryable: true,
+    message: (d) => `${d['file']} is in use by another process`,
+    hint: 'One process owns a profile: stop the other one first.'
+  }),
   STATE_CORRUPT: entry({
     exit: 1,
     retryable: false,

@@ -1,0 +1,3 @@
+export * from './digest.ts'
+export * from './ed25519.ts'
+export * from './random.ts'

@@ -1,0 +1,191 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { type AckOutcome, type AdmissionLimits, type AdmitOutcome, type InboundMessage, type InboxFilter, type InboxRow, type InboxState, type KnownMessage, decideAdmission } from '../../core/message/index.ts'
+import type { Finding } from './calls.ts'
+import { inboxColumns, inboxJoin, readInboxRow, sealedMessage } from './inbox-rows.ts'
+import { InboxSources, type Tally } from './inbox-sources.ts'
+import { type Row, blob, choice, number, text } from './rows.ts'
+import { seal } from './seal.ts'
+
+/** A list ends early when its envelopes have this many bytes together (after one row at least). */
+const listBytes = 8_388_608
+
+/** The inbox of one store. Used on the storage thread, inside its transactions. */
+export class InboxTable {
+  readonly #statements: ReturnType<typeof prepare>
+  readonly #sources: InboxSources
+  readonly #report: (finding: Finding) => void
+
+  constructor(database: DatabaseSync, report: (finding: Finding) => void) {
+    this.#statements = prepare(database)
+    this.#sources = new InboxSources(database)
+    this.#report = report
+  }
+
+  recount(): void {
+    this.#sources.recount()
+  }
+
+  prune(): undefined {
+    this.#sources.prune()
+  }
+
+  counts(): { readonly unread: number; readonly held: number; readonly bytes: number } {
+    const { unread, held, bytes } = this.#sources.totals()
+    return { unread, held, bytes }
+  }
+
+  /** Decides about each message in order and writes what is admitted; counts include what was admitted before it in this call. */
+  admit(messages: readonly InboundMessage[], floor: number, limits: AdmissionLimits): readonly AdmitOutcome[] {
+    const [first] = messages
+    if (first === undefined) return []
+    const tally = this.#sources.open(first.source)
+    const epoch = this.#sources.enterEpoch(tally.sourceId, first.epoch, floor)
+    const outcomes = messages.map((message) => this.#admitOne(message, { tally, epoch, limits }))
+    this.#sources.close(tally)
+    return outcomes
+  }
+
+  list(filter: InboxFilter): readonly InboxRow[] {
+    const sourceId = filter.source === undefined ? null : (this.#sources.find(filter.source) ?? -1)
+    const types = filter.types === undefined ? null : JSON.stringify(filter.types)
+    const found = filter.states.flatMap((state) => this.#readSound(this.#statements[state].iterate(filter.after, sourceId, types, filter.limit), filter.limit))
+    const rows = fitting(found.toSorted((a, b) => a.position - b.position).slice(0, filter.limit))
+    if (!filter.handOut) return rows
+    for (const row of rows) this.#statements.handOut.run(row.position)
+    return rows
+  }
+
+  get(id: string, source: Uint8Array | undefined): readonly InboxRow[] {
+    const sourceId = source === undefined ? null : (this.#sources.find(source) ?? -1)
+    return this.#readSound(this.#statements.byName.iterate(id, sourceId), Number.MAX_SAFE_INTEGER)
+  }
+
+  ack(messages: readonly { readonly source: Uint8Array; readonly id: string }[]): readonly AckOutcome[] {
+    return messages.map(({ source, id }) => this.#ackOne(source, id))
+  }
+
+  /** Turns what is held of `source` into unread messages. */
+  release(source: Uint8Array): readonly InboxRow[] {
+    if (this.#sources.find(source) === undefined) return []
+    const tally = this.#sources.open(source)
+    const held = this.#readSound(this.#statements.held.iterate(0, tally.sourceId, null, -1), Number.MAX_SAFE_INTEGER)
+    for (const row of held) this.#statements.setState.run('unread', row.position)
+    const after = this.#sources.open(source)
+    this.#sources.close({ ...after, unread: after.unread + held.length, held: after.held - held.length })
+    return held.map((row) => ({ ...row, state: 'unread' }))
+  }
+
+  #admitOne(message: InboundMessage, batch: Batch): AdmitOutcome {
+    const { tally, epoch, limits } = batch
+    const bySequence = this.#known(this.#statements.bySequence.get(epoch.epochId, message.sequence))
+    const byId = bySequence === undefined ? this.#known(this.#statements.byId.get(tally.sourceId, message.id)) : undefined
+    const counts = { messages: tally.unread + tally.held, bytes: tally.bytes, messagesOfSource: tally.messagesOfSource, bytesOfSource: tally.bytesOfSource }
+    const decision = decideAdmission(message, { floor: epoch.floor, bySequence, byId, ...counts }, limits)
+    if (decision.action === 'answer') return decision.outcome
+    this.#insert(message, decision.state, batch)
+    return { outcome: decision.state === 'unread' ? 'stored' : 'held', repeat: false, position: tally.position }
+  }
+
+  #insert(message: InboundMessage, state: 'unread' | 'held', { tally, epoch }: Batch): void {
+    const { received, envelope } = message
+    tally.position += 1
+    tally[state] += 1
+    tally.bytes += envelope.length
+    tally.messagesOfSource += 1
+    tally.bytesOfSource += envelope.length
+    this.#statements.insert.run(
+      tally.position, tally.sourceId, epoch.epochId, message.sequence, message.id, message.type, message.priority, message.ttlMs, received.bootId,
+      received.monotonic, received.wall, message.digest, seal(sealedMessage(message)), envelope.length, envelope, message.proof, state
+    )
+  }
+
+  // A damaged row is as good as none: the sender has the message still, or has ended it.
+  #known(row: Row | undefined): KnownMessage | undefined {
+    if (row === undefined) return undefined
+    if (row['state'] === 'damaged') {
+      this.#statements.delete.run(number(row, 'position'))
+      return undefined
+    }
+    const state = choice(row, 'state', ['unread', 'held', 'read'])
+    return { epoch: blob(row, 'epoch'), sequence: number(row, 'sequence'), id: text(row, 'id'), digest: blob(row, 'digest'), state, position: number(row, 'position') }
+  }
+
+  #ackOne(source: Uint8Array, id: string): AckOutcome {
+    const sourceId = this.#sources.find(source)
+    const row = sourceId === undefined ? undefined : this.#known(this.#statements.byId.get(sourceId, id))
+    if (row === undefined) return { source, id, changed: false, known: false, epoch: undefined, sequence: 0, digest: undefined }
+    const changed = row.state !== 'read'
+    if (changed) this.#remove(source, row, 'read')
+    return { source, id, changed, known: true, epoch: row.epoch, sequence: row.sequence, digest: row.digest }
+  }
+
+  /** Takes a waiting row out of the counts; what stays is its identity, so that repeats are known. */
+  #remove(source: Uint8Array, row: { readonly position: number; readonly state: InboxState }, state: 'read' | 'damaged'): void {
+    const bytes = number(this.#statements.bytes.get(row.position) ?? {}, 'bytes')
+    const tally = this.#sources.open(source)
+    if (row.state === 'held') tally.held -= 1
+    else tally.unread -= 1
+    tally.bytes -= bytes
+    tally.messagesOfSource -= 1
+    tally.bytesOfSource -= bytes
+    this.#sources.close(tally)
+    if (state === 'read') this.#statements.bury.run(row.position)
+    else this.#statements.setState.run('damaged', row.position)
+  }
+
+  #readSound(rows: Iterable<Row>, limit: number): readonly InboxRow[] {
+    const sound: InboxRow[] = []
+    const damaged: Row[] = []
+    let bytes = 0
+    for (const row of rows) {
+      const read = readInboxRow(row)
+      if (read === undefined) damaged.push(row)
+      else if (sound.push(read) >= limit || (bytes += read.envelope.length) > listBytes) break
+    }
+    for (const row of damaged) this.#setAside(row)
+    return sound
+  }
+
+  #setAside(row: Row): void {
+    const state = row['state']
+    const position = number(row, 'position')
+    this.#report({ where: 'inbox', id: String(row['id']), reason: 'its bytes are not those that were written' })
+    if (state === 'unread' || state === 'held') this.#remove(blob(row, 'source'), { position, state }, 'damaged')
+    else this.#statements.setState.run('damaged', position)
+  }
+}
+
+interface Batch {
+  readonly tally: Tally
+  readonly epoch: { readonly epochId: number; readonly floor: number }
+  readonly limits: AdmissionLimits
+}
+
+function fitting(rows: readonly InboxRow[]): readonly InboxRow[] {
+  let bytes = 0
+  const end = rows.findIndex((row, index) => (bytes += row.envelope.length) > listBytes && index > 0)
+  return end < 0 ? rows : rows.slice(0, end)
+}
+
+function prepare(database: DatabaseSync): Record<'insert' | 'bySequence' | 'byId' | 'bytes' | 'bury' | 'setState' | 'delete' | 'handOut' | 'byName' | InboxState, StatementSync> {
+  // The state stands in the text, not in a parameter: only then SQLite may use the partial index.
+  const list = (state: InboxState): StatementSync =>
+    database.prepare(`SELECT ${inboxColumns} FROM ${inboxJoin} WHERE state = '${state}' AND position > ?1 AND (?2 IS NULL OR inbox.source_id = ?2)
+      AND (?3 IS NULL OR type IN (SELECT value FROM json_each(?3))) ORDER BY position LIMIT ?4`)
+  const known = 'SELECT epoch, sequence, id, digest, state, position FROM inbox JOIN epochs USING (epoch_id)'
+  return {
+    insert: database.prepare(`INSERT INTO inbox (position, source_id, epoch_id, sequence, id, type, priority, ttl_ms, received_boot, received_monotonic, received_wall,
+      digest, seal, bytes, envelope, proof, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    bySequence: database.prepare(`${known} WHERE epoch_id = ? AND sequence = ?`),
+    byId: database.prepare(`${known} WHERE inbox.source_id = ? AND id = ?`),
+    bytes: database.prepare('SELECT bytes FROM inbox WHERE position = ?'),
+    bury: database.prepare(`UPDATE inbox SET state = 'read', envelope = NULL, proof = NULL WHERE position = ?`),
+    setState: database.prepare('UPDATE inbox SET state = ? WHERE position = ?'),
+    delete: database.prepare('DELETE FROM inbox WHERE position = ?'),
+    handOut: database.prepare('UPDATE inbox SET handed_out = handed_out + 1 WHERE position = ?'),
+    byName: database.prepare(`SELECT ${inboxColumns} FROM ${inboxJoin} WHERE id = ?1 AND (?2 IS NULL OR inbox.source_id = ?2) AND state <> 'damaged' ORDER BY position`),
+    unread: list('unread'),
+    held: list('held'),
+    read: list('read')
+  }
+}
