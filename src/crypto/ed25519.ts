@@ -21,7 +21,8 @@ export interface Ed25519Key {
 
 /** The key pair of a 32-byte seed. @throws {MeshError} KEY_CORRUPT for another length. */
 export function ed25519FromSeed(seed: Uint8Array): Ed25519Key {
-  if (seed.length !== ed25519KeyBytes) throw new MeshError('KEY_CORRUPT', { file: 'the seed', reason: `${seed.length} bytes instead of ${ed25519KeyBytes}` })
+  if (seed.length !== ed25519KeyBytes)
+    throw new MeshError('KEY_CORRUPT', { file: 'the seed', reason: `${seed.length} bytes instead of ${ed25519KeyBytes}` })
   const der = Buffer.concat([privatePrefix, seed])
   const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
   der.fill(0)
@@ -42,6 +43,7 @@ export function createSigner(seed: Uint8Array, network: string): Signer {
 export function createVerifier(network: string): Verifier {
   const keys = new PublicKeys()
   return {
+    // The port of core/base has four. oxlint-disable-next-line max-params
     verify: (domain, publicKey, bytes, signature) => verifyWith(keys.get(publicKey), { domain, network, bytes, signature })
   }
 }

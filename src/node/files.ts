@@ -1,4 +1,19 @@
-import { closeSync, constants, fchmodSync, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import type { Stats } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname, join, parse, resolve, sep } from 'node:path'
@@ -127,10 +142,12 @@ function openPrivate(path: string, flags: number): number {
 function removeDrafts(path: string, { ino, dev, nlink }: Stats): boolean {
   const folder = dirname(path)
   const drafts = readdirSync(folder).filter((name) => draftName.test(name))
-  const own = drafts.map((name) => join(folder, name)).filter((draft) => {
-    const stats = statOf(draft)
-    return stats?.ino === ino && stats.dev === dev
-  })
+  const own = drafts
+    .map((name) => join(folder, name))
+    .filter((draft) => {
+      const stats = statOf(draft)
+      return stats?.ino === ino && stats.dev === dev
+    })
   if (own.length !== nlink - 1) return false
   for (const draft of own) rmSync(draft)
   return true
@@ -170,7 +187,11 @@ function checkOwner(path: string, stats: Stats): void {
 
 function checkMode(path: string, stats: Stats, wanted: number): void {
   if (process.platform === 'win32' || (stats.mode & openToOthers) === 0) return
-  throw new MeshError('PERMISSIONS_UNSAFE', { file: shown(path), mode: (stats.mode & 0o777).toString(8).padStart(4, '0'), wanted: wanted.toString(8).padStart(4, '0') })
+  throw new MeshError('PERMISSIONS_UNSAFE', {
+    file: shown(path),
+    mode: (stats.mode & 0o777).toString(8).padStart(4, '0'),
+    wanted: wanted.toString(8).padStart(4, '0')
+  })
 }
 
 /** Whoever may rename a parent may put another folder in our place: no parent may be writable by everyone, unless sticky as /tmp is. */
@@ -187,7 +208,8 @@ function checkParents(path: string): void {
 function checkedPath(path: string): string {
   if (path.includes('\0')) throw unsafe(path, 'it holds a zero byte')
   const absolute = resolve(path)
-  if (Buffer.byteLength(absolute) >= pathBytes || absolute.split(sep).some((part) => Buffer.byteLength(part) > 255)) throw unsafe(path, 'its name is too long')
+  if (Buffer.byteLength(absolute) >= pathBytes || absolute.split(sep).some((part) => Buffer.byteLength(part) > 255))
+    throw unsafe(path, 'its name is too long')
   return absolute
 }
 

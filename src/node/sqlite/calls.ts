@@ -1,4 +1,19 @@
-import type { AckOutcome, AdmissionLimits, AdmitOutcome, DestinationRetry, EnqueueOutcome, InboundMessage, InboxFilter, InboxRow, Instant, OutboxChange, OutboxEntry, OutboxRecovery, OutboxRow, OutboxState } from '../../core/message/index.ts'
+import type {
+  AckOutcome,
+  AdmissionLimits,
+  AdmitOutcome,
+  DestinationRetry,
+  EnqueueOutcome,
+  InboundMessage,
+  InboxFilter,
+  InboxRow,
+  Instant,
+  OutboxChange,
+  OutboxEntry,
+  OutboxRecovery,
+  OutboxRow,
+  OutboxState
+} from '../../core/message/index.ts'
 import type { ErrorCode, ErrorDetails } from '../../core/base/index.ts'
 import type { InviteRecord, PairRecord } from '../../mesh/ports.ts'
 
@@ -71,7 +86,9 @@ export interface StoreHandler<Name extends StoreCallName> {
 export type StoreHandlers = { readonly [Name in StoreCallName]: StoreHandler<Name> }
 
 /** A call on its way to the storage thread. */
-export type StoreRequest = { readonly [Name in StoreCallName]: { readonly number: number; readonly name: Name; readonly args: StoreArguments<Name> } }[StoreCallName]
+export type StoreRequest = {
+  readonly [Name in StoreCallName]: { readonly number: number; readonly name: Name; readonly args: StoreArguments<Name> }
+}[StoreCallName]
 
 export interface PlainError {
   readonly code: ErrorCode

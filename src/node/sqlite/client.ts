@@ -57,7 +57,8 @@ export class StoreClient {
   call<Name extends StoreCallName>(name: Name, args: StoreArguments<Name>): Promise<StoreResult<Name>> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     if (this.#isClosing) return Promise.reject(new MeshError('SHUTTING_DOWN'))
-    if (this.#waiting.size >= waitingCalls) return Promise.reject(new MeshError('QUOTA', { where: 'the queue of the store', reason: `${waitingCalls} calls wait` }))
+    if (this.#waiting.size >= waitingCalls)
+      return Promise.reject(new MeshError('QUOTA', { where: 'the queue of the store', reason: `${waitingCalls} calls wait` }))
     const { promise, resolve, reject } = Promise.withResolvers<StoreResult<Name>>()
     if (this.#waiting.size === 0) this.#worker.ref()
     this.#number += 1

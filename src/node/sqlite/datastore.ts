@@ -64,7 +64,7 @@ export class SqliteDatastore extends BaseDatastore {
 
   override async *_all(query: Query, options?: AbortOptions): AsyncGenerator<Pair> {
     const prefix = query.prefix ?? ''
-    for (let after = ''; ; ) {
+    for (let after = ''; ;) {
       options?.signal?.throwIfAborted()
       const page = await this.#client.call('listEntries', { prefix, after, limit: pageEntries })
       for (const { key, value } of page) yield { key: new Key(key), value }

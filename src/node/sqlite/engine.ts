@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { MeshError } from '../../core/base/index.ts'
+import type { MeshError } from '../../core/base/index.ts'
 import type { Finding, PlainError, StoreHandlers, StoreReply, StoreRequest } from './calls.ts'
 import { storeError } from './errors.ts'
 import { createHandlers, isWrite, perform } from './handlers.ts'

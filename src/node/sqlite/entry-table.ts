@@ -57,11 +57,15 @@ export class EntryTable {
   }
 }
 
-function prepare(database: DatabaseSync): Record<'get' | 'has' | 'put' | 'delete' | 'list' | 'lastUsed' | 'count' | 'trim' | 'getMeta' | 'setMeta', StatementSync> {
+function prepare(
+  database: DatabaseSync
+): Record<'get' | 'has' | 'put' | 'delete' | 'list' | 'lastUsed' | 'count' | 'trim' | 'getMeta' | 'setMeta', StatementSync> {
   return {
     get: database.prepare('SELECT value FROM entries WHERE key = ?'),
     has: database.prepare('SELECT 1 FROM entries WHERE key = ?'),
-    put: database.prepare('INSERT INTO entries (key, value, used) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, used = excluded.used'),
+    put: database.prepare(
+      'INSERT INTO entries (key, value, used) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, used = excluded.used'
+    ),
     delete: database.prepare('DELETE FROM entries WHERE key = ?'),
     list: database.prepare('SELECT key, value FROM entries WHERE substr(key, 1, length(?)) = ? AND key > ? ORDER BY key LIMIT ?'),
     lastUsed: database.prepare('SELECT coalesce(max(used), 0) AS used FROM entries'),

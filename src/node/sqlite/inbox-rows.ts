@@ -14,7 +14,10 @@ export const inboxJoin = 'inbox JOIN sources USING (source_id) JOIN epochs USING
 /** What the seal of an inbox row covers; the envelope is covered by its digest, the proof by the signature in it. */
 export function sealedMessage(message: Omit<InboundMessage, 'envelope' | 'proof'>): Sealed {
   const { id, sequence, type, priority, ttlMs, received } = message
-  return { scalars: [id, sequence, type, priority, ttlMs, received.bootId, received.monotonic, received.wall], bytes: [message.source, message.epoch, message.digest] }
+  return {
+    scalars: [id, sequence, type, priority, ttlMs, received.bootId, received.monotonic, received.wall],
+    bytes: [message.source, message.epoch, message.digest]
+  }
 }
 
 /** The message of a row, checked against its seal and digest; undefined when the row is damaged. */
@@ -41,7 +44,11 @@ function decode(row: Row): InboxRow {
     digest: blob(row, 'digest'),
     envelope: state === 'read' ? none : blob(row, 'envelope'),
     proof: state === 'read' ? none : blob(row, 'proof'),
-    received: { bootId: text(row, 'received_boot'), monotonic: millis(number(row, 'received_monotonic')), wall: wallMillis(number(row, 'received_wall')) },
+    received: {
+      bootId: text(row, 'received_boot'),
+      monotonic: millis(number(row, 'received_monotonic')),
+      wall: wallMillis(number(row, 'received_wall'))
+    },
     ttlMs: number(row, 'ttl_ms'),
     position: number(row, 'position'),
     state,

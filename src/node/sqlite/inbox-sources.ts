@@ -97,7 +97,26 @@ export class InboxSources {
   }
 }
 
-type Name = 'find' | 'add' | 'totals' | 'saveTotals' | 'saveSource' | 'findEpoch' | 'addEpoch' | 'raiseFloor' | 'pruneEpoch' | 'oldEpochs' | 'forgetEpoch' | 'floors' | 'idle' | 'forgetRows' | 'forgetEpochs' | 'forget' | 'recountSources' | 'recountTotals' | 'keys'
+type Name =
+  | 'find'
+  | 'add'
+  | 'totals'
+  | 'saveTotals'
+  | 'saveSource'
+  | 'findEpoch'
+  | 'addEpoch'
+  | 'raiseFloor'
+  | 'pruneEpoch'
+  | 'oldEpochs'
+  | 'forgetEpoch'
+  | 'floors'
+  | 'idle'
+  | 'forgetRows'
+  | 'forgetEpochs'
+  | 'forget'
+  | 'recountSources'
+  | 'recountTotals'
+  | 'keys'
 
 function prepare(database: DatabaseSync): Record<Name, StatementSync> {
   return {
@@ -119,7 +138,8 @@ function prepare(database: DatabaseSync): Record<Name, StatementSync> {
     forgetRows: database.prepare('DELETE FROM inbox WHERE source_id = ?'),
     forgetEpochs: database.prepare('DELETE FROM epochs WHERE source_id = ?'),
     forget: database.prepare('DELETE FROM sources WHERE source_id = ?'),
-    recountSources: database.prepare(`WITH live AS (SELECT source_id, count(*) AS messages, sum(bytes) AS bytes FROM inbox WHERE state IN ('unread', 'held') GROUP BY source_id)
+    recountSources:
+      database.prepare(`WITH live AS (SELECT source_id, count(*) AS messages, sum(bytes) AS bytes FROM inbox WHERE state IN ('unread', 'held') GROUP BY source_id)
       UPDATE sources SET messages = coalesce((SELECT messages FROM live WHERE live.source_id = sources.source_id), 0),
         bytes = coalesce((SELECT bytes FROM live WHERE live.source_id = sources.source_id), 0)`),
     recountTotals: database.prepare(`UPDATE totals SET position = max(position, coalesce((SELECT max(position) FROM inbox), 0)),

@@ -1,5 +1,15 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { type AckOutcome, type AdmissionLimits, type AdmitOutcome, type InboundMessage, type InboxFilter, type InboxRow, type InboxState, type KnownMessage, decideAdmission } from '../../core/message/index.ts'
+import {
+  type AckOutcome,
+  type AdmissionLimits,
+  type AdmitOutcome,
+  type InboundMessage,
+  type InboxFilter,
+  type InboxRow,
+  type InboxState,
+  type KnownMessage,
+  decideAdmission
+} from '../../core/message/index.ts'
 import type { Finding } from './calls.ts'
 import { inboxColumns, inboxJoin, readInboxRow, sealedMessage } from './inbox-rows.ts'
 import { InboxSources, type Tally } from './inbox-sources.ts'
@@ -48,7 +58,9 @@ export class InboxTable {
   list(filter: InboxFilter): readonly InboxRow[] {
     const sourceId = filter.source === undefined ? null : (this.#sources.find(filter.source) ?? -1)
     const types = filter.types === undefined ? null : JSON.stringify(filter.types)
-    const found = filter.states.flatMap((state) => this.#readSound(this.#statements[state].iterate(filter.after, sourceId, types, filter.limit), filter.limit))
+    const found = filter.states.flatMap((state) =>
+      this.#readSound(this.#statements[state].iterate(filter.after, sourceId, types, filter.limit), filter.limit)
+    )
     const rows = fitting(found.toSorted((a, b) => a.position - b.position).slice(0, filter.limit))
     if (!filter.handOut) return rows
     for (const row of rows) this.#statements.handOut.run(row.position)
@@ -79,7 +91,12 @@ export class InboxTable {
     const { tally, epoch, limits } = batch
     const bySequence = this.#known(this.#statements.bySequence.get(epoch.epochId, message.sequence))
     const byId = bySequence === undefined ? this.#known(this.#statements.byId.get(tally.sourceId, message.id)) : undefined
-    const counts = { messages: tally.unread + tally.held, bytes: tally.bytes, messagesOfSource: tally.messagesOfSource, bytesOfSource: tally.bytesOfSource }
+    const counts = {
+      messages: tally.unread + tally.held,
+      bytes: tally.bytes,
+      messagesOfSource: tally.messagesOfSource,
+      bytesOfSource: tally.bytesOfSource
+    }
     const decision = decideAdmission(message, { floor: epoch.floor, bySequence, byId, ...counts }, limits)
     if (decision.action === 'answer') return decision.outcome
     this.#insert(message, decision.state, batch)
@@ -94,8 +111,23 @@ export class InboxTable {
     tally.messagesOfSource += 1
     tally.bytesOfSource += envelope.length
     this.#statements.insert.run(
-      tally.position, tally.sourceId, epoch.epochId, message.sequence, message.id, message.type, message.priority, message.ttlMs, received.bootId,
-      received.monotonic, received.wall, message.digest, seal(sealedMessage(message)), envelope.length, envelope, message.proof, state
+      tally.position,
+      tally.sourceId,
+      epoch.epochId,
+      message.sequence,
+      message.id,
+      message.type,
+      message.priority,
+      message.ttlMs,
+      received.bootId,
+      received.monotonic,
+      received.wall,
+      message.digest,
+      seal(sealedMessage(message)),
+      envelope.length,
+      envelope,
+      message.proof,
+      state
     )
   }
 
@@ -107,7 +139,14 @@ export class InboxTable {
       return undefined
     }
     const state = choice(row, 'state', ['unread', 'held', 'read'])
-    return { epoch: blob(row, 'epoch'), sequence: number(row, 'sequence'), id: text(row, 'id'), digest: blob(row, 'digest'), state, position: number(row, 'position') }
+    return {
+      epoch: blob(row, 'epoch'),
+      sequence: number(row, 'sequence'),
+      id: text(row, 'id'),
+      digest: blob(row, 'digest'),
+      state,
+      position: number(row, 'position')
+    }
   }
 
   #ackOne(source: Uint8Array, id: string): AckOutcome {
@@ -167,14 +206,17 @@ function fitting(rows: readonly InboxRow[]): readonly InboxRow[] {
   return end < 0 ? rows : rows.slice(0, end)
 }
 
-function prepare(database: DatabaseSync): Record<'insert' | 'bySequence' | 'byId' | 'bytes' | 'bury' | 'setState' | 'delete' | 'handOut' | 'byName' | InboxState, StatementSync> {
+function prepare(
+  database: DatabaseSync
+): Record<'insert' | 'bySequence' | 'byId' | 'bytes' | 'bury' | 'setState' | 'delete' | 'handOut' | 'byName' | InboxState, StatementSync> {
   // The state stands in the text, not in a parameter: only then SQLite may use the partial index.
   const list = (state: InboxState): StatementSync =>
     database.prepare(`SELECT ${inboxColumns} FROM ${inboxJoin} WHERE state = '${state}' AND position > ?1 AND (?2 IS NULL OR inbox.source_id = ?2)
       AND (?3 IS NULL OR type IN (SELECT value FROM json_each(?3))) ORDER BY position LIMIT ?4`)
   const known = 'SELECT epoch, sequence, id, digest, state, position FROM inbox JOIN epochs USING (epoch_id)'
   return {
-    insert: database.prepare(`INSERT INTO inbox (position, source_id, epoch_id, sequence, id, type, priority, ttl_ms, received_boot, received_monotonic, received_wall,
+    insert:
+      database.prepare(`INSERT INTO inbox (position, source_id, epoch_id, sequence, id, type, priority, ttl_ms, received_boot, received_monotonic, received_wall,
       digest, seal, bytes, envelope, proof, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     bySequence: database.prepare(`${known} WHERE epoch_id = ? AND sequence = ?`),
     byId: database.prepare(`${known} WHERE inbox.source_id = ? AND id = ?`),
@@ -183,7 +225,9 @@ function prepare(database: DatabaseSync): Record<'insert' | 'bySequence' | 'byId
     setState: database.prepare('UPDATE inbox SET state = ? WHERE position = ?'),
     delete: database.prepare('DELETE FROM inbox WHERE position = ?'),
     handOut: database.prepare('UPDATE inbox SET handed_out = handed_out + 1 WHERE position = ?'),
-    byName: database.prepare(`SELECT ${inboxColumns} FROM ${inboxJoin} WHERE id = ?1 AND (?2 IS NULL OR inbox.source_id = ?2) AND state <> 'damaged' ORDER BY position`),
+    byName: database.prepare(
+      `SELECT ${inboxColumns} FROM ${inboxJoin} WHERE id = ?1 AND (?2 IS NULL OR inbox.source_id = ?2) AND state <> 'damaged' ORDER BY position`
+    ),
     unread: list('unread'),
     held: list('held'),
     read: list('read')

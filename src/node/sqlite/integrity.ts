@@ -4,7 +4,10 @@ import { text } from './rows.ts'
 
 /** What SQLite's own check finds: structure, indexes, types and constraints of everything. Empty when all is well. */
 export function checkIntegrity(database: DatabaseSync): readonly string[] {
-  const found = database.prepare('PRAGMA integrity_check(20)').all().map((row) => text(row, 'integrity_check'))
+  const found = database
+    .prepare('PRAGMA integrity_check(20)')
+    .all()
+    .map((row) => text(row, 'integrity_check'))
   return found.length === 1 && found[0] === 'ok' ? [] : found
 }
 

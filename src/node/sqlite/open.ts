@@ -59,9 +59,12 @@ function connect(file: string): DatabaseSync {
     // One process owns the file; the index of the log is in memory, so that there is no -shm file to go wrong.
     database.exec('PRAGMA locking_mode = EXCLUSIVE')
     const journal = text(database.prepare('PRAGMA journal_mode = WAL').get() ?? {}, 'journal_mode')
-    database.exec('PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA cell_size_check = ON')
+    database.exec(
+      'PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA cell_size_check = ON'
+    )
     const synchronous = number(database.prepare('PRAGMA synchronous').get() ?? {}, 'synchronous')
-    if (journal !== 'wal' || synchronous !== 2) throw new MeshError('STORE_FAILED', { file, reason: `journal ${journal}, synchronous ${synchronous}: commits would not be durable` })
+    if (journal !== 'wal' || synchronous !== 2)
+      throw new MeshError('STORE_FAILED', { file, reason: `journal ${journal}, synchronous ${synchronous}: commits would not be durable` })
     return database
   } catch (error) {
     database.close()

@@ -1,6 +1,16 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { randomBytes } from 'node:crypto'
-import { type DestinationRetry, type EnqueueOutcome, type Instant, type OutboxChange, type OutboxEntry, type OutboxRecovery, type OutboxRow, messageTypes, outboxStates } from '../../core/message/index.ts'
+import {
+  type DestinationRetry,
+  type EnqueueOutcome,
+  type Instant,
+  type OutboxChange,
+  type OutboxEntry,
+  type OutboxRecovery,
+  type OutboxRow,
+  messageTypes,
+  outboxStates
+} from '../../core/message/index.ts'
 import { equalBytes, millis, wallMillis } from '../../core/base/index.ts'
 import type { Finding, OutboxFilter } from './calls.ts'
 import { type Row, blob, choice, number, text } from './rows.ts'
@@ -32,11 +42,28 @@ export class OutboxTable {
 
   enqueue(row: OutboxRow): EnqueueOutcome {
     const standing = this.#statements.entry.get(row.id)
-    if (standing !== undefined) return equalBytes(blob(standing, 'digest'), row.digest) ? { outcome: 'duplicate', row: entryOf(standing) } : { outcome: 'conflict' }
+    if (standing !== undefined)
+      return equalBytes(blob(standing, 'digest'), row.digest) ? { outcome: 'duplicate', row: entryOf(standing) } : { outcome: 'conflict' }
     const { accepted } = row
     this.#statements.insert.run(
-      row.id, row.destination, row.sequence, row.type, row.priority, row.ttlMs, accepted.bootId, accepted.monotonic, accepted.wall,
-      row.envelope, row.digest, row.envelope.length, seal(sealedParts(row, digestOf(row.envelope))), row.state, row.attempts, row.path, row.failure, row.settledMs
+      row.id,
+      row.destination,
+      row.sequence,
+      row.type,
+      row.priority,
+      row.ttlMs,
+      accepted.bootId,
+      accepted.monotonic,
+      accepted.wall,
+      row.envelope,
+      row.digest,
+      row.envelope.length,
+      seal(sealedParts(row, digestOf(row.envelope))),
+      row.state,
+      row.attempts,
+      row.path,
+      row.failure,
+      row.settledMs
     )
     this.#statements.raiseSequence.run(row.destination, row.sequence)
     return { outcome: 'accepted' }
@@ -58,7 +85,8 @@ export class OutboxTable {
   }
 
   settle(changes: readonly OutboxChange[]): undefined {
-    for (const { id, state, attempts, path, failure, settledMs } of changes) this.#statements.settle.run(state, attempts, path, failure, settledMs, id)
+    for (const { id, state, attempts, path, failure, settledMs } of changes)
+      this.#statements.settle.run(state, attempts, path, failure, settledMs, id)
   }
 
   saveRetry({ destination, attempts, lastAttempt }: DestinationRetry): undefined {
@@ -94,7 +122,7 @@ export class OutboxTable {
   #sound(id: string, row: Row | undefined): OutboxRow | undefined {
     if (row === undefined) return undefined
     try {
-      const whole = { ...withoutBytes(entryOf(row)), envelope: blob(row, 'envelope') }
+      const whole = { ...headOf(row), envelope: blob(row, 'envelope') }
       if (isSealed(blob(row, 'seal'), sealedParts(whole, digestOf(whole.envelope)))) return whole
     } catch {
       // Falls through: a column that cannot be read is the same damage.
@@ -109,7 +137,26 @@ export class OutboxTable {
   }
 }
 
-function prepare(database: DatabaseSync): Record<'destinations' | 'waiting' | 'entry' | 'row' | 'insert' | 'raiseSequence' | 'list' | 'listOf' | 'settle' | 'saveRetry' | 'pruneOld' | 'pruneMany' | 'getMeta' | 'setMeta' | 'fail', StatementSync> {
+function prepare(
+  database: DatabaseSync
+): Record<
+  | 'destinations'
+  | 'waiting'
+  | 'entry'
+  | 'row'
+  | 'insert'
+  | 'raiseSequence'
+  | 'list'
+  | 'listOf'
+  | 'settle'
+  | 'saveRetry'
+  | 'pruneOld'
+  | 'pruneMany'
+  | 'getMeta'
+  | 'setMeta'
+  | 'fail',
+  StatementSync
+> {
   return {
     destinations: database.prepare('SELECT * FROM destinations'),
     waiting: database.prepare(`SELECT ${entryColumns} FROM outbox WHERE state IN ('accepted', 'sent', 'held') ORDER BY sequence, row_id`),
@@ -117,15 +164,22 @@ function prepare(database: DatabaseSync): Record<'destinations' | 'waiting' | 'e
     row: database.prepare(`SELECT ${entryColumns}, envelope FROM outbox WHERE id = ?`),
     insert: database.prepare(`INSERT INTO outbox (id, destination, sequence, type, priority, ttl_ms, accepted_boot, accepted_monotonic, accepted_wall,
       envelope, digest, bytes, seal, state, attempts, path, failure, settled_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
-    raiseSequence: database.prepare('INSERT INTO destinations (destination, sequence) VALUES (?, ?) ON CONFLICT (destination) DO UPDATE SET sequence = max(sequence, excluded.sequence)'),
+    raiseSequence: database.prepare(
+      'INSERT INTO destinations (destination, sequence) VALUES (?, ?) ON CONFLICT (destination) DO UPDATE SET sequence = max(sequence, excluded.sequence)'
+    ),
     list: database.prepare(`SELECT ${entryColumns} FROM outbox WHERE state IN (SELECT value FROM json_each(?)) ORDER BY row_id DESC LIMIT ?`),
-    listOf: database.prepare(`SELECT ${entryColumns} FROM outbox WHERE destination = ? AND state IN (SELECT value FROM json_each(?)) ORDER BY row_id DESC LIMIT ?`),
+    listOf: database.prepare(
+      `SELECT ${entryColumns} FROM outbox WHERE destination = ? AND state IN (SELECT value FROM json_each(?)) ORDER BY row_id DESC LIMIT ?`
+    ),
     settle: database.prepare('UPDATE outbox SET state = ?, attempts = ?, path = ?, failure = ?, settled_ms = ? WHERE id = ?'),
-    saveRetry: database.prepare(`INSERT INTO destinations (destination, sequence, attempts, retry_boot, retry_monotonic, retry_wall) VALUES (?, 0, ?, ?, ?, ?)
+    saveRetry:
+      database.prepare(`INSERT INTO destinations (destination, sequence, attempts, retry_boot, retry_monotonic, retry_wall) VALUES (?, 0, ?, ?, ?, ?)
       ON CONFLICT (destination) DO UPDATE SET attempts = excluded.attempts, retry_boot = excluded.retry_boot, retry_monotonic = excluded.retry_monotonic, retry_wall = excluded.retry_wall`),
     pruneOld: database.prepare(`DELETE FROM outbox WHERE state IN ('stored', 'read', 'failed', 'expired-unknown')
       AND (CASE accepted_boot WHEN ? THEN ? - accepted_monotonic ELSE ? - accepted_wall END) - settled_ms > ?`),
-    pruneMany: database.prepare(`DELETE FROM outbox WHERE row_id IN (SELECT row_id FROM outbox WHERE state IN ('stored', 'read', 'failed', 'expired-unknown') ORDER BY row_id DESC LIMIT -1 OFFSET ?)`),
+    pruneMany: database.prepare(
+      `DELETE FROM outbox WHERE row_id IN (SELECT row_id FROM outbox WHERE state IN ('stored', 'read', 'failed', 'expired-unknown') ORDER BY row_id DESC LIMIT -1 OFFSET ?)`
+    ),
     getMeta: database.prepare('SELECT value FROM meta WHERE name = ?'),
     setMeta: database.prepare('INSERT INTO meta (name, value) VALUES (?, ?)'),
     fail: database.prepare(`UPDATE outbox SET state = 'failed', failure = 'STATE_CORRUPT' WHERE id = ?`)
@@ -134,14 +188,15 @@ function prepare(database: DatabaseSync): Record<'destinations' | 'waiting' | 'e
 
 function sealedParts(row: Omit<OutboxRow, 'envelope'>, envelopeDigest: Uint8Array): Sealed {
   const { id, sequence, type, priority, ttlMs, accepted } = row
-  return { scalars: [id, sequence, type, priority, ttlMs, accepted.bootId, accepted.monotonic, accepted.wall], bytes: [row.destination, row.digest, envelopeDigest] }
+  return {
+    scalars: [id, sequence, type, priority, ttlMs, accepted.bootId, accepted.monotonic, accepted.wall],
+    bytes: [row.destination, row.digest, envelopeDigest]
+  }
 }
 
-function withoutBytes({ bytes: _, ...rest }: OutboxEntry): Omit<OutboxEntry, 'bytes'> {
-  return rest
-}
+const entryOf = (row: Row): OutboxEntry => ({ ...headOf(row), bytes: number(row, 'bytes') })
 
-function entryOf(row: Row): OutboxEntry {
+function headOf(row: Row): Omit<OutboxRow, 'envelope'> {
   return {
     id: text(row, 'id'),
     destination: blob(row, 'destination'),
@@ -149,9 +204,12 @@ function entryOf(row: Row): OutboxEntry {
     type: choice(row, 'type', messageTypes),
     priority: number(row, 'priority'),
     ttlMs: number(row, 'ttl_ms'),
-    accepted: { bootId: text(row, 'accepted_boot'), monotonic: millis(number(row, 'accepted_monotonic')), wall: wallMillis(number(row, 'accepted_wall')) },
+    accepted: {
+      bootId: text(row, 'accepted_boot'),
+      monotonic: millis(number(row, 'accepted_monotonic')),
+      wall: wallMillis(number(row, 'accepted_wall'))
+    },
     digest: blob(row, 'digest'),
-    bytes: number(row, 'bytes'),
     state: choice(row, 'state', outboxStates),
     attempts: number(row, 'attempts'),
     path: text(row, 'path'),

@@ -47,14 +47,20 @@ export class PeerTable {
   }
 }
 
-function prepare(database: DatabaseSync): Record<'pairs' | 'savePair' | 'saveInvite' | 'trimInvites' | 'invite' | 'failInvite' | 'burn', StatementSync> {
+function prepare(
+  database: DatabaseSync
+): Record<'pairs' | 'savePair' | 'saveInvite' | 'trimInvites' | 'invite' | 'failInvite' | 'burn', StatementSync> {
   return {
     pairs: database.prepare('SELECT * FROM pairs ORDER BY paired_at, public_key'),
-    savePair: database.prepare(`INSERT INTO pairs (public_key, peer_id, name, alias, addresses, paired_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (public_key)
+    savePair:
+      database.prepare(`INSERT INTO pairs (public_key, peer_id, name, alias, addresses, paired_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (public_key)
       DO UPDATE SET peer_id = excluded.peer_id, name = excluded.name, alias = excluded.alias, addresses = excluded.addresses, paired_at = excluded.paired_at`),
-    saveInvite: database.prepare(`INSERT INTO invites (invite_id, secret, expires_at, failures, used_by) VALUES (?, ?, ?, ?, ?) ON CONFLICT (invite_id)
+    saveInvite:
+      database.prepare(`INSERT INTO invites (invite_id, secret, expires_at, failures, used_by) VALUES (?, ?, ?, ?, ?) ON CONFLICT (invite_id)
       DO UPDATE SET secret = excluded.secret, expires_at = excluded.expires_at, failures = excluded.failures, used_by = excluded.used_by`),
-    trimInvites: database.prepare('DELETE FROM invites WHERE invite_id IN (SELECT invite_id FROM invites ORDER BY expires_at DESC LIMIT -1 OFFSET ?)'),
+    trimInvites: database.prepare(
+      'DELETE FROM invites WHERE invite_id IN (SELECT invite_id FROM invites ORDER BY expires_at DESC LIMIT -1 OFFSET ?)'
+    ),
     invite: database.prepare('SELECT * FROM invites WHERE invite_id = ?'),
     failInvite: database.prepare('UPDATE invites SET failures = failures + 1 WHERE invite_id = ? RETURNING failures'),
     burn: database.prepare(`UPDATE invites SET used_by = ?, secret = x'' WHERE invite_id = ?`)

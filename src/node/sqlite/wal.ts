@@ -25,7 +25,8 @@ export function checkLog(file: string): void {
   if (firstBad < 0) return
   const rest = frames.slice(firstBad).filter((frame) => frame.hasSalt)
   const commit = rest.findIndex((frame) => frame.isCommit)
-  if (commit >= 0 && commit < rest.length - 1) throw new MeshError('STATE_CORRUPT', { file, reason: `frame ${firstBad + 1} of the log is damaged, and committed ones follow it` })
+  if (commit >= 0 && commit < rest.length - 1)
+    throw new MeshError('STATE_CORRUPT', { file, reason: `frame ${firstBad + 1} of the log is damaged, and committed ones follow it` })
 }
 
 interface Header {
@@ -55,7 +56,12 @@ function readHeader(log: DataView): Header | undefined {
   const isBigEndian = (log.getUint32(0) & 1) === 1
   const pageBytes = log.getUint32(8)
   const sum = checksum(log, { start: 0, end: 24, isBigEndian, from: [0, 0] })
-  const isValid = (log.getUint32(0) & ~1) === (magic & ~1) && sum[0] === log.getUint32(24) && sum[1] === log.getUint32(28) && pageBytes >= 512 && pageBytes <= 65_536
+  const isValid =
+    (log.getUint32(0) & ~1) === (magic & ~1) &&
+    sum[0] === log.getUint32(24) &&
+    sum[1] === log.getUint32(28) &&
+    pageBytes >= 512 &&
+    pageBytes <= 65_536
   return isValid ? { isBigEndian, pageBytes, sum } : undefined
 }
 
@@ -77,7 +83,10 @@ function readFrames(log: DataView, { isBigEndian, pageBytes, sum }: Header): rea
   return frames
 }
 
-function checksum(log: DataView, { start, end, isBigEndian, from }: { readonly start: number; readonly end: number; readonly isBigEndian: boolean; readonly from: Sum }): Sum {
+function checksum(
+  log: DataView,
+  { start, end, isBigEndian, from }: { readonly start: number; readonly end: number; readonly isBigEndian: boolean; readonly from: Sum }
+): Sum {
   let [first, second] = from
   for (let at = start; at < end; at += 8) {
     first = (first + log.getUint32(at, !isBigEndian) + second) >>> 0

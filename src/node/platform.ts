@@ -1,0 +1,30 @@
+import type { Clock } from '../core/base/index.ts'
+import type { Platform } from '../mesh/ports.ts'
+import { createVerifier, hmacSha256, sha256, systemRandom } from '../crypto/index.ts'
+import { systemClock } from './clock.ts'
+import type { Identity } from './identity.ts'
+import type { Stores } from './sqlite/stores.ts'
+import { systemTimers } from './timers.ts'
+
+export interface PlatformOptions {
+  readonly identity: Identity
+  readonly network: string
+  readonly stores: Stores
+  /** The system's clock by default. */
+  readonly clock?: Clock
+}
+
+/** Everything outside that a mesh node needs, from Node.js. */
+export function createPlatform({ identity, network, stores, clock = systemClock() }: PlatformOptions): Platform {
+  return {
+    clock,
+    random: systemRandom,
+    signer: identity.signer(network),
+    verifier: createVerifier(network),
+    deliveryStore: stores.deliveryStore,
+    peerStore: stores.peerStore,
+    timers: systemTimers,
+    sha256,
+    hmac: hmacSha256
+  }
+}
