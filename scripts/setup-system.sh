@@ -7,6 +7,9 @@ packages=(strace iproute2 nftables e2fsprogs util-linux mount python3 procps)
 # Only compared with by a bench; its absence fails nothing.
 optional=(nats-server)
 
+if [ "$(id -u)" -ne 0 ] && sudo -n true 2> /dev/null; then
+  exec sudo -n bash "${BASH_SOURCE[0]}"
+fi
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get > /dev/null; then
   echo "setup:system: wants root and apt-get; please install yourself: ${packages[*]} (optional: ${optional[*]})"
   exit 0
