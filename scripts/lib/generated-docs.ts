@@ -1,19 +1,6 @@
 import { errorCodes, errorTable, type ErrorDetails } from '../../src/core/base/index.ts'
+import { code, page, table } from './markdown.ts'
 import { type OptionEntry, optionTable } from '../../src/core/options/index.ts'
-
-const notice = '<!-- Made by `npm run docs` from the tables in src. Do not edit. -->'
-
-const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
-const row = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`
-const code = (text: string): string => `\`${text}\``
-
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
-}
-
-export function page(title: string, parts: readonly string[]): string {
-  return `${[`# ${title}`, notice, ...parts].join('\n\n')}\n`
-}
 
 /** Details that answer with their own name, so that a sentence shows where they stand. */
 function namedDetails(lists: boolean): ErrorDetails {

@@ -43,7 +43,7 @@ export function createSigner(seed: Uint8Array, network: string): Signer {
 export function createVerifier(network: string): Verifier {
   const keys = new PublicKeys()
   return {
-    // The port of core/base has four. oxlint-disable-next-line max-params
+    // oxlint-disable-next-line max-params -- the port of core/base has four
     verify: (domain, publicKey, bytes, signature) => verifyWith(keys.get(publicKey), { domain, network, bytes, signature })
   }
 }
