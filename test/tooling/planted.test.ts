@@ -166,12 +166,11 @@ async function plant(tree: TreeCopy, breaches: readonly Breach[]): Promise<void>
   }
 }
 
-/** The lines of a report, by the file that they name. */
+/** What a report says of a file. */
 function linesOf(report: string, file: string): string {
-  return report
-    .split('\n')
-    .filter((line) => line.includes(file))
-    .join('\n')
+  const lines = report.split('\n').filter((line) => line.includes(file))
+  assert.ok(lines.length > 0, `nothing of ${file} in: ${report.slice(0, 2_000)}`)
+  return lines.map((line) => line.replaceAll(file, '')).join('\n')
 }
 
 function run(tree: TreeCopy, command: readonly string[]): string {

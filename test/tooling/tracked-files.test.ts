@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { before, describe, test } from 'node:test'
 import { inRoot, root } from '../../scripts/lib/paths.ts'
 
+const literally = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+
 /** Written in two parts each, so that this file does not hold what it looks for. */
 const foreign: readonly (readonly [string, RegExp])[] = [
-  ['a path of one machine', new RegExp(`(?:^|[\\s"'\`(=])/(?:${['wo', 'rk'].join('')}|${['ro', 'ot'].join('')})/`, 'm')],
-  ['a home folder', new RegExp(`/(?:${['ho', 'me'].join('')}|${['Us', 'ers'].join('')})/[a-z]`)],
+  ['a path of one machine', new RegExp(`(?:^|[\\s"'\`(=])(?:/${['wo', 'rk'].join('')}|${literally(homedir())}|${literally(root)})/`, 'm')],
   ['a package registry', new RegExp(['registry\\.npm', 'js|npm', 'mirror|arti', 'factory|code', 'artifact'].join(''), 'i')],
   ['a mark of unfinished work', new RegExp(`\\b(?:${['TO', 'DO'].join('')}|${['FIX', 'ME'].join('')}|${['XX', 'X'].join('')})\\b(?!…)`)]
 ]
