@@ -92,7 +92,10 @@ export class FrameReader {
       offset += 1
     }
     if (length > this.#maxFrameBytes) {
-      throw new MeshError('PROTOCOL_LIMIT', { protocol: this.#protocol, reason: `a frame of ${length} bytes, at most ${this.#maxFrameBytes} are taken` })
+      throw new MeshError('PROTOCOL_LIMIT', {
+        protocol: this.#protocol,
+        reason: `a frame of ${length} bytes, at most ${this.#maxFrameBytes} are taken`
+      })
     }
     if (length === 0) throw new MeshError('MESSAGE_MALFORMED', { what: 'frame', reason: 'an empty frame' })
     return length

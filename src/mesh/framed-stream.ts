@@ -116,7 +116,9 @@ export class FramedStream implements FrameStream {
   send(frame: Uint8Array): Promise<void> {
     const { limits } = this.#options
     if (frame.length === 0 || frame.length > limits.maxFrameBytes) {
-      return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: limits.id, reason: `a frame of ${frame.length} bytes, 1 to ${limits.maxFrameBytes} are sent` }))
+      return Promise.reject(
+        new MeshError('PROTOCOL_LIMIT', { protocol: limits.id, reason: `a frame of ${frame.length} bytes, 1 to ${limits.maxFrameBytes} are sent` })
+      )
     }
     if (this.#closing) return Promise.reject(this.#error ?? this.#unreachable('the stream is closed'))
     const sent = this.#writer.send(frame)
@@ -156,7 +158,8 @@ export class FramedStream implements FrameStream {
     })
     stream.addEventListener('end', () => this.#endReading())
     stream.addEventListener('close', (event) => {
-      if (event.error !== undefined) this.#fail(this.#unreachable(event.local === true ? event.error.message : 'the peer reset the stream', event.error))
+      if (event.error !== undefined)
+        this.#fail(this.#unreachable(event.local === true ? event.error.message : 'the peer reset the stream', event.error))
       else this.#end()
     })
   }

@@ -167,7 +167,8 @@ export class ProtocolHost {
   #admission(protocol: ProtocolName, peerId: string): MeshError | undefined {
     const { limits, streamRate } = this.#get(protocol)
     const limit = (reason: string): MeshError => new MeshError('PROTOCOL_LIMIT', { protocol: limits.id, reason })
-    if ((this.#inbound.get(`${protocol} ${peerId}`) ?? 0) >= limits.maxInboundStreams) return limit(`over ${limits.maxInboundStreams} streams at one time`)
+    if ((this.#inbound.get(`${protocol} ${peerId}`) ?? 0) >= limits.maxInboundStreams)
+      return limit(`over ${limits.maxInboundStreams} streams at one time`)
     if (!streamRate.take(peerId)) return limit(`over ${limits.streamsPerSecond} streams a second`)
     return undefined
   }

@@ -82,7 +82,11 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], tr
     transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } }), webSockets()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ maxInboundStreams: 256, maxEarlyStreams: 16, streamOptions: yamuxWindow })],
-    connectionGater: hostGater({ limits: { ...gaterDefaults, ...options.gater }, onRefused: refused, onUpgraded: (connection) => traffic.track(connection) }),
+    connectionGater: hostGater({
+      limits: { ...gaterDefaults, ...options.gater },
+      onRefused: refused,
+      onUpgraded: (connection) => traffic.track(connection)
+    }),
     connectionManager: {
       maxConnections: options.maxPeers,
       inboundConnectionThreshold: options.inboundConnectionsPerSecond ?? inboundConnectionsPerSecond,
@@ -101,8 +105,13 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], tr
       identify: identify({ protocolPrefix: ids.prefix, maxMessageSize: 8_192 }),
       ping: ping({ protocolPrefix: ids.prefix, maxInboundStreams: 8 }),
       dht: kadDHT({
-        protocol: ids.dht, clientMode: false, peerInfoMapper: passthroughMapper, allowQueryWithZeroPeers: true,
-        maxInboundStreams: 32, initialQuerySelfInterval: 500, providers: { cacheSize: 256 }
+        protocol: ids.dht,
+        clientMode: false,
+        peerInfoMapper: passthroughMapper,
+        allowQueryWithZeroPeers: true,
+        maxInboundStreams: 32,
+        initialQuerySelfInterval: 500,
+        providers: { cacheSize: 256 }
       }),
       gossip: (components: GossipSubComponents) => useGossipProtocol(makeGossip(options.network)(components), ids.gossip)
     }
@@ -123,9 +132,26 @@ function makeGossip(network: string): (components: GossipSubComponents) => Gossi
     maxOutboundBufferSize: 4_194_304,
     maxTopicBytesPerPeer: 32_768,
     messageProcessingConcurrency: 8,
-    decodeRpcLimits: { maxSubscriptions: 64, maxMessages: 256, maxIhaveMessageIDs: 1_000, maxIwantMessageIDs: 1_000, maxIdontwantMessageIDs: 512, maxControlMessages: 512, maxPeerInfos: 16 },
+    decodeRpcLimits: {
+      maxSubscriptions: 64,
+      maxMessages: 256,
+      maxIhaveMessageIDs: 1_000,
+      maxIwantMessageIDs: 1_000,
+      maxIdontwantMessageIDs: 512,
+      maxControlMessages: 512,
+      maxPeerInfos: 16
+    },
     // Without it the signature of every duplicate is checked. All of the message is hashed: with less, a forger could shadow an honest message.
-    fastMsgIdFn: (message) => toHex(sha256.create().update(message.from ?? none).update(message.seqno ?? none).update(message.signature ?? none).update(message.data ?? none).digest())
+    fastMsgIdFn: (message) =>
+      toHex(
+        sha256
+          .create()
+          .update(message.from ?? none)
+          .update(message.seqno ?? none)
+          .update(message.signature ?? none)
+          .update(message.data ?? none)
+          .digest()
+      )
   })
 }
 

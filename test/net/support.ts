@@ -32,12 +32,25 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
   const refusals: Refusal[] = []
   const seed = options.seed ?? random.bytes(32)
   const { libp2p } = await startHost({
-    network: 'test', listen: ['/ip4/127.0.0.1/tcp/0'], maxPeers: 300, mdns: false, agentVersion: 'test',
-    inboundConnectionsPerSecond: 1_000, gater: { perAddress: 1_000, halfOpenPerAddress: 1_000 }, log: (record) => logs.push(record), ...options, seed
+    network: 'test',
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    maxPeers: 300,
+    mdns: false,
+    agentVersion: 'test',
+    inboundConnectionsPerSecond: 1_000,
+    gater: { perAddress: 1_000, halfOpenPerAddress: 1_000 },
+    log: (record) => logs.push(record),
+    ...options,
+    seed
   })
   const host = new ProtocolHost({
-    libp2p, clock, timers, log: (record) => logs.push(record), onRefused: (refusal) => refusals.push(refusal),
-    ...(options.limits === undefined ? {} : { limits: options.limits }), ...(options.maxHeldBytes === undefined ? {} : { maxHeldBytes: options.maxHeldBytes })
+    libp2p,
+    clock,
+    timers,
+    log: (record) => logs.push(record),
+    onRefused: (refusal) => refusals.push(refusal),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.maxHeldBytes === undefined ? {} : { maxHeldBytes: options.maxHeldBytes })
   })
   const stop = async (): Promise<void> => {
     await libp2p.stop()

@@ -1,0 +1,5 @@
+export * from './card.ts'
+export * from './invite.ts'
+export * from './names.ts'
+export * from './pairing.ts'
+export * from './supervisor.ts'
