@@ -83,6 +83,8 @@ export type OutboxOutput =
   | { readonly type: 'load'; readonly token: number; readonly ids: readonly string[] }
   /** Write `frame` (a BATCH, signed) to the stream `link`. No answer: receipts, `disconnected` or 30 s decide. */
   | { readonly type: 'send'; readonly destination: Uint8Array; readonly link: number; readonly frame: Uint8Array; readonly messages: number }
+  /** No receipt came over this stream for too long: abort it (TIMEOUT). Its messages are queued again already. */
+  | { readonly type: 'reset'; readonly destination: Uint8Array; readonly link: number }
   /** Call `DeliveryStore.settle(changes)`; answer `settled` or `settle-failed`. */
   | { readonly type: 'settle'; readonly token: number; readonly changes: readonly OutboxChange[] }
   /** The message's new state is committed: tell whoever waits. The only source of the event `outbox`. */

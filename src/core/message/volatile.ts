@@ -124,8 +124,7 @@ function readId(reader: ByteReader): string {
 
 /** Latin-1 text; both rules that follow allow ASCII only, so nothing else gets through. */
 function ascii(reader: ByteReader): string {
-  const bytes = reader.raw(reader.u8())
-  return String.fromCharCode.apply(null, bytes as unknown as number[])
+  return String.fromCharCode(...reader.raw(reader.u8()))
 }
 
 function readLabel(reader: ByteReader): string {

@@ -1,0 +1,247 @@
+import { isMeshError, type Machine, type MeshError, type Millis, toMeshError } from '../base/index.ts'
+import { remainingLifeMs } from './age.ts'
+import { checkKey, type OpenBatch, openBatch } from './batch.ts'
+import { decodeEnvelope, readEnvelopeIdentity } from './envelope.ts'
+import { InboxFlow } from './inbox-flow.ts'
+import type { ArrivedMessage, InboxInput, InboxOptions, InboxOutput, InboxPeer } from './inbox-types.ts'
+import { ReceiptQueue } from './receipt-queue.ts'
+import { type Receipt, type ReceiptSubject, sealReceipts } from './receipts.ts'
+import { nobleSha256, type Sha256 } from './sha256.ts'
+import type { AdmitOutcome, InboundMessage, Instant } from './store-port.ts'
+import type { Envelope, RefusalCode } from './types.ts'
+import { decodeVolatile } from './volatile.ts'
+
+type Input<Type extends InboxInput['type']> = Extract<InboxInput, { type: Type }>
+
+interface Decoded {
+  readonly message: InboundMessage
+  readonly envelope: Envelope
+}
+
+/** A batch that is at the store. */
+interface PendingBatch {
+  readonly stream: number
+  readonly peer: InboxPeer
+  readonly bytes: number
+  readonly decoded: readonly Decoded[]
+  /** Refusals of messages that could not be given to the store. */
+  readonly refused: readonly Receipt[]
+}
+
+/**
+ * The recipient's side of durable delivery. What it promises: a receipt is signed only after the store said that its message is
+ * committed; the source is the peer that the connection authenticated; a repeat gets the same receipt and is never new.
+ */
+export class InboxMachine implements Machine<InboxInput, InboxOutput> {
+  readonly #options: InboxOptions
+  readonly #sha256: Sha256
+  readonly #flow = new InboxFlow()
+  readonly #receipts = new ReceiptQueue()
+  readonly #pending = new Map<number, PendingBatch>()
+  #out: InboxOutput[] = []
+  #token = 0
+  #isHalted = false
+
+  constructor(options: InboxOptions) {
+    this.#options = options
+    this.#sha256 = options.sha256 ?? nobleSha256
+  }
+
+  get wakeAt(): Millis | undefined {
+    return this.#isHalted ? undefined : this.#flow.wakeAt
+  }
+
+  /** Batches that wait for the store. */
+  get pendingBatches(): number {
+    return this.#pending.size
+  }
+
+  handle(input: InboxInput, now: Millis): readonly InboxOutput[] {
+    if (this.#isHalted) return []
+    this.#take(input, now)
+    for (const output of this.#flow.advance(now)) this.#out.push(output)
+    for (const { publicKey, receipts } of this.#receipts.drain()) this.#send(undefined, publicKey, receipts)
+    const out = this.#out
+    this.#out = []
+    return out
+  }
+
+  #take(input: InboxInput, now: Millis): void {
+    switch (input.type) {
+      case 'batch':
+        return this.#batch(input, now)
+      case 'volatile':
+        return this.#volatile(input, now)
+      case 'admitted':
+        return this.#admitted(input)
+      case 'admit-failed':
+        return this.#admitFailed(input)
+      case 'stream-closed':
+        return this.#flow.close(input.stream)
+      case 'acked':
+        return this.#acked(input)
+      case 'released':
+        return this.#released(input)
+      case 'peer-connected':
+        return this.#receipts.connected(input.publicKey)
+      case 'peer-disconnected':
+        return this.#receipts.disconnected(input.publicKey)
+      case 'wake':
+        return
+    }
+  }
+
+  #batch(input: Input<'batch'>, now: Millis): void {
+    const { stream, peer, frame, at } = input
+    const { signer, verifier } = this.#options
+    try {
+      const batch = openBatch(frame, { peer: peer.publicKey, self: signer.publicKey }, { verifier, sha256: this.#sha256 })
+      const pending = this.#decodeAll(batch, { stream, peer, at })
+      this.#flow.open({ stream, peer, bytes: frame.length, messages: batch.header.size }, now)
+      this.#admit(pending, batch.header.floor)
+    } catch (thrown) {
+      this.#out.push({ type: 'misbehaved', stream, publicKey: peer.publicKey, error: toMeshError(thrown) })
+    }
+  }
+
+  #decodeAll(batch: OpenBatch, from: { readonly stream: number; readonly peer: InboxPeer; readonly at: Instant }): PendingBatch {
+    const decoded: Decoded[] = []
+    const refused: Receipt[] = []
+    let bytes = 0
+    for (const [index, bytesOfEnvelope] of batch.envelopes.entries()) {
+      bytes += bytesOfEnvelope.length
+      const result = this.#decodeOne(batch, index, bytesOfEnvelope, from.at)
+      if ('state' in result) refused.push(result)
+      else decoded.push(result)
+    }
+    return { stream: from.stream, peer: from.peer, bytes, decoded, refused }
+  }
+
+  /** One message of a verified batch; a refusal when it is of another version or malformed, and still can be named. */
+  #decodeOne(batch: OpenBatch, index: number, bytes: Uint8Array, received: Instant): Decoded | Receipt {
+    const { header } = batch
+    const digest = this.#sha256(bytes)
+    let envelope: Envelope
+    try {
+      envelope = decodeEnvelope(bytes)
+    } catch (thrown) {
+      return refusalOf(bytes, digest, toMeshError(thrown))
+    }
+    checkKey('The source of an envelope', envelope.source.key, header.source)
+    checkKey('The destination of an envelope', envelope.destination.key, header.destination)
+    const { epoch, sequence, id, type, priority } = envelope
+    checkKey('The epoch of an envelope', epoch, header.epoch)
+    if (sequence === 0) return { id, digest, epoch, sequence, state: 'refused', code: 'MESSAGE_MALFORMED' }
+    const message: InboundMessage = {
+      source: header.source, epoch, sequence, id, type, priority, digest, envelope: bytes, proof: batch.proof(index), received, ttlMs: remainingLifeMs(envelope, header.sentAt)
+    }
+    return { message, envelope }
+  }
+
+  #admit(pending: PendingBatch, floor: number): void {
+    const token = ++this.#token
+    this.#pending.set(token, pending)
+    const messages = pending.decoded.map(({ message }) => message)
+    // Even without a message the floor is worth recording, and the answer comes in the order of the batches.
+    this.#out.push({ type: 'admit', token, messages, floor, limits: pending.peer.limits })
+  }
+
+  /** The commit is done: now, and never before, the receipts are signed. */
+  #admitted(input: Input<'admitted'>): void {
+    const pending = this.#close(input.token)
+    if (pending === undefined) return
+    const receipts: Receipt[] = [...pending.refused]
+    const arrived: ArrivedMessage[] = []
+    for (const [index, decoded] of pending.decoded.entries()) {
+      const outcome = input.outcomes[index]
+      if (outcome === undefined) continue
+      receipts.push(receiptOf(decoded.message, outcome))
+      const fresh = arrival(decoded, outcome)
+      if (fresh !== undefined) arrived.push(fresh)
+    }
+    const { publicKey } = pending.peer
+    if (arrived.length > 0) this.#out.push({ type: 'arrived', publicKey, messages: arrived })
+    this.#answer(pending, receipts)
+  }
+
+  #admitFailed(input: Input<'admit-failed'>): void {
+    const pending = this.#close(input.token)
+    if (input.error.code === 'STORE_FAILED') this.#isHalted = true
+    if (pending === undefined || input.error.code !== 'DISK_FULL') return
+    // Nothing was stored: the sender is told so, and tries again later.
+    const refused = pending.decoded.map(({ message }) => refuse(message, 'DISK_FULL'))
+    this.#answer(pending, [...pending.refused, ...refused])
+  }
+
+  #close(token: number): PendingBatch | undefined {
+    const pending = this.#pending.get(token)
+    if (pending === undefined) return undefined
+    this.#pending.delete(token)
+    this.#flow.done(pending.stream)
+    return pending
+  }
+
+  #answer(pending: PendingBatch, receipts: readonly Receipt[]): void {
+    if (receipts.length > 0) this.#send(pending.stream, pending.peer.publicKey, receipts)
+    const counts = new Map<RefusalCode, number>()
+    for (const { code } of receipts) if (code !== undefined) counts.set(code, (counts.get(code) ?? 0) + 1)
+    for (const [code, messages] of counts) this.#out.push({ type: 'refused', code, delivery: 'durable', messages })
+  }
+
+  #send(stream: number | undefined, publicKey: Uint8Array, receipts: readonly Receipt[]): void {
+    this.#out.push({ type: 'receipts', stream, publicKey, frame: sealReceipts(publicKey, receipts, this.#options.signer) })
+  }
+
+  #acked(input: Input<'acked'>): void {
+    for (const { changed, epoch, digest, source, id, sequence } of input.outcomes) {
+      if (!changed || epoch === undefined || digest === undefined) continue
+      this.#receipts.add(source, { id, digest, epoch, sequence, state: 'read', code: undefined })
+    }
+  }
+
+  #released(input: Input<'released'>): void {
+    for (const { source, id, digest, epoch, sequence } of input.rows) this.#receipts.add(source, { id, digest, epoch, sequence, state: 'stored', code: undefined })
+  }
+
+  #volatile(input: Input<'volatile'>, now: Millis): void {
+    const { stream, peer, frame } = input
+    const { publicKey, limits } = peer
+    try {
+      const all = decodeVolatile(frame)
+      const allowed = limits.paired ? all : all.filter(({ type }) => type !== 'Command')
+      if (allowed.length < all.length) this.#drop('COMMAND_NOT_ALLOWED', all.length - allowed.length)
+      if (!this.#flow.takeVolatile(peer, all.length, now)) this.#drop('PROTOCOL_LIMIT', allowed.length)
+      else if (allowed.length > 0) this.#out.push({ type: 'volatile', publicKey, messages: allowed })
+    } catch (thrown) {
+      this.#out.push({ type: 'misbehaved', stream, publicKey, error: toMeshError(thrown) })
+    }
+  }
+
+  #drop(code: RefusalCode, messages: number): void {
+    if (messages > 0) this.#out.push({ type: 'refused', code, delivery: 'volatile', messages })
+  }
+}
+
+/** @throws {MeshError} `error` itself, when the message cannot even be named. */
+function refusalOf(bytes: Uint8Array, digest: Uint8Array, error: MeshError): Receipt {
+  const identity = readEnvelopeIdentity(bytes)
+  if (identity === undefined) throw error
+  const { id, epoch, sequence } = identity
+  const code = isMeshError(error, 'UNSUPPORTED_VERSION') ? 'UNSUPPORTED_VERSION' : 'MESSAGE_MALFORMED'
+  return { id, digest, epoch, sequence, state: 'refused', code }
+}
+
+function refuse({ id, digest, epoch, sequence }: ReceiptSubject, code: RefusalCode): Receipt {
+  return { id, digest, epoch, sequence, state: 'refused', code }
+}
+
+function receiptOf(message: InboundMessage, outcome: AdmitOutcome): Receipt {
+  if (outcome.outcome === 'refused') return refuse(message, outcome.code)
+  const { id, digest, epoch, sequence } = message
+  return { id, digest, epoch, sequence, state: outcome.outcome, code: undefined }
+}
+
+function arrival({ message, envelope }: Decoded, outcome: AdmitOutcome): ArrivedMessage | undefined {
+  if (outcome.outcome === 'refused' || outcome.outcome === 'read' || outcome.repeat) return undefined
+  return { message, envelope, position: outcome.position, state: outcome.outcome === 'held' ? 'held' : 'unread' }
+}

@@ -1,0 +1,200 @@
+import { type Millis, millis } from '../base/index.ts'
+import { batchFrameOverhead } from './batch.ts'
+import { Heap, isSentBefore } from './heap.ts'
+import type { Entry } from './outbox-entry.ts'
+import { messageLimits } from './types.ts'
+
+/** How much may be under way to one destination at a time, without a receipt. */
+export const sendWindow = { messages: 4_096, bytes: 4_194_304, partialBatches: 2 } as const
+
+/** Messages whose clocks agree to this may share a batch, hence one `sentAt`. */
+const clockToleranceMs = 5_000
+
+/** One batch that was sent over `link` (or is being prepared for it). */
+export interface Flight {
+  readonly link: number
+  readonly entries: readonly Entry[]
+  /** Undefined until it is sent. */
+  sentAt: Millis | undefined
+  /** Messages without a receipt. */
+  outstanding: number
+}
+
+/** A key for maps: two bytes a character. */
+export function mapKey(bytes: Uint8Array): string {
+  let key = ''
+  for (let index = 0; index < bytes.length; index += 2) key += String.fromCharCode(((bytes[index] ?? 0) << 8) | (bytes[index + 1] ?? 0))
+  return key
+}
+
+/** The queue, the window and the connection of one destination. Mutable: it belongs to one OutboxMachine. */
+export class Destination {
+  readonly publicKey: Uint8Array
+  nextSequence: number
+  link: number | undefined
+  path = ''
+  isConnecting = false
+  /** Failures since the last receipt; persisted. */
+  attempts = 0
+  /** No attempt before; undefined when there is nothing to wait for. */
+  retryAt: Millis | undefined
+  lastReceiptAt: Millis = millis(0)
+  hasReceiptTimer = false
+  readonly flights = new Set<Flight>()
+  flyingMessages = 0
+  flyingBytes = 0
+  /** Entries that can be sent, live ones only. */
+  readyCount = 0
+  readyBytes = 0
+  readonly #ready = new Heap<Entry>(isSentBefore)
+  /** Entries too far ahead of the floor for the recipient to take. */
+  readonly #beyond = new Heap<Entry>((a, b) => a.sequence < b.sequence)
+  /** Sequences given out, in order; those not in #live have ended. */
+  #order: number[] = []
+  #head = 0
+  readonly #live = new Set<number>()
+
+  constructor(publicKey: Uint8Array, nextSequence: number) {
+    this.publicKey = publicKey
+    this.nextSequence = nextSequence
+  }
+
+  /** The lowest sequence that has not ended (its end committed); the next one when all have. */
+  get floor(): number {
+    while (this.#head < this.#order.length) {
+      const sequence = this.#order[this.#head]
+      if (sequence !== undefined && this.#live.has(sequence)) return sequence
+      this.#head++
+    }
+    this.#order = []
+    this.#head = 0
+    return this.nextSequence
+  }
+
+  get isIdle(): boolean {
+    return this.#live.size === 0
+  }
+
+  /** Whether no message was ever addressed to it. */
+  get isUnused(): boolean {
+    return this.nextSequence === 1
+  }
+
+  /** Reserves the next sequence. */
+  takeSequence(): number {
+    const sequence = this.nextSequence++
+    this.restore(sequence)
+    return sequence
+  }
+
+  /** Notes a sequence that has not ended; they must come in rising order. */
+  restore(sequence: number): void {
+    this.#order.push(sequence)
+    this.#live.add(sequence)
+    if (sequence >= this.nextSequence) this.nextSequence = sequence + 1
+  }
+
+  /** Uses the number of a message that certainly is not in the store for the next one, when it was the last. */
+  giveBack(sequence: number): void {
+    if (this.#order.at(-1) === sequence && this.nextSequence === sequence + 1) {
+      this.#order.pop()
+      this.nextSequence = sequence
+    }
+  }
+
+  /** Notes that the end of a sequence is committed: the floor may rise. */
+  release(sequence: number): void {
+    this.#live.delete(sequence)
+    const { floor } = this
+    if (this.#head > 1_024 && this.#head * 2 > this.#order.length) {
+      this.#order.splice(0, this.#head)
+      this.#head = 0
+    }
+    for (let entry = this.#beyond.peek(); entry !== undefined && entry.sequence < floor + messageLimits.sequenceWindow; entry = this.#beyond.peek()) {
+      this.#beyond.pop()
+      if (entry.stage === 'ready') this.#ready.push(entry)
+    }
+  }
+
+  /** Puts an entry in the queue. */
+  makeReady(entry: Entry): void {
+    entry.stage = 'ready'
+    this.readyCount++
+    this.readyBytes += entry.bytes
+    this.#ready.push(entry)
+  }
+
+  /** Takes an entry out of the queue because it ended; the heap forgets it later. */
+  dropReady(entry: Entry): void {
+    this.readyCount--
+    this.readyBytes -= entry.bytes
+    if (this.#ready.size > 2 * this.readyCount + 1_024) this.#ready.retain((item) => item.stage === 'ready')
+    if (this.#beyond.size > 2 * this.readyCount + 1_024) this.#beyond.retain((item) => item.stage === 'ready')
+  }
+
+  /** Those in the queue, in no particular order. */
+  readyEntries(): readonly Entry[] {
+    return [...this.#ready.items(), ...this.#beyond.items()].filter((entry) => entry.stage === 'ready')
+  }
+
+  /** Whether another batch may leave now: the window has room, and it is full or few are under way. */
+  hasRoom(): boolean {
+    if (this.readyCount === 0 || this.flyingMessages >= sendWindow.messages || this.flyingBytes >= sendWindow.bytes) return false
+    const isFull = this.readyCount >= messageLimits.batchMessages || this.readyBytes >= messageLimits.batchBytes
+    return isFull || this.flights.size < sendWindow.partialBatches
+  }
+
+  /** Takes the next batch out of the queue: by priority, then sequence; none that expired or that the recipient would refuse. */
+  takeBatch(now: Millis): Entry[] {
+    const { floor } = this
+    const taken: Entry[] = []
+    const aside: Entry[] = []
+    let bytes = 0
+    let offset: number | undefined
+    while (taken.length < messageLimits.batchMessages && aside.length < messageLimits.batchMessages) {
+      const entry = this.#ready.peek()
+      if (entry === undefined) break
+      const size = entry.bytes + batchFrameOverhead.message
+      if (entry.stage === 'ready' && taken.length > 0 && bytes + size > messageLimits.batchBytes) break
+      this.#ready.pop()
+      if (entry.stage !== 'ready') continue
+      if (entry.sequence >= floor + messageLimits.sequenceWindow) this.#beyond.push(entry)
+      else if (entry.deadline <= now || Math.abs(entry.clockOffset - (offset ?? entry.clockOffset)) > clockToleranceMs) aside.push(entry)
+      else {
+        offset ??= entry.clockOffset
+        bytes += size
+        taken.push(entry)
+      }
+    }
+    for (const entry of aside) this.#ready.push(entry)
+    for (const entry of taken) {
+      this.readyCount--
+      this.readyBytes -= entry.bytes
+    }
+    return taken
+  }
+
+  /** Counts a batch as under way. */
+  launch(entries: readonly Entry[], link: number): Flight {
+    const flight: Flight = { link, entries, sentAt: undefined, outstanding: entries.length }
+    this.flights.add(flight)
+    this.flyingMessages += entries.length
+    for (const entry of entries) {
+      entry.stage = 'preparing'
+      entry.flight = flight
+      this.flyingBytes += entry.bytes
+    }
+    return flight
+  }
+
+  /** Counts one message as no longer under way. */
+  land(entry: Entry): void {
+    const { flight } = entry
+    if (flight === undefined) return
+    entry.flight = undefined
+    this.flyingMessages--
+    this.flyingBytes -= entry.bytes
+    flight.outstanding--
+    if (flight.outstanding === 0) this.flights.delete(flight)
+  }
+}

@@ -1,0 +1,59 @@
+import type { Random, WallMillis } from '../base/index.ts'
+
+const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+const maxTime = 2 ** 48 - 1
+
+/**
+ * Makes ULIDs (26 characters of Crockford base32: 48 bits of wall-clock milliseconds, 80 random bits) that rise strictly within one
+ * maker: in the same millisecond, or when the clock went back, the random part is counted up by one.
+ */
+export class Ulids {
+  readonly #random: Random
+  #time = -1
+  /** The 80 random bits as sixteen digits of five bits, most significant first. */
+  #digits: Uint8Array = new Uint8Array(16)
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  /** The next id. @param wall - the wall clock; values outside of 48 bits are clamped. */
+  next(wall: WallMillis): string {
+    const time = Math.min(Math.max(Math.floor(wall), 0), maxTime)
+    if (time > this.#time) this.#renew(time)
+    else if (!this.#increment()) this.#renew(this.#time + 1)
+    return timeText(this.#time) + this.#randomText()
+  }
+
+  #renew(time: number): void {
+    this.#time = time
+    this.#digits = this.#random.bytes(16).map((byte) => byte & 31)
+    // Leaves room to count: the first digit is at most 15, so that 2^79 increments fit in a millisecond.
+    this.#digits[0] = (this.#digits[0] ?? 0) & 15
+  }
+
+  #increment(): boolean {
+    for (let index = 15; index >= 0; index--) {
+      const digit = this.#digits[index] ?? 0
+      this.#digits[index] = (digit + 1) & 31
+      if (digit < 31) return true
+    }
+    return false
+  }
+
+  #randomText(): string {
+    let text = ''
+    for (const digit of this.#digits) text += alphabet.charAt(digit)
+    return text
+  }
+}
+
+function timeText(time: number): string {
+  let text = ''
+  let rest = time
+  for (let index = 0; index < 10; index++) {
+    text = alphabet.charAt(rest % 32) + text
+    rest = Math.floor(rest / 32)
+  }
+  return text
+}
