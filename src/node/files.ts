@@ -88,6 +88,9 @@ export function createPrivateFile(file: string, bytes: Uint8Array): void {
   })
 }
 
+/** Whether anything stands at `path`: a dangling link counts. */
+export const somethingAt = (path: string): boolean => statOf(checkedPath(path)) !== undefined
+
 /** Makes the names in `folder` durable. */
 export function syncFolder(folder: string): void {
   const descriptor = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)

@@ -44,7 +44,7 @@ export class StoreClient {
     worker.on('message', (event: StoreEvent) => client.#take(event, opened))
     worker.on('error', (error) => client.#fail(new MeshError('STORE_FAILED', { reason: error.message }, { cause: error })))
     worker.on('exit', () => {
-      client.#fail(new MeshError('STORE_FAILED', { reason: client.#isClosing ? 'it is closed' : 'its thread ended' }))
+      client.#fail(client.#isClosing ? new MeshError('SHUTTING_DOWN') : new MeshError('STORE_FAILED', { reason: 'its thread ended' }))
       opened.reject(client.#failure)
       client.#closed.resolve()
     })

@@ -1,16 +1,20 @@
 import { DatabaseSync } from 'node:sqlite'
-import { existsSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, openSync, readSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { MeshError } from '../../core/base/index.ts'
-import { checkPrivateFile, createPrivateFile, ensurePrivateFolder, syncFolder } from '../files.ts'
+import { checkPrivateFile, createPrivateFile, ensurePrivateFolder, somethingAt, syncFolder } from '../files.ts'
 import { InboxSources } from './inbox-sources.ts'
 import { mend } from './integrity.ts'
 import { number, text } from './rows.ts'
-import { migrate } from './schema.ts'
+import { migrate, schemaVersion } from './schema.ts'
 import { checkLog } from './wal.ts'
 
 /** The path that stands for a store in memory: nothing is durable, everything else is the same. */
 export const memoryPath = ':memory:'
+
+// https://www.sqlite.org/fileformat2.html section 1.3
+const magic = Buffer.from('SQLite format 3\0', 'latin1')
+const smallestPage = 512
 
 /**
  * Opens the store in `file`, or makes it. A new file gets its name only when it is complete, so that an empty one is known to be damaged.
@@ -19,11 +23,17 @@ export const memoryPath = ':memory:'
 export function openDatabase(file: string): DatabaseSync {
   if (file === memoryPath) return openMemory()
   ensurePrivateFolder(dirname(file))
-  if (!existsSync(file)) create(file)
-  for (const each of [file, `${file}-wal`]) if (existsSync(each)) checkPrivateFile(each)
-  checkLog(`${file}-wal`)
+  const log = `${file}-wal`
+  if (!somethingAt(file)) {
+    if (somethingAt(log)) throw new MeshError('STATE_CORRUPT', { file, reason: 'its log is there, but not the file itself' })
+    create(file)
+  }
+  for (const each of [file, log]) if (somethingAt(each)) checkPrivateFile(each)
+  checkHeader(file)
+  checkLog(log)
   const database = connect(file)
   try {
+    if (schemaVersion(database) === 0) throw new MeshError('STATE_CORRUPT', { file, reason: 'it has no tables' })
     mend(database, file)
     migrate(database, file)
     new InboxSources(database).recount()
@@ -33,6 +43,19 @@ export function openDatabase(file: string): DatabaseSync {
   } catch (error) {
     database.close()
     throw error
+  }
+}
+
+/** SQLite takes an empty or cut file for a new database; here it is a damaged one, and stays as it is. */
+function checkHeader(file: string): void {
+  const header = Buffer.alloc(smallestPage)
+  const descriptor = openSync(file, 'r')
+  try {
+    const bytes = readSync(descriptor, header, 0, header.length, 0)
+    if (bytes < header.length || !header.subarray(0, magic.length).equals(magic))
+      throw new MeshError('STATE_CORRUPT', { file, reason: 'it is no database' })
+  } finally {
+    closeSync(descriptor)
   }
 }
 

@@ -122,9 +122,12 @@ export const migrations: readonly string[] = [
   `
 ]
 
+/** How many migrations ran in `database`. */
+export const schemaVersion = (database: DatabaseSync): number => number(database.prepare('PRAGMA user_version').get() ?? {}, 'user_version')
+
 /** Brings `database` to the newest schema, in one transaction. @throws {MeshError} STATE_NEWER, and then nothing was touched. */
 export function migrate(database: DatabaseSync, file: string, steps: readonly string[] = migrations): void {
-  const found = number(database.prepare('PRAGMA user_version').get() ?? {}, 'user_version')
+  const found = schemaVersion(database)
   if (found > steps.length) throw new MeshError('STATE_NEWER', { file, found, known: steps.length })
   if (found === steps.length) return
   database.exec('BEGIN IMMEDIATE')
