@@ -123,5 +123,11 @@ function buildTypes(): number {
 const flags = new Set(process.argv.slice(2))
 const state = await sourceState()
 const skip = flags.has('--if-stale') && (await isFresh(state))
-if (!skip) await buildBundles(state, flags.has('--clean'))
-if (flags.has('--types')) process.exitCode = buildTypes()
+try {
+  if (!skip) await buildBundles(state, flags.has('--clean'))
+  if (flags.has('--types')) process.exitCode = buildTypes()
+} catch (error) {
+  // esbuild has told each problem with its place already.
+  process.stderr.write(`build: failed${error instanceof Error && !('errors' in error) ? `: ${error.message}` : ''}\n`)
+  process.exitCode = 1
+}

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { before, describe, test } from 'node:test'
 import { type LockEntry, readLock } from '../../scripts/lib/lock.ts'
+import { version } from '../../src/core/base/index.ts'
 import { inRoot } from '../../scripts/lib/paths.ts'
 
 interface Manifest {
+  readonly version: string
   readonly dependencies: Record<string, string>
   readonly devDependencies: Record<string, string>
   readonly scripts: Record<string, string>
@@ -15,7 +17,7 @@ interface Manifest {
 const allowedLicences = /^(?:\(?(?:MIT|Apache-2\.0|ISC|BSD-2-Clause|BSD-3-Clause|0BSD|BlueOak-1\.0\.0|Unlicense|CC0-1\.0)(?: OR |\)|$)+)+/
 
 let packages: ReadonlyMap<string, LockEntry> = new Map()
-let manifest: Manifest = { dependencies: {}, devDependencies: {}, scripts: {} }
+let manifest: Manifest = { dependencies: {}, devDependencies: {}, scripts: {}, version: '' }
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
 const namesWhere = (wanted: (entry: LockEntry) => boolean): readonly string[] =>
@@ -60,6 +62,7 @@ describe('the lock', () => {
 })
 
 describe('the manifest', () => {
+  test('has the version that the code tells', () => assert.equal(manifest.version, version))
   test('pins every dependency to one version', () => {
     const all = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })
     assert.deepEqual(
