@@ -137,7 +137,8 @@ export interface MeshStatus {
   readonly network: string
   readonly uptimeS: number
   readonly addresses: readonly string[]
-  readonly reachability: 'direct' | 'none'
+  /** 'direct' once a peer connected to us; 'unknown' before; 'none' while we listen on no address. */
+  readonly reachability: 'direct' | 'unknown' | 'none'
   readonly peers: { readonly connected: number; readonly paired: number; readonly known: number }
   readonly inbox: { readonly unread: number; readonly held: number }
   readonly outbox: { readonly queued: number }

@@ -47,6 +47,8 @@ export interface Platform {
   readonly deliveryStore: DeliveryStore
   readonly peerStore: PeerStore
   readonly timers: Timers
+  /** SHA-256, 32 bytes. */
+  sha256(bytes: Uint8Array): Uint8Array
   /** HMAC-SHA-256. */
   hmac(key: Uint8Array, bytes: Uint8Array): Uint8Array
 }

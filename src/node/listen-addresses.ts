@@ -24,7 +24,8 @@ export async function freeListenAddresses(wanted: readonly string[], log: (recor
   const chosen: string[] = []
   const used = new Set<number>(byPort.keys())
   for (const [port, addresses] of byPort) chosen.push(...(await place(addresses, port, { used, log })))
-  if (chosen.length === 0 && wanted.length > 0) throw new MeshError('LISTEN_FAILED', { address: wanted.join(', '), reason: 'none of them exists on this machine' })
+  if (chosen.length === 0 && wanted.length > 0)
+    throw new MeshError('LISTEN_FAILED', { address: wanted.join(', '), reason: 'none of them exists on this machine' })
   return chosen
 }
 
@@ -47,11 +48,15 @@ async function place(addresses: readonly ListenAddress[], wantedPort: number, { 
     log({ level: 'warn', event: 'listen.port-taken', fields: { wanted: wantedPort, port, addresses: usable } })
     return usable.map((address) => address.replace(`/${wantedPort}`, `/${port}`))
   }
-  throw new MeshError('LISTEN_FAILED', { address: names.join(', '), reason: `the ports ${wantedPort} to ${Math.min(65_535, wantedPort + portsTried - 1)} are taken` })
+  throw new MeshError('LISTEN_FAILED', {
+    address: names.join(', '),
+    reason: `the ports ${wantedPort} to ${Math.min(65_535, wantedPort + portsTried - 1)} are taken`
+  })
 }
 
 function parse(text: string): ListenAddress {
-  const problem = (cause?: unknown): MeshError => new MeshError('ADDRESS_INVALID', { address: text, reason: 'an IP address and a TCP port are needed to listen' }, { cause })
+  const problem = (cause?: unknown): MeshError =>
+    new MeshError('ADDRESS_INVALID', { address: text, reason: 'an IP address and a TCP port are needed to listen' }, { cause })
   try {
     const parts = multiaddr(text).getComponents()
     const host = parts.find((part) => part.name === 'ip4' || part.name === 'ip6')?.value

@@ -1,0 +1,354 @@
+import { isMeshError, MeshError, toMeshError } from '../core/base/index.ts'
+import {
+  type AckOutcome,
+  type ArrivedMessage,
+  type EnqueueOutcome,
+  type InboxInput,
+  InboxMachine,
+  type InboxOutput,
+  type InboxPeer,
+  type Instant,
+  type MessageDraft,
+  type OutboxCounts,
+  type OutboxEntry,
+  type OutboxInput,
+  OutboxMachine,
+  type OutboxOutput,
+  type OutboxRecovery,
+  type RefusalCode,
+  frameKinds,
+  type VolatileMessage
+} from '../core/message/index.ts'
+import { Driver } from './drive.ts'
+import { type MessageLink, MessageLinks } from './message-links.ts'
+import type { Platform } from './ports.ts'
+import type { ProtocolHost } from './protocol-host.ts'
+import type { Tracker } from './tracker.ts'
+import { VolatileSender } from './volatile-sender.ts'
+
+export interface DeliveryOptions {
+  readonly platform: Platform
+  readonly host: ProtocolHost
+  readonly tracker: Tracker
+  readonly recovery: OutboxRecovery
+  readonly outboxLimits: { readonly maxMessages: number; readonly maxBytes: number }
+  /** What an authenticated peer is allowed at this moment. */
+  readonly limitsOf: (publicKey: Uint8Array) => InboxPeer
+  readonly onArrived: (publicKey: Uint8Array, messages: readonly ArrivedMessage[]) => void
+  readonly onVolatile: (publicKey: Uint8Array, messages: readonly VolatileMessage[]) => void
+  /** A message of the outbox has a new state, committed. */
+  readonly onState: (entry: OutboxEntry) => void
+  readonly onRefused: (code: RefusalCode, messages: number) => void
+  readonly onMisbehaved: (publicKey: Uint8Array, error: MeshError) => void
+  /** The store is poisoned: the process must end. */
+  readonly onFatal: (error: MeshError) => void
+}
+
+export interface Submitted {
+  readonly entry: OutboxEntry
+  readonly duplicate: boolean
+}
+
+/** The answers that a call to the outbox machine can get. */
+type CallResult = Submitted | { readonly entry: OutboxEntry } | { readonly count: number }
+
+interface Call {
+  readonly resolve: (result: CallResult) => void
+  readonly reject: (error: MeshError) => void
+}
+
+/** A pause of one link's reading. */
+interface Gate {
+  readonly promise: Promise<void>
+  readonly open: () => void
+}
+
+/** Runs the outbox and the inbox machine over the message streams and the store. */
+export class Delivery {
+  readonly #options: DeliveryOptions
+  readonly #links: MessageLinks
+  readonly #volatile: VolatileSender
+  readonly #machine: OutboxMachine
+  readonly #outbox: Driver<OutboxInput, OutboxOutput>
+  readonly #inbox: Driver<InboxInput, InboxOutput>
+  readonly #calls = new Map<number, Call>()
+  readonly #gates = new Map<number, Gate>()
+  #enqueued: { readonly call: number; readonly outcome: EnqueueOutcome }[] = []
+  #lastCall = 0
+  #poisoned = false
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options
+    const { platform, host, tracker, recovery } = options
+    const { clock, timers, signer, verifier, sha256 } = platform
+    this.#machine = new OutboxMachine({ recovery, at: this.now(), random: platform.random, signer, verifier, sha256, ...options.outboxLimits })
+    this.#outbox = new Driver(this.#machine, { clock, timers, perform: (output) => this.#performOutbox(output) })
+    this.#inbox = new Driver(new InboxMachine({ signer, verifier, sha256 }), { clock, timers, perform: (output) => this.#performInbox(output) })
+    this.#links = new MessageLinks({
+      host,
+      tracker,
+      onFrame: (link, frame) => this.#onFrame(link, frame),
+      onOpened: ({ stream, number }) => this.#outbox.input({ type: 'connected', destination: stream.publicKey, link: number, path: stream.path }),
+      onClosed: (link) => this.#onClosed(link)
+    })
+    this.#volatile = new VolatileSender(this.#links)
+  }
+
+  get counts(): OutboxCounts {
+    return this.#machine.counts
+  }
+
+  now(): Instant {
+    const { clock } = this.#options.platform
+    return { bootId: clock.bootId, monotonic: clock.monotonic(), wall: clock.wall() }
+  }
+
+  /** Serves peers, and goes on with what an earlier process left. */
+  async start(): Promise<void> {
+    await this.#links.start()
+    this.#outbox.input({ type: 'start' })
+  }
+
+  /** Ends all streams and answers every open call with SHUTTING_DOWN. What was accepted stays in the store. */
+  stop(): void {
+    this.#outbox.stop()
+    this.#inbox.stop()
+    for (const { open } of this.#gates.values()) open()
+    this.#links.stop()
+    for (const call of this.#calls.values()) call.reject(new MeshError('SHUTTING_DOWN'))
+    this.#calls.clear()
+  }
+
+  /** Puts a message into the outbox; resolves after its commit. @throws {MeshError} QUOTA, ID_CONFLICT, BODY_TOO_LARGE, DISK_FULL … */
+  submit(draft: MessageDraft): Promise<Submitted> {
+    const at = this.now()
+    return this.#call<Submitted>((call) => ({ type: 'submit', call, draft, at }))
+  }
+
+  /** Resolves after the cancellation's commit. @throws {MeshError} MESSAGE_UNKNOWN, NOT_CANCELLABLE */
+  async cancel(id: string): Promise<OutboxEntry> {
+    const { entry } = await this.#call<{ readonly entry: OutboxEntry }>((call) => ({ type: 'cancel', call, id }))
+    return entry
+  }
+
+  /** Tries now what waits for its next attempt; resolves with the number of messages. */
+  async retry(id: string | undefined): Promise<number> {
+    const { count } = await this.#call<{ readonly count: number }>((call) => ({ type: 'retry', call, id }))
+    return count
+  }
+
+  /** Resolves when the message was handed to a stream of the peer. @throws {MeshError} PEER_UNREACHABLE */
+  sendVolatile(publicKey: Uint8Array, message: VolatileMessage): Promise<void> {
+    return this.#volatile.send(publicKey, message)
+  }
+
+  /** Acknowledges messages of the inbox and tells their senders. */
+  async ack(messages: readonly { readonly source: Uint8Array; readonly id: string }[]): Promise<readonly AckOutcome[]> {
+    const outcomes = await this.#stored(this.#options.platform.deliveryStore.ack(messages))
+    this.#inbox.input({ type: 'acked', outcomes })
+    return outcomes
+  }
+
+  /** Delivers what was held of a peer that is paired now; returns how many messages. */
+  async release(publicKey: Uint8Array): Promise<number> {
+    const rows = await this.#stored(this.#options.platform.deliveryStore.release(publicKey))
+    this.#inbox.input({ type: 'released', rows })
+    return rows.length
+  }
+
+  /** The peer is there: it connected, was discovered or paired. */
+  peerConnected(publicKey: Uint8Array): void {
+    this.#outbox.input({ type: 'reachable', destination: publicKey })
+    this.#inbox.input({ type: 'peer-connected', publicKey })
+  }
+
+  peerDisconnected(publicKey: Uint8Array): void {
+    this.#inbox.input({ type: 'peer-disconnected', publicKey })
+  }
+
+  #call<Result extends CallResult>(input: (call: number) => OutboxInput): Promise<Result> {
+    if (this.#poisoned) return Promise.reject(new MeshError('STORE_FAILED'))
+    const call = ++this.#lastCall
+    const { promise, resolve, reject } = Promise.withResolvers<Result>()
+    this.#calls.set(call, { resolve: resolve as Call['resolve'], reject })
+    this.#outbox.input(input(call))
+    return promise
+  }
+
+  #answer(call: number, result: CallResult | MeshError): void {
+    const waiting = this.#calls.get(call)
+    this.#calls.delete(call)
+    if (result instanceof MeshError) waiting?.reject(result)
+    else waiting?.resolve(result)
+  }
+
+  // The machine's switch: one line a case, what is longer stands below.
+  #performOutbox(output: OutboxOutput): void {
+    switch (output.type) {
+      case 'enqueue':
+        return this.#enqueue(output)
+      case 'submitted':
+      case 'cancelled':
+      case 'retried':
+        return this.#answer(output.call, output)
+      case 'rejected':
+        return this.#answer(output.call, output.error)
+      case 'load':
+        return this.#load(output)
+      case 'send':
+        return this.#send(this.#links.get(output.link), output.frame)
+      case 'settle':
+        return this.#settle(output)
+      case 'state':
+        return this.#options.onState(output.entry)
+      case 'connect':
+        return this.#connect(output.destination)
+      case 'save-retry':
+        return this.#track('saving a retry', this.#options.platform.deliveryStore.saveRetry(output.retry))
+      case 'reset':
+        return this.#links.get(output.link)?.stream.abort(new MeshError('TIMEOUT', { operation: 'the receipt of a message', timeoutMs: 30_000 }))
+      case 'misbehaved':
+        return this.#misbehaved(this.#links.any(output.source), output.source, output.error)
+      default:
+        return output satisfies never
+    }
+  }
+
+  #performInbox(output: InboxOutput): void {
+    switch (output.type) {
+      case 'admit':
+        return this.#admit(output)
+      case 'receipts':
+        return this.#sendReceipts(output)
+      case 'arrived':
+        return this.#options.onArrived(output.publicKey, output.messages)
+      case 'volatile':
+        return this.#options.onVolatile(output.publicKey, output.messages)
+      case 'pause':
+        return this.#pause(output.stream)
+      case 'resume':
+        return this.#resume(output.stream)
+      case 'misbehaved':
+        return this.#misbehaved(this.#links.get(output.stream), output.publicKey, output.error)
+      case 'refused':
+        return this.#options.onRefused(output.code, output.messages)
+      default:
+        return output satisfies never
+    }
+  }
+
+  #enqueue({ call, row }: Extract<OutboxOutput, { type: 'enqueue' }>): void {
+    this.#stored(this.#options.platform.deliveryStore.enqueue(row)).then(
+      (outcome) => {
+        // What one commit wrote resolves in one turn: it goes to the machine, and so to the peer, together.
+        if (this.#enqueued.push({ call, outcome }) === 1) queueMicrotask(() => queueMicrotask(() => this.#giveEnqueued()))
+      },
+      (error: unknown) => this.#outbox.input({ type: 'enqueue-failed', call, error: toMeshError(error) })
+    )
+  }
+
+  #giveEnqueued(): void {
+    const results = this.#enqueued
+    this.#enqueued = []
+    this.#outbox.input({ type: 'enqueued', results })
+  }
+
+  #load({ token, ids }: Extract<OutboxOutput, { type: 'load' }>): void {
+    this.#stored(this.#options.platform.deliveryStore.loadOutbox(ids)).then(
+      (rows) => this.#outbox.input({ type: 'loaded', token, rows }),
+      (error: unknown) => this.#outbox.input({ type: 'load-failed', token, error: toMeshError(error) })
+    )
+  }
+
+  #settle({ token, changes }: Extract<OutboxOutput, { type: 'settle' }>): void {
+    this.#stored(this.#options.platform.deliveryStore.settle(changes)).then(
+      () => this.#outbox.input({ type: 'settled', token }),
+      (error: unknown) => this.#outbox.input({ type: 'settle-failed', token, error: toMeshError(error) })
+    )
+  }
+
+  #admit({ token, messages, floor, limits }: Extract<InboxOutput, { type: 'admit' }>): void {
+    this.#stored(this.#options.platform.deliveryStore.admit(messages, floor, limits)).then(
+      (outcomes) => this.#inbox.input({ type: 'admitted', token, outcomes }),
+      (error: unknown) => this.#inbox.input({ type: 'admit-failed', token, error: toMeshError(error) })
+    )
+  }
+
+  #connect(destination: Uint8Array): void {
+    // `connected` comes from `onOpened`; a link that is open was told when it opened.
+    this.#links.open(destination).catch(() => this.#outbox.input({ type: 'unreachable', destination }))
+  }
+
+  #sendReceipts({ stream, publicKey, frame }: Extract<InboxOutput, { type: 'receipts' }>): void {
+    const link = (stream === undefined ? undefined : this.#links.get(stream)) ?? this.#links.any(publicKey)
+    if (link !== undefined) return this.#send(link, frame)
+    this.#links.open(publicKey).then(
+      (opened) => this.#send(opened, frame),
+      // The sender asks again, and gets the same receipt.
+      () => undefined
+    )
+  }
+
+  #send(link: MessageLink | undefined, frame: Uint8Array): void {
+    // A stream that fails here ends, and `disconnected` tells the machine.
+    link?.stream.send(frame).catch((error: unknown) => link.stream.abort(toMeshError(error)))
+  }
+
+  async #onFrame(link: MessageLink, frame: Uint8Array): Promise<void> {
+    const { stream, number } = link
+    const { publicKey } = stream
+    switch (frame[0]) {
+      case frameKinds.batch:
+        this.#inbox.input({ type: 'batch', stream: number, peer: this.#options.limitsOf(publicKey), frame, at: this.now() })
+        break
+      case frameKinds.volatile:
+        this.#inbox.input({ type: 'volatile', stream: number, peer: this.#options.limitsOf(publicKey), frame })
+        break
+      case frameKinds.receipts:
+        this.#outbox.input({ type: 'receipts', source: publicKey, frame })
+        break
+      default:
+        throw new MeshError('MESSAGE_MALFORMED', { what: 'message frame', reason: `unknown kind ${frame[0]}`, offset: 0 })
+    }
+    await this.#gates.get(number)?.promise
+  }
+
+  #onClosed({ stream, number, outbound }: MessageLink): void {
+    this.#resume(number)
+    this.#inbox.input({ type: 'stream-closed', stream: number })
+    if (outbound) this.#outbox.input({ type: 'disconnected', destination: stream.publicKey, link: number })
+  }
+
+  #pause(stream: number): void {
+    if (this.#gates.has(stream) || this.#links.get(stream) === undefined) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#gates.set(stream, { promise, open: resolve })
+  }
+
+  #resume(stream: number): void {
+    this.#gates.get(stream)?.open()
+    this.#gates.delete(stream)
+  }
+
+  #misbehaved(link: MessageLink | undefined, publicKey: Uint8Array, error: MeshError): void {
+    link?.stream.abort(error)
+    this.#options.onMisbehaved(publicKey, error)
+  }
+
+  /** The store's answer; a poisoned store ends the node. */
+  async #stored<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      if (isMeshError(error, 'STORE_FAILED') && !this.#poisoned) {
+        this.#poisoned = true
+        this.#options.onFatal(error)
+      }
+      throw error
+    }
+  }
+
+  #track(what: string, work: Promise<unknown>): void {
+    this.#options.tracker.track(what, this.#stored(work))
+  }
+}

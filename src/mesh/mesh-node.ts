@@ -1,0 +1,369 @@
+import type { Libp2p } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import { MeshError } from '../core/base/index.ts'
+import type { ArrivedMessage, InboxPeer, OutboxEntry, OutboxRecovery, VolatileMessage } from '../core/message/index.ts'
+import type { MeshOptions } from '../core/options/index.ts'
+import { Delivery } from './delivery.ts'
+import { EventHub } from './event-hub.ts'
+import { LatencyWindow } from './latency-window.ts'
+import type * as mesh from './mesh.ts'
+import { MeshInbox } from './mesh-inbox.ts'
+import { MeshOutbox, type Recipient } from './mesh-outbox.ts'
+import { Neighbourhood } from './neighbourhood.ts'
+import { NodeMetrics } from './node-metrics.ts'
+import { NodeStatus } from './node-status.ts'
+import { keyOf, PeerBook } from './peer-book.ts'
+import { PendingRequests } from './pending-requests.ts'
+import type { PairRecord, Platform } from './ports.ts'
+import { ProtocolHost, shortPeerId } from './protocol-host.ts'
+import type { ProtocolLimits, ProtocolName } from './protocol-table.ts'
+import { receivedFromEnvelope, receivedFromVolatile } from './received.ts'
+import { Tracker } from './tracker.ts'
+
+/** Bytes over the node's sockets since its start. */
+export interface Traffic {
+  readonly totals: { readonly sent: number; readonly received: number }
+}
+
+export interface MeshNodeOptions {
+  /** Started. */
+  readonly libp2p: Libp2p
+  readonly traffic: Traffic
+  readonly platform: Platform
+  readonly options: MeshOptions
+  readonly versions: Readonly<Record<string, string>>
+  /** Every log record, from the first one on; `on('log')` gives those that follow. */
+  readonly log: (record: mesh.LogRecord) => void
+  /** Other limits of protocols than those of the table, for tests. */
+  readonly protocolLimits?: Partial<Record<ProtocolName, Partial<ProtocolLimits>>>
+  /** Ends what the platform opened: the libp2p node, the stores. */
+  readonly release: () => Promise<void>
+}
+
+interface Recovered {
+  readonly recovery: OutboxRecovery
+  readonly pairs: readonly PairRecord[]
+}
+
+const pruneEveryMs = 600_000
+
+/** A mesh node over a started libp2p node: it composes the parts and routes what happens between them. */
+export class MeshNode implements mesh.Mesh {
+  readonly peerId: string
+  readonly options: MeshOptions
+  readonly inbox: MeshInbox
+  readonly outbox: MeshOutbox
+  readonly #config: MeshNodeOptions
+  readonly #events: EventHub<mesh.MeshEvents>
+  readonly #tracker: Tracker
+  readonly #host: ProtocolHost
+  readonly #book: PeerBook
+  readonly #delivery: Delivery
+  readonly #neighbourhood: Neighbourhood
+  readonly #requests: PendingRequests
+  readonly #latency = new LatencyWindow()
+  readonly #status: NodeStatus
+  readonly #metrics: NodeMetrics
+  #cancelPrune: () => void = () => undefined
+  #stopping: Promise<void> | undefined
+
+  /** Recovers what an earlier process left, and starts serving. */
+  static async start(config: MeshNodeOptions): Promise<MeshNode> {
+    const { deliveryStore, peerStore } = config.platform
+    const node = new MeshNode(config, { recovery: await deliveryStore.recoverOutbox(), pairs: await peerStore.pairs() })
+    await node.#start()
+    return node
+  }
+
+  private constructor(config: MeshNodeOptions, { recovery, pairs }: Recovered) {
+    const { libp2p, platform, options } = config
+    this.#config = config
+    this.options = options
+    this.peerId = libp2p.peerId.toString()
+    this.#events = new EventHub((event, error) => this.#log('error', 'INTERNAL', { reason: `a handler of '${event}' threw: ${String(error)}` }))
+    this.#tracker = new Tracker((what, error) => this.#log('warn', error.code, { what, reason: error.message }))
+    this.#metrics = new NodeMetrics()
+    this.#host = new ProtocolHost({
+      libp2p,
+      clock: platform.clock,
+      timers: platform.timers,
+      log: (record) => this.#emitLog(record),
+      onRefused: ({ protocol, error }) => this.#metrics.protocolError(protocol, error.code),
+      ...(config.protocolLimits === undefined ? {} : { limits: config.protocolLimits })
+    })
+    this.#book = new PeerBook({
+      ownPeerId: this.peerId,
+      pairs,
+      isConnected: (peerId) => libp2p.getConnections(peerIdFromString(peerId)).length > 0,
+      wall: () => platform.clock.wall()
+    })
+    this.#delivery = this.#makeDelivery(recovery)
+    const parts = { platform, delivery: this.#delivery, book: this.#book }
+    this.inbox = new MeshInbox(parts)
+    this.outbox = new MeshOutbox(parts)
+    this.#requests = new PendingRequests(platform.timers)
+    this.#neighbourhood = this.#makeNeighbourhood()
+    this.#status = new NodeStatus({
+      ...parts,
+      libp2p,
+      inbox: this.inbox,
+      latency: this.#latency,
+      name: options.name,
+      network: options.network,
+      traffic: config.traffic,
+      versions: config.versions,
+      findings: () => this.#neighbourhood.findings()
+    })
+  }
+
+  addresses(): readonly string[] {
+    return this.#status.addresses()
+  }
+
+  async send(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
+    const recipient = await this.#recipient(destination)
+    return options.delivery === 'volatile' ? this.outbox.sendVolatile(recipient, content, options) : this.outbox.send(recipient, content, options)
+  }
+
+  async request(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.ReceivedMessage> {
+    const recipient = await this.#recipient(destination)
+    const id = options.id ?? this.outbox.nextId()
+    const peerId = this.#book.reference(recipient.publicKey).peerId
+    const full: mesh.SendOptions = { ...options, id, type: options.type ?? 'Command', expectsReply: true }
+    const send = async (): Promise<void> => {
+      const report = options.delivery === 'volatile' ? await this.outbox.sendVolatile(recipient, content, full) : await this.outbox.send(recipient, content, full)
+      if (report.error !== undefined) throw new MeshError(report.error.code, { id, what: `Message ${id}`, peer: peerId, reason: report.error.message })
+    }
+    const response = await this.#requests.ask({ id, peerId }, send, options)
+    if (response.delivery === 'durable') await this.inbox.ack([{ source: peerId, id: response.id }])
+    return response
+  }
+
+  reply(message: Pick<mesh.ReceivedMessage, 'id' | 'source' | 'delivery'>, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
+    return this.send(message.source.peerId, content, { delivery: message.delivery, ...options, type: 'Response', inReplyTo: message.id })
+  }
+
+  discover(options: mesh.CallOptions & { readonly method?: mesh.DiscoveryMethod | 'all'; readonly count?: number } = {}): Promise<mesh.DiscoverReport> {
+    return this.#neighbourhood.discover(options)
+  }
+
+  invite(options: { readonly expiresInS?: number } = {}): ReturnType<mesh.Mesh['invite']> {
+    return this.#neighbourhood.invite(options)
+  }
+
+  async join(invite: string, options: mesh.CallOptions & { readonly alias?: string } = {}): Promise<mesh.PairedPeer> {
+    const { peerId, name, alias } = await this.#neighbourhood.join(invite, options)
+    return { peerId, name, alias: alias === '' ? undefined : alias }
+  }
+
+  peers(): Promise<readonly mesh.PeerInfo[]> {
+    return Promise.resolve(this.#book.list())
+  }
+
+  async peer(name: string): Promise<mesh.PeerInfo> {
+    return this.#book.info((await this.#neighbourhood.resolve(name)).peerId)
+  }
+
+  async ping(name: string, options: mesh.CallOptions & { readonly count?: number } = {}): ReturnType<mesh.Mesh['ping']> {
+    const { publicKey, peerId } = await this.#recipientOf(name)
+    const rttMs = await this.#neighbourhood.ping(peerId, options)
+    return { peer: this.#book.reference(publicKey), rttMs }
+  }
+
+  status(): Promise<mesh.MeshStatus> {
+    return this.#status.status()
+  }
+
+  detailedStatus(): Promise<mesh.DetailedStatus> {
+    return this.#status.detailed()
+  }
+
+  async metrics(): Promise<string> {
+    return this.#metrics.text(await this.#status.status(), { delivery: this.#delivery.counts, host: this.#host.counters })
+  }
+
+  on<Name extends keyof mesh.MeshEvents>(event: Name, handler: (value: mesh.MeshEvents[Name]) => void): () => void {
+    return this.#events.on(event, handler)
+  }
+
+  /** Stops serving, gives running work a moment, closes connections and stores. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #start(): Promise<void> {
+    const { libp2p } = this.#config
+    libp2p.addEventListener('peer:connect', ({ detail }) => this.#connected(detail.toString()))
+    libp2p.addEventListener('peer:disconnect', ({ detail }) => this.#disconnected(detail.toString()))
+    await this.#delivery.start()
+    await this.#neighbourhood.start()
+    for (const peer of libp2p.getPeers()) this.#connected(peer.toString())
+    this.#schedulePrune()
+    this.#log('info', 'node.started', { peer: this.peerId, addresses: this.addresses() })
+  }
+
+  async #stop(): Promise<void> {
+    this.#cancelPrune()
+    await this.#neighbourhood.stop()
+    this.#delivery.stop()
+    this.#host.closeAll(new MeshError('SHUTTING_DOWN'))
+    await this.#tracker.settle()
+    await this.#config.release()
+    this.#log('info', 'node.stopped', {})
+  }
+
+  #makeDelivery(recovery: OutboxRecovery): Delivery {
+    const { platform, options } = this.#config
+    return new Delivery({
+      platform,
+      host: this.#host,
+      tracker: this.#tracker,
+      recovery,
+      outboxLimits: { maxMessages: options.outboxMaxMessages, maxBytes: options.outboxMaxBytes },
+      limitsOf: (publicKey) => this.#limitsOf(publicKey),
+      onArrived: (publicKey, messages) => this.#arrived(publicKey, messages),
+      onVolatile: (publicKey, messages) => this.#arrivedVolatile(publicKey, messages),
+      onState: (entry) => this.#outboxChanged(entry),
+      onRefused: (code, messages) => this.#metrics.refused(code, messages),
+      onMisbehaved: (publicKey, error) => this.#misbehaved(publicKey, error),
+      onFatal: (error) => {
+        this.#log('error', error.code, { reason: error.message })
+        this.#events.emit('fatal', error.report())
+      }
+    })
+  }
+
+  #makeNeighbourhood(): Neighbourhood {
+    const { libp2p, platform, options } = this.#config
+    return new Neighbourhood({
+      libp2p,
+      platform,
+      options,
+      host: this.#host,
+      book: this.#book,
+      tracker: this.#tracker,
+      log: (record) => this.#emitLog(record),
+      onDiscovered: (peerId) => this.#events.emit('peer', { type: 'discovered', peer: this.#book.info(peerId) }),
+      onPaired: (pair) => this.#paired(pair)
+    })
+  }
+
+  /** Whom a text means, with its address known to libp2p. */
+  async #recipientOf(destination: string): Promise<Recipient & { readonly peerId: string }> {
+    const { peerId, publicKey, label, address } = await this.#neighbourhood.resolve(destination)
+    if (peerId === this.peerId) throw new MeshError('USAGE', { problem: `${destination} is this node itself` })
+    if (address !== undefined) await this.#config.libp2p.peerStore.merge(peerIdFromString(peerId), { multiaddrs: [multiaddr(address)] })
+    return { peerId, publicKey, label }
+  }
+
+  #recipient(destination: string): Promise<Recipient> {
+    return this.#recipientOf(destination)
+  }
+
+  #limitsOf(publicKey: Uint8Array): InboxPeer {
+    const { options } = this.#config
+    const paired = this.#book.isPaired(publicKey)
+    return {
+      publicKey,
+      messagesPerSecond: paired ? options.rateMessagesPerSecond : Math.min(100, options.rateMessagesPerSecond),
+      limits: {
+        paired,
+        maxMessages: options.inboxMaxMessages,
+        maxBytes: options.inboxMaxBytes,
+        maxMessagesOfSource: paired ? options.inboxMaxMessagesPerPeer : options.inboxMaxHeldPerPeer,
+        maxBytesOfSource: paired ? options.inboxMaxBytesPerPeer : heldBytesOfSource
+      }
+    }
+  }
+
+  #arrived(publicKey: Uint8Array, messages: readonly ArrivedMessage[]): void {
+    const sender = this.#book.sender(publicKey)
+    this.#metrics.arrived(messages.map(({ envelope }) => envelope.type), 'durable')
+    for (const { envelope, position, state, message } of messages) {
+      if (state === 'held') continue
+      this.#deliver(receivedFromEnvelope(envelope, sender, { position, state, receivedAt: message.received.wall, handedOut: 0 }))
+    }
+  }
+
+  #arrivedVolatile(publicKey: Uint8Array, messages: readonly VolatileMessage[]): void {
+    const sender = this.#book.sender(publicKey)
+    const receivedAt = this.#config.platform.clock.wall()
+    this.#metrics.arrived(messages.map(({ type }) => type), 'volatile')
+    for (const message of messages) this.#deliver(receivedFromVolatile(message, sender, receivedAt))
+  }
+
+  #deliver(message: mesh.ReceivedMessage): void {
+    if (!this.#requests.take(message)) this.#events.emit('message', message)
+  }
+
+  #outboxChanged(entry: OutboxEntry): void {
+    this.outbox.changed(entry)
+    this.#metrics.outbox(entry)
+    if (entry.state === 'stored') this.#latency.add(entry.settledMs)
+    const to = this.#book.reference(entry.destination)
+    if (entry.state === 'failed' || entry.state === 'expired-unknown')
+      this.#log('warn', entry.failure === '' ? 'EXPIRED_UNKNOWN' : entry.failure, { message: entry.id, peer: shortPeerId(to.peerId), attempts: entry.attempts })
+    if (this.#events.has('outbox')) this.#events.emit('outbox', this.outbox.report(entry))
+  }
+
+  #misbehaved(publicKey: Uint8Array, error: MeshError): void {
+    this.#metrics.protocolError('message', error.code)
+    this.#log('warn', error.code, { peer: shortPeerId(this.#book.reference(publicKey).peerId), reason: error.message })
+  }
+
+  #paired(pair: PairRecord): void {
+    this.#book.pair(pair)
+    this.#log('info', 'peer.paired', { peer: shortPeerId(pair.peerId), name: pair.name })
+    this.#tracker.track('releasing held messages', this.#release(pair.publicKey))
+    this.#delivery.peerConnected(pair.publicKey)
+    this.#events.emit('peer', { type: 'paired', peer: this.#book.info(pair.peerId) })
+  }
+
+  /** Delivers what was held of a peer that is paired now. */
+  async #release(publicKey: Uint8Array): Promise<void> {
+    const count = await this.#delivery.release(publicKey)
+    if (count === 0) return
+    const { messages } = await this.inbox.list({ from: this.#book.reference(publicKey).peerId, limit: 1_000 })
+    for (const message of messages) this.#deliver(message)
+  }
+
+  #connected(peerId: string): void {
+    const publicKey = keyOf(peerId)
+    this.#book.learn(peerId, {})
+    this.#delivery.peerConnected(publicKey)
+    this.#log('info', 'peer.connected', { peer: shortPeerId(peerId) })
+    this.#events.emit('peer', { type: 'connected', peer: this.#book.info(peerId) })
+  }
+
+  #disconnected(peerId: string): void {
+    this.#delivery.peerDisconnected(keyOf(peerId))
+    this.#log('info', 'peer.disconnected', { peer: shortPeerId(peerId) })
+    this.#events.emit('peer', { type: 'disconnected', peer: this.#book.info(peerId) })
+  }
+
+  #schedulePrune(): void {
+    const { timers, deliveryStore } = this.#config.platform
+    this.#cancelPrune = timers.schedule(pruneEveryMs, () => {
+      this.#tracker.track('pruning the store', deliveryStore.prune(this.#delivery.now()))
+      this.#schedulePrune()
+    })
+  }
+
+  #log(level: mesh.LogRecord['level'], event: string, fields: mesh.LogRecord['fields']): void {
+    this.#emitLog({ level, event, fields })
+  }
+
+  #emitLog(record: mesh.LogRecord): void {
+    this.#config.log(record)
+    this.#events.emit('log', record)
+  }
+}
+
+/** What is held of one peer that is not paired. */
+const heldBytesOfSource = 1_048_576

@@ -1,0 +1,155 @@
+import { MeshError, utf8 } from '../core/base/index.ts'
+import { type MessageDraft, messageLimits, type OutboxEntry, type OutboxState, type Principal, Ulids, type VolatileMessage } from '../core/message/index.ts'
+import { startDeadline, within } from './deadline.ts'
+import type { Delivery } from './delivery.ts'
+import type { Outbox, PeerReference, SendOptions, SendReport } from './mesh.ts'
+import type { PeerBook } from './peer-book.ts'
+import type { Platform } from './ports.ts'
+import { sendReport, settledStates } from './send-report.ts'
+
+const defaultTimeoutMs = 10_000
+const defaultPriority = 5
+
+export interface MeshOutboxOptions {
+  readonly platform: Platform
+  readonly delivery: Delivery
+  readonly book: PeerBook
+}
+
+/** Whom a message goes to. */
+export interface Recipient {
+  readonly publicKey: Uint8Array
+  readonly label: string
+}
+
+/** Sending: drafts from what callers give, and what became of them. */
+export class MeshOutbox implements Outbox {
+  readonly #options: MeshOutboxOptions
+  readonly #ulids: Ulids
+  readonly #waiting = new Map<string, Set<(entry: OutboxEntry) => void>>()
+
+  constructor(options: MeshOutboxOptions) {
+    this.#options = options
+    this.#ulids = new Ulids(options.platform.random)
+  }
+
+  nextId(): string {
+    return this.#ulids.next(this.#options.platform.clock.wall())
+  }
+
+  /** A state of the outbox was committed: wakes whoever waits for it. */
+  changed(entry: OutboxEntry): void {
+    for (const wake of this.#waiting.get(entry.id) ?? []) wake(entry)
+  }
+
+  /** Sends durably: resolves when the wanted state is reached, or with what is true when the time is over. */
+  async send(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
+    const draft = this.#draft(recipient, content, options)
+    const settled = this.#settled(draft.id)
+    try {
+      const { entry } = await this.#options.delivery.submit(draft)
+      if (options.waitFor === 'accepted' || settledStates.has(entry.state)) return this.report(entry)
+      return this.report(await this.#waitFor(settled.promise, { entry, options }))
+    } finally {
+      settled.stop()
+    }
+  }
+
+  /** Hands a volatile message to the peer's stream. @throws {MeshError} PEER_UNREACHABLE, BODY_TOO_LARGE */
+  async sendVolatile(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
+    const { clock } = this.#options.platform
+    const start = clock.monotonic()
+    const { destination, ...draft } = this.#draft(recipient, content, options)
+    const message: VolatileMessage = { ...draft, toLabel: destination.label, timestamp: clock.wall() }
+    await this.#options.delivery.sendVolatile(recipient.publicKey, message)
+    return {
+      ...{ id: draft.id, to: [this.#reference(recipient.publicKey)], type: draft.type, priority: draft.priority, status: 'sent', path: 'direct' },
+      ms: Math.round(clock.monotonic() - start),
+      attempts: 1,
+      acceptedAt: message.timestamp,
+      expiresAt: message.timestamp,
+      error: undefined
+    }
+  }
+
+  async list(query: { readonly states?: readonly OutboxState[]; readonly limit?: number; readonly to?: string } = {}): Promise<readonly SendReport[]> {
+    const destination = query.to === undefined ? undefined : this.#options.book.resolve(query.to).publicKey
+    const rows = await this.#options.platform.deliveryStore.listOutbox({ states: query.states, destination, limit: query.limit ?? 100 })
+    return rows.map((row) => this.report(row))
+  }
+
+  async get(id: string): Promise<SendReport> {
+    const [row] = await this.#options.platform.deliveryStore.loadOutbox([id])
+    if (row === undefined) throw new MeshError('MESSAGE_UNKNOWN', { id })
+    return this.report({ ...row, bytes: row.envelope.length })
+  }
+
+  retry(id?: string): Promise<number> {
+    return this.#options.delivery.retry(id)
+  }
+
+  async cancel(id: string): Promise<SendReport> {
+    return this.report(await this.#options.delivery.cancel(id))
+  }
+
+  counts(): Promise<{ readonly queued: number; readonly bytes: number }> {
+    const { queued, bytes } = this.#options.delivery.counts
+    return Promise.resolve({ queued, bytes })
+  }
+
+  #draft(recipient: Recipient, content: string | Uint8Array, options: SendOptions): MessageDraft {
+    const text = typeof content === 'string'
+    const destination: Principal = { kind: 'peer', key: recipient.publicKey, label: options.toLabel ?? recipient.label }
+    return {
+      id: options.id ?? this.nextId(),
+      type: options.type ?? 'Thought',
+      destination,
+      label: options.label ?? '',
+      inReplyTo: options.inReplyTo,
+      expectsReply: options.expectsReply ?? false,
+      priority: options.priority ?? defaultPriority,
+      ttlS: options.ttlS ?? messageLimits.defaultTtlS,
+      contentType: options.contentType ?? (text ? 'text/plain; charset=utf-8' : 'application/octet-stream'),
+      body: text ? utf8(content) : content
+    }
+  }
+
+  /** The first settled state of a message, from now on. */
+  #settled(id: string): { readonly promise: Promise<OutboxEntry>; readonly stop: () => void } {
+    const { promise, resolve } = Promise.withResolvers<OutboxEntry>()
+    const wake = (entry: OutboxEntry): void => {
+      if (settledStates.has(entry.state)) resolve(entry)
+    }
+    const waiting = this.#waiting.get(id) ?? new Set()
+    this.#waiting.set(id, waiting.add(wake))
+    const stop = (): void => {
+      waiting.delete(wake)
+      if (waiting.size === 0) this.#waiting.delete(id)
+    }
+    return { promise, stop }
+  }
+
+  /** The settled entry; after the time-out what the store says then. A caller's abort rejects: the message stays queued. */
+  async #waitFor(settled: Promise<OutboxEntry>, { entry, options }: { readonly entry: OutboxEntry; readonly options: SendOptions }): Promise<OutboxEntry> {
+    const { timers, deliveryStore, clock } = this.#options.platform
+    const start = clock.monotonic()
+    using deadline = startDeadline(timers, { operation: 'message', timeoutMs: options.timeoutMs ?? defaultTimeoutMs, signal: options.signal })
+    try {
+      return await within(deadline, settled)
+    } catch (error) {
+      if (options.signal?.aborted === true) throw error
+      const [row] = await deliveryStore.loadOutbox([entry.id])
+      const last = row === undefined ? entry : { ...row, bytes: row.envelope.length }
+      return settledStates.has(last.state) ? last : { ...last, settledMs: Math.round(clock.monotonic() - start) }
+    }
+  }
+
+  #reference(publicKey: Uint8Array): PeerReference {
+    return this.#options.book.reference(publicKey)
+  }
+
+  /** An entry as callers get it. */
+  report(entry: OutboxEntry): SendReport {
+    return sendReport(entry, this.#reference(entry.destination))
+  }
+}

@@ -1,0 +1,103 @@
+import { MeshError, toHex, toMeshError } from '../core/base/index.ts'
+import type { FrameStream } from './frame-stream.ts'
+import { peerIdOfKey } from './peer-keys.ts'
+import type { ProtocolHost } from './protocol-host.ts'
+import type { Tracker } from './tracker.ts'
+
+/** One message stream to or from a peer, with the number by which the machines know it. */
+export interface MessageLink {
+  readonly number: number
+  readonly stream: FrameStream
+  readonly outbound: boolean
+}
+
+export interface MessageLinksOptions {
+  readonly host: ProtocolHost
+  readonly tracker: Tracker
+  /** Takes one frame; the next one is read when it resolves. */
+  readonly onFrame: (link: MessageLink, frame: Uint8Array) => Promise<void>
+  readonly onOpened: (link: MessageLink) => void
+  readonly onClosed: (link: MessageLink) => void
+}
+
+/** The message streams of a node: at most one outbound for each peer, opened when somebody needs it, and those that peers opened. */
+export class MessageLinks {
+  readonly #options: MessageLinksOptions
+  readonly #links = new Map<number, MessageLink>()
+  readonly #outbound = new Map<string, Promise<MessageLink>>()
+  readonly #byPeer = new Map<string, Set<MessageLink>>()
+  readonly #stopping = new AbortController()
+  #lastNumber = 0
+
+  constructor(options: MessageLinksOptions) {
+    this.#options = options
+  }
+
+  /** Serves inbound streams. */
+  async start(): Promise<void> {
+    await this.#options.host.serve('message', (stream) => this.#run(this.#add(stream, false)))
+  }
+
+  stop(): void {
+    this.#stopping.abort()
+    const reason = new MeshError('SHUTTING_DOWN')
+    for (const link of this.#links.values()) link.stream.abort(reason)
+  }
+
+  get(number: number): MessageLink | undefined {
+    return this.#links.get(number)
+  }
+
+  /** Any open link of a peer; the outbound one first. */
+  any(publicKey: Uint8Array): MessageLink | undefined {
+    const links = [...(this.#byPeer.get(toHex(publicKey)) ?? [])]
+    return links.find((link) => link.outbound) ?? links[0]
+  }
+
+  /** The outbound link to a peer, opened (dialling if needed) when there is none. @throws {MeshError} PEER_UNREACHABLE */
+  open(publicKey: Uint8Array): Promise<MessageLink> {
+    const key = toHex(publicKey)
+    const open = this.#outbound.get(key)
+    if (open !== undefined) return open
+    const opening = this.#dial(publicKey)
+    this.#outbound.set(key, opening)
+    opening.catch(() => this.#outbound.delete(key))
+    return opening
+  }
+
+  async #dial(publicKey: Uint8Array): Promise<MessageLink> {
+    const stream = await this.#options.host.open(peerIdOfKey(publicKey), 'message', this.#stopping.signal)
+    const link = this.#add(stream, true)
+    this.#options.tracker.track('message stream', this.#run(link).catch((error: unknown) => link.stream.abort(toMeshError(error))))
+    this.#options.onOpened(link)
+    return link
+  }
+
+  #add(stream: FrameStream, outbound: boolean): MessageLink {
+    const link: MessageLink = { number: ++this.#lastNumber, stream, outbound }
+    const key = toHex(stream.publicKey)
+    this.#links.set(link.number, link)
+    const links = this.#byPeer.get(key) ?? new Set()
+    this.#byPeer.set(key, links.add(link))
+    return link
+  }
+
+  async #run(link: MessageLink): Promise<void> {
+    try {
+      for await (const frame of link.stream.frames()) await this.#options.onFrame(link, frame)
+      if (link.outbound) await link.stream.close()
+    } finally {
+      this.#remove(link)
+      this.#options.onClosed(link)
+    }
+  }
+
+  #remove(link: MessageLink): void {
+    const key = toHex(link.stream.publicKey)
+    this.#links.delete(link.number)
+    if (link.outbound) this.#outbound.delete(key)
+    const links = this.#byPeer.get(key)
+    links?.delete(link)
+    if (links?.size === 0) this.#byPeer.delete(key)
+  }
+}

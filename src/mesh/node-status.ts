@@ -1,0 +1,96 @@
+import { wallMillis } from '../core/base/index.ts'
+import type { Libp2p } from '@libp2p/interface'
+import type { Delivery } from './delivery.ts'
+import type { LatencyWindow } from './latency-window.ts'
+import type { ConnectionInfo, DetailedStatus, HealthFinding, Inbox, MeshStatus } from './mesh.ts'
+import { keyOf, type PeerBook } from './peer-book.ts'
+import type { Platform } from './ports.ts'
+
+export interface NodeStatusOptions {
+  readonly libp2p: Libp2p
+  readonly platform: Platform
+  readonly delivery: Delivery
+  readonly book: PeerBook
+  readonly inbox: Inbox
+  readonly latency: LatencyWindow
+  readonly name: string
+  readonly network: string
+  readonly traffic: { readonly totals: { readonly sent: number; readonly received: number } }
+  readonly versions: Readonly<Record<string, string>>
+  /** Findings of other parts, such as a store that is full. */
+  readonly findings: () => readonly HealthFinding[]
+}
+
+/** What a node says of itself: everything is read when it is asked. */
+export class NodeStatus {
+  readonly #options: NodeStatusOptions
+  readonly #startedAt: number
+  #wasReached = false
+
+  constructor(options: NodeStatusOptions) {
+    this.#options = options
+    this.#startedAt = options.platform.clock.monotonic()
+    options.libp2p.addEventListener('connection:open', ({ detail }) => {
+      if (detail.direction === 'inbound') this.#wasReached = true
+    })
+  }
+
+  addresses(): readonly string[] {
+    return this.#options.libp2p.getMultiaddrs().map((address) => address.toString())
+  }
+
+  async status(): Promise<MeshStatus> {
+    const { libp2p, platform, book, inbox, delivery, latency, name, network, traffic } = this.#options
+    const { unread, held } = await inbox.counts()
+    return {
+      peerId: libp2p.peerId.toString(),
+      name,
+      network,
+      uptimeS: Math.floor((platform.clock.monotonic() - this.#startedAt) / 1_000),
+      addresses: this.addresses(),
+      reachability: this.#reachability(),
+      peers: { connected: libp2p.getPeers().length, paired: book.pairs.length, known: book.knownCount },
+      inbox: { unread, held },
+      outbox: { queued: delivery.counts.queued },
+      bytes: { ...traffic.totals },
+      latencyMs: latency.percentiles(),
+      health: this.#health()
+    }
+  }
+
+  async detailed(): Promise<DetailedStatus> {
+    return { ...(await this.status()), peerList: this.#options.book.list(), connections: this.#connections(), versions: this.#options.versions }
+  }
+
+  #reachability(): MeshStatus['reachability'] {
+    if (this.addresses().length === 0) return 'none'
+    return this.#wasReached ? 'direct' : 'unknown'
+  }
+
+  #connections(): readonly ConnectionInfo[] {
+    return this.#options.libp2p.getConnections().map((connection) => ({
+      ...this.#options.book.reference(keyOf(connection.remotePeer.toString())),
+      address: connection.remoteAddr.toString(),
+      direction: connection.direction,
+      encryption: connection.encryption ?? '',
+      multiplexer: connection.multiplexer ?? '',
+      openedAt: wallMillis(connection.timeline.open),
+      streams: connection.streams.length
+    }))
+  }
+
+  #health(): readonly HealthFinding[] {
+    const { libp2p, book, delivery } = this.#options
+    const findings: HealthFinding[] = [...this.#options.findings()]
+    const away = book.pairs.filter(({ peerId }) => !book.info(peerId).connected)
+    if (libp2p.getPeers().length === 0)
+      findings.push({ code: 'NO_PEERS', message: 'No peer is connected', hint: 'Join an invite, or name a bootstrap peer: synaptic-mesh p2p config set bootstrap_peers ADDRESS' })
+    else if (away.length > 0)
+      findings.push({ code: 'PEERS_AWAY', message: `${away.length} paired peers are not connected: ${away.slice(0, 5).map(({ peerId }) => book.info(peerId).name).join(', ')}`, hint: 'They are dialled again by themselves; messages to them wait in the outbox.' })
+    if (this.addresses().length === 0) findings.push({ code: 'NO_ADDRESS', message: 'The node listens on no address', hint: 'Set listen_addrs and restart.' })
+    const { queued } = delivery.counts
+    if (queued > 0 && libp2p.getPeers().length === 0)
+      findings.push({ code: 'OUTBOX_WAITING', message: `${queued} messages wait for a peer to come back`, hint: 'synaptic-mesh p2p outbox' })
+    return findings
+  }
+}

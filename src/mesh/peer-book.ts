@@ -1,0 +1,157 @@
+import { peerIdFromString } from '@libp2p/peer-id'
+import { toHex, type WallMillis } from '../core/base/index.ts'
+import { type Card, resolveName } from '../core/peers/index.ts'
+import type { DiscoveryMethod, PeerInfo, PeerReference } from './mesh.ts'
+import { peerIdOfKey } from './peer-keys.ts'
+import type { PairRecord } from './ports.ts'
+import { rawPublicKey } from './protocol-host.ts'
+import type { Sender } from './received.ts'
+
+/** A destination as it was resolved. */
+export interface Resolved {
+  readonly peerId: string
+  readonly publicKey: Uint8Array
+  /** The agent label that was named; empty when the peer itself was. */
+  readonly label: string
+  /** The multiaddr that was given, to be dialled. */
+  readonly address: string | undefined
+}
+
+/** What was learnt of a peer; only what is given changes. */
+export interface PeerFacts {
+  /** Its verified card. */
+  readonly card?: Card
+  readonly rttMs?: number
+  readonly foundBy?: DiscoveryMethod
+}
+
+interface KnownPeer {
+  card: Card | undefined
+  rttMs: number | undefined
+  lastSeen: WallMillis
+  readonly foundBy: Set<DiscoveryMethod>
+}
+
+export interface PeerBookOptions {
+  readonly ownPeerId: string
+  readonly pairs: readonly PairRecord[]
+  readonly isConnected: (peerId: string) => boolean
+  readonly wall: () => WallMillis
+}
+
+/** Strangers remembered; beyond it the one not seen for longest is forgotten. Paired peers do not count. */
+const maxStrangers = 4_096
+
+/** Everything that is known of peers, and whom a name means. */
+export class PeerBook {
+  readonly #options: PeerBookOptions
+  readonly #pairs = new Map<string, PairRecord>()
+  readonly #known = new Map<string, KnownPeer>()
+
+  constructor(options: PeerBookOptions) {
+    this.#options = options
+    for (const pair of options.pairs) this.#pairs.set(toHex(pair.publicKey), pair)
+  }
+
+  get pairs(): readonly PairRecord[] {
+    return [...this.#pairs.values()]
+  }
+
+  get knownCount(): number {
+    return this.#known.size
+  }
+
+  /** Peers that are paired with us, by public key. */
+  isPaired(publicKey: Uint8Array): boolean {
+    return this.#pairs.has(toHex(publicKey))
+  }
+
+  pairOf(peerId: string): PairRecord | undefined {
+    return this.#pairs.get(toHex(keyOf(peerId)))
+  }
+
+  /** Whether the peer was not known before. */
+  learn(peerId: string, facts: PeerFacts): boolean {
+    if (peerId === this.#options.ownPeerId) return false
+    const before = this.#known.get(peerId)
+    const peer = before ?? { card: undefined, rttMs: undefined, lastSeen: this.#options.wall(), foundBy: new Set<DiscoveryMethod>() }
+    // Back to the end: the first of the map is the one not seen for longest.
+    this.#known.delete(peerId)
+    this.#known.set(peerId, peer)
+    peer.lastSeen = this.#options.wall()
+    if (facts.card !== undefined && facts.card.issuedAt >= (peer.card?.issuedAt ?? 0)) peer.card = facts.card
+    if (facts.rttMs !== undefined) peer.rttMs = facts.rttMs
+    if (facts.foundBy !== undefined) peer.foundBy.add(facts.foundBy)
+    this.#forget()
+    return before === undefined
+  }
+
+  pair(record: PairRecord): void {
+    this.#pairs.set(toHex(record.publicKey), record)
+  }
+
+  /** @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
+  resolve(name: string): Resolved {
+    const paired = this.pairs.map(({ peerId, name: pinned, alias }) => ({ peerId, name: pinned, alias, labels: this.#known.get(peerId)?.card?.labels ?? [] }))
+    const claims = [...this.#known]
+      .filter(([peerId]) => this.pairOf(peerId) === undefined)
+      .flatMap(([peerId, { card }]) => (card === undefined ? [] : [{ peerId, name: card.name, labels: card.labels }]))
+    const { peerId, by, address } = resolveName(name, { paired, claims })
+    return { peerId, publicKey: keyOf(peerId), label: by === 'label' ? name : '', address }
+  }
+
+  reference(publicKey: Uint8Array): PeerReference {
+    const pair = this.#pairs.get(toHex(publicKey))
+    return { peerId: peerIdOfKey(publicKey), name: pair === undefined ? shortName(peerIdOfKey(publicKey)) : nameOf(pair) }
+  }
+
+  sender(publicKey: Uint8Array): Sender {
+    return { source: this.reference(publicKey), paired: this.isPaired(publicKey) }
+  }
+
+  info(peerId: string): PeerInfo {
+    const pair = this.pairOf(peerId)
+    const known = this.#known.get(peerId)
+    const connected = this.#options.isConnected(peerId)
+    return {
+      peerId,
+      name: pair === undefined ? shortName(peerId) : nameOf(pair),
+      alias: pair === undefined || pair.alias === '' ? undefined : pair.alias,
+      claimedName: known?.card === undefined || known.card.name === '' ? undefined : known.card.name,
+      paired: pair !== undefined,
+      connected,
+      path: connected ? 'direct' : undefined,
+      addresses: known?.card?.addresses ?? pair?.addresses ?? [],
+      features: known?.card?.features ?? [],
+      labels: known?.card?.labels ?? [],
+      rttMs: known?.rttMs,
+      lastSeen: known?.lastSeen,
+      foundBy: [...(known?.foundBy ?? [])]
+    }
+  }
+
+  /** Paired peers first, then the others, each by name. */
+  list(): readonly PeerInfo[] {
+    const ids = new Set([...this.pairs.map(({ peerId }) => peerId), ...this.#known.keys()])
+    return [...ids]
+      .map((peerId) => this.info(peerId))
+      .sort((a, b) => Number(b.paired) - Number(a.paired) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  }
+
+  #forget(): void {
+    if (this.#known.size <= maxStrangers) return
+    for (const peerId of this.#known.keys()) {
+      if (this.pairOf(peerId) !== undefined) continue
+      this.#known.delete(peerId)
+      return
+    }
+  }
+}
+
+/** The raw key in the id of an Ed25519 peer. @throws {MeshError} ADDRESS_INVALID */
+export const keyOf = (peerId: string): Uint8Array => rawPublicKey(peerIdFromString(peerId))
+
+const nameOf = ({ alias, name, peerId }: PairRecord): string => alias || name || shortName(peerId)
+
+/** The part of a peer id that differs, short. */
+const shortName = (peerId: string): string => `…${peerId.slice(-8)}`

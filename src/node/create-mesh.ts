@@ -1,0 +1,91 @@
+import { type MeshError, version } from '../core/base/index.ts'
+import { type MeshOptions, resolveConfig } from '../core/options/index.ts'
+import { ed25519KeyBytes } from '../crypto/index.ts'
+import type { LogRecord, Mesh } from '../mesh/mesh.ts'
+import { MeshNode } from '../mesh/mesh-node.ts'
+import type { ProtocolLimits, ProtocolName } from '../mesh/protocol-table.ts'
+import { type HostOptions, startHost } from './host.ts'
+import { ensureIdentity, ephemeralIdentity, type Identity } from './identity.ts'
+import { createPlatform } from './platform.ts'
+import { openMemoryStores, openStores, type Stores, type StoreWatch } from './sqlite/stores.ts'
+import { join } from 'node:path'
+
+/** Every option of docs/options.md, in camelCase or snake_case; what is left out has its default. */
+export type MeshConfig = { readonly [Key in keyof MeshOptions]?: MeshOptions[Key] } & Readonly<Record<string, unknown>>
+
+/** Where a node keeps its state, and who listens to it from the first moment. */
+export interface MeshSetup {
+  /** A private folder (0700, made when it is missing) for identity and messages. Left out: everything lives in memory and nothing survives the process. */
+  readonly stateFolder?: string
+  /** The file of the identity; `identity.key` in `stateFolder` by default. */
+  readonly identityFile?: string
+  readonly onLog?: (record: LogRecord) => void
+  /** Tighter or wider limits, for tests. */
+  readonly protocolLimits?: Partial<Record<ProtocolName, Partial<ProtocolLimits>>>
+  readonly hostLimits?: Pick<HostOptions, 'gater' | 'inboundConnectionsPerSecond'>
+}
+
+/**
+ * Starts a mesh node. Stop it with `stop()` or `await using`.
+ * @throws {MeshError} OPTION_UNKNOWN, OPTION_INVALID, ADDRESS_INVALID, NOT_AVAILABLE, KEY_CORRUPT, PERMISSIONS_UNSAFE, STATE_NEWER, STATE_IN_USE, LISTEN_FAILED …
+ */
+export async function createMesh(config: MeshConfig = {}, setup: MeshSetup = {}): Promise<Mesh> {
+  const options = resolveConfig(config)
+  const log = setup.onLog ?? ((): void => undefined)
+  const identity = await openIdentity(setup)
+  const stores = await open(setup, log)
+  try {
+    return await start({ options, setup, log, identity, stores })
+  } catch (error) {
+    await stores.close()
+    throw error
+  }
+}
+
+interface Parts {
+  readonly options: MeshOptions
+  readonly setup: MeshSetup
+  readonly log: (record: LogRecord) => void
+  readonly identity: Identity
+  readonly stores: Stores
+}
+
+async function start({ options, setup, log, identity, stores }: Parts): Promise<Mesh> {
+  const { libp2p, traffic } = await startHost({
+    seed: identity.libp2pKey.raw.subarray(0, ed25519KeyBytes),
+    network: options.network,
+    listen: options.listenAddrs,
+    maxPeers: options.maxPeers,
+    mdns: options.mdns,
+    datastore: stores.datastore,
+    log,
+    agentVersion: version,
+    ...setup.hostLimits
+  })
+  try {
+    const platform = createPlatform({ identity, network: options.network, stores })
+    const release = async (): Promise<void> => {
+      await libp2p.stop()
+      await stores.close()
+    }
+    const versions = { 'synaptic-mesh': version, node: process.versions.node, sqlite: process.versions['sqlite'] ?? '' }
+    const limits = setup.protocolLimits === undefined ? {} : { protocolLimits: setup.protocolLimits }
+    return await MeshNode.start({ libp2p, traffic, platform, options, versions, log, release, ...limits })
+  } catch (error) {
+    await libp2p.stop()
+    throw error
+  }
+}
+
+function openIdentity({ stateFolder, identityFile }: MeshSetup): Promise<Identity> {
+  const file = identityFile ?? (stateFolder === undefined ? undefined : join(stateFolder, 'identity.key'))
+  return file === undefined ? ephemeralIdentity() : ensureIdentity(file).then(({ identity }) => identity)
+}
+
+function open({ stateFolder }: MeshSetup, log: (record: LogRecord) => void): Promise<Stores> {
+  const watch: StoreWatch = {
+    onFinding: (finding) => log({ level: 'error', event: 'STATE_CORRUPT', fields: { ...finding } }),
+    onFailure: (error: MeshError) => log({ level: 'error', event: error.code, fields: { reason: error.message } })
+  }
+  return stateFolder === undefined ? openMemoryStores(watch) : openStores(stateFolder, watch)
+}
