@@ -1,0 +1,3 @@
+export * from './catalogue.ts'
+export * from './prometheus.ts'
+export * from './registry.ts'
