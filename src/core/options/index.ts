@@ -1,5 +1,22 @@
 import { type OptionEntry, type OptionKey, optionTable } from './table.ts'
 
+export { type AddressUse, checkAddress } from './address.ts'
+export { checkProfileName, type PathInputs, profilePaths, type ProfilePaths } from './paths.ts'
+export {
+  allowedValues,
+  checkOption,
+  environmentName,
+  optionKey,
+  type OptionLayers,
+  type OptionSource,
+  type OptionValue,
+  type OptionValues,
+  parseOption,
+  resolveConfig,
+  type ResolvedOptions,
+  resolveOptions
+} from './resolve.ts'
+export { suggest } from './suggest.ts'
 export { type OptionEntry, type OptionKey, optionTable } from './table.ts'
 
 type CamelCase<Text extends string> = Text extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail>>}` : Text

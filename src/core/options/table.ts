@@ -1,10 +1,10 @@
 /** One option: its type, default and range. From this table come types, validation, flags, environment names, TOML keys and docs/options.md. */
 export type OptionEntry = { readonly help: string; readonly flag?: string; readonly env?: readonly string[]; readonly built?: false } & (
   | { readonly type: 'boolean'; readonly default: boolean }
-  | { readonly type: 'integer'; readonly default: number; readonly min: number; readonly max: number; readonly unit?: string }
+  | { readonly type: 'integer'; readonly default: number; readonly min: number; readonly max: number; readonly unit?: string; readonly values?: readonly number[] }
   | { readonly type: 'text'; readonly default: string; readonly pattern: RegExp; readonly allowed: string }
   | { readonly type: 'choice'; readonly default: string; readonly choices: readonly string[] }
-  | { readonly type: 'list'; readonly default: readonly string[]; readonly of: 'multiaddr'; readonly maxItems: number }
+  | { readonly type: 'list'; readonly default: readonly string[]; readonly of: 'listen' | 'bootstrap'; readonly maxItems: number }
 )
 
 const option = <const Entry extends OptionEntry>(entry: Entry): Entry => entry
@@ -20,15 +20,15 @@ export const optionTable = {
   traffic_obfuscation: option({ type: 'boolean', default: false, built: false, help: 'shape traffic' }),
   nat_traversal: option({ type: 'boolean', default: false, built: false, help: 'traverse NATs' }),
   mlkem_security_level: option({
-    type: 'integer', default: 3, min: 1, max: 5, built: false, env: ['SYNAPTIC_QUANTUM_LEVEL'], help: 'ML-KEM level of sessions: 1, 3 or 5'
+    type: 'integer', default: 3, min: 1, max: 5, values: [1, 3, 5], env: ['SYNAPTIC_QUANTUM_LEVEL'], help: 'ML-KEM level of quantum-resistant sessions: 1, 3 or 5'
   }),
   max_peers: option({ type: 'integer', default: 50, min: 1, max: 1000, flag: '--max-peers', env: ['SYNAPTIC_MAX_PEERS'], help: 'connections kept at most' }),
   listen_addrs: option({
-    type: 'list', of: 'multiaddr', maxItems: 16, flag: '--listen',
+    type: 'list', of: 'listen', maxItems: 16, flag: '--listen',
     default: ['/ip4/0.0.0.0/tcp/9000', '/ip6/::/tcp/9000', '/ip4/0.0.0.0/tcp/9001/ws', '/ip6/::/tcp/9001/ws'],
     help: 'addresses to listen on; the next free port is taken when one is in use, and said so'
   }),
-  bootstrap_peers: option({ type: 'list', of: 'multiaddr', maxItems: 64, flag: '--bootstrap', default: [], env: ['SYNAPTIC_BOOTSTRAP_PEERS'], help: 'peers to find others through' }),
+  bootstrap_peers: option({ type: 'list', of: 'bootstrap', maxItems: 64, flag: '--bootstrap', default: [], env: ['SYNAPTIC_BOOTSTRAP_PEERS'], help: 'peers to find others through' }),
   network: option({ type: 'text', default: 'main', pattern: /^[a-z0-9][a-z0-9-]{0,39}$/, allowed: '1 to 40 of a-z, 0-9 and -', flag: '--network', help: 'the network to be in' }),
   name: option({ type: 'text', default: '', pattern: /^([a-z0-9][a-z0-9._-]{0,62})?$/i, allowed: 'up to 63 of a-z, 0-9, ., _ and -', flag: '--name', help: "this node's name, as others see it" }),
   mdns: option({ type: 'boolean', default: true, flag: '--mdns', help: 'find and be found on the local network by mDNS' }),

@@ -1,0 +1,65 @@
+import { configCheck, configGet, configPath, configSet } from './config.ts'
+import { daemon, demo, init, logs, metrics, restart, start, status, stop } from './daemon.ts'
+import { inboxAck, inboxList, inboxRead, inboxReply, listen, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
+import { discover, invite, join, peers, ping, wait } from './peers.ts'
+
+export { messageTypeNames } from './fields.ts'
+
+/** Every command, in the order of the help. */
+export const catalogue = {
+  init,
+  start,
+  stop,
+  restart,
+  logs,
+  wait,
+  discover,
+  message,
+  inboxList,
+  inboxRead,
+  inboxAck,
+  inboxReply,
+  outboxList,
+  outboxRetry,
+  outboxCancel,
+  listen,
+  invite,
+  join,
+  peers,
+  status,
+  ping,
+  metrics,
+  configGet,
+  configSet,
+  configPath,
+  configCheck,
+  demo
+} as const
+
+/** What the daemon answers: the commands that have a route, and one for finding out who it is. */
+export const operations = {
+  wait,
+  discover,
+  message,
+  inboxList,
+  inboxRead,
+  inboxAck,
+  inboxReply,
+  outboxList,
+  outboxRetry,
+  outboxCancel,
+  listen,
+  invite,
+  join,
+  peers,
+  status,
+  ping,
+  metrics,
+  stop,
+  daemon
+} as const
+
+export type Catalogue = typeof catalogue
+export type CommandName = keyof Catalogue
+export type Operations = typeof operations
+export type OperationName = keyof Operations

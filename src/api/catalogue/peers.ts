@@ -1,0 +1,78 @@
+import { command } from '../command.ts'
+import { peer, timeoutMs } from './fields.ts'
+import { peerInfo, peerReference } from './shapes.ts'
+
+export const discover = command({
+  words: ['discover'],
+  help: 'look for peers of the network',
+  fields: {
+    method: { type: 'choice', choices: ['kademlia', 'mdns', 'bootstrap', 'all'], default: 'all', help: 'how to look' },
+    count: { type: 'integer', min: 1, max: 1_000, default: 10, help: 'end when this many are found' },
+    timeoutMs: timeoutMs(10_000)
+  },
+  examples: ['synaptic-mesh p2p discover --method kademlia --count 20', 'synaptic-mesh p2p discover --method mdns --count 5'],
+  errors: [],
+  output: (z) =>
+    z.strictObject({
+      method: z.enum(['kademlia', 'mdns', 'bootstrap', 'all']),
+      wanted: z.int(),
+      found: z.int(),
+      elapsedMs: z.number(),
+      peers: z.array(peerInfo(z))
+    }),
+  route: { method: 'POST', path: '/v1/discover', scope: 'agent' }
+})
+
+export const invite = command({
+  words: ['invite'],
+  help: 'make an invite for one peer to pair with this node',
+  fields: { expiresInS: { type: 'integer', min: 60, max: 604_800, default: 86_400, flag: '--expires', placeholder: 'SECONDS', help: 'seconds until it expires' } },
+  examples: ['synaptic-mesh p2p invite', 'synaptic-mesh p2p invite --expires 600 --json'],
+  errors: ['DISK_FULL'],
+  output: (z) => z.strictObject({ invite: z.string().max(300), expiresAt: z.number() }),
+  route: { method: 'POST', path: '/v1/invites', scope: 'admin' }
+})
+
+export const join = command({
+  words: ['join'],
+  help: 'pair with the peer that made an invite',
+  fields: {
+    invite: { type: 'text', min: 1, max: 512, required: true, position: 0, flag: false, isPrivate: true, help: 'the invite; - reads it from standard input' },
+    as: { type: 'text', min: 1, max: 63, placeholder: 'ALIAS', help: 'your own name for the peer' },
+    timeoutMs: timeoutMs(30_000)
+  },
+  examples: ['synaptic-mesh p2p join INVITE --as agent-001', 'pass show mesh-invite | synaptic-mesh p2p join -'],
+  errors: ['INVITE_INVALID', 'INVITE_EXPIRED', 'INVITE_USED', 'NETWORK_MISMATCH', 'PEER_UNREACHABLE', 'IDENTITY_MISMATCH', 'TIMEOUT'],
+  output: (z) => z.strictObject({ peerId: z.string(), name: z.string(), alias: z.string().optional() }),
+  route: { method: 'POST', path: '/v1/pairs', scope: 'admin' }
+})
+
+export const peers = command({
+  words: ['peers'],
+  help: 'list the peers that are known, or tell about one',
+  fields: { peer: { type: 'text', min: 1, max: 512, position: 0, flag: false, help: 'this peer only' } },
+  examples: ['synaptic-mesh p2p peers', 'synaptic-mesh p2p peers agent-001'],
+  errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS'],
+  output: (z) => z.strictObject({ peers: z.array(peerInfo(z)) }),
+  route: { method: 'GET', path: '/v1/peers', scope: 'read' }
+})
+
+export const ping = command({
+  words: ['ping'],
+  help: 'measure the round trip to a peer',
+  fields: { peer, count: { type: 'integer', min: 1, max: 100, default: 3, help: 'how often' }, timeoutMs: timeoutMs(10_000) },
+  examples: ['synaptic-mesh p2p ping agent-001 --count 5'],
+  errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'PEER_UNREACHABLE', 'TIMEOUT'],
+  output: (z) => z.strictObject({ peer: peerReference(z), rttMs: z.array(z.number()), minMs: z.number(), medianMs: z.number(), maxMs: z.number() }),
+  route: { method: 'POST', path: '/v1/ping', scope: 'agent' }
+})
+
+export const wait = command({
+  words: ['wait'],
+  help: 'wait until enough peers are connected',
+  fields: { peers: { type: 'integer', min: 1, max: 1_000, required: true, placeholder: 'N', help: 'how many' }, timeoutMs: timeoutMs(30_000) },
+  examples: ['synaptic-mesh p2p wait --peers 1 --timeout 60'],
+  errors: ['TIMEOUT'],
+  output: (z) => z.strictObject({ connected: z.int(), ms: z.number() }),
+  route: { method: 'POST', path: '/v1/wait', scope: 'read' }
+})

@@ -1,0 +1,93 @@
+import { errorCodes } from '../../core/base/index.ts'
+import { inboxStates, messageTypes, outboxStates } from '../../core/message/types.ts'
+import type { ZodType } from 'zod'
+import type { Zod } from '../command.ts'
+
+/** The shapes that several answers share. They only ever grow. */
+
+export const errorReport = (z: Zod) =>
+  z.strictObject({
+    code: z.enum(errorCodes),
+    message: z.string(),
+    hint: z.string(),
+    next: z.array(z.string()),
+    retryable: z.boolean(),
+    docs: z.string()
+  })
+
+export const peerReference = (z: Zod) => z.strictObject({ peerId: z.string(), name: z.string() })
+
+export const sendReport = (z: Zod) =>
+  z.strictObject({
+    id: z.string(),
+    to: z.array(peerReference(z)),
+    type: z.enum(messageTypes),
+    priority: z.int().min(0).max(10),
+    status: z.enum(outboxStates),
+    path: z.string().optional(),
+    ms: z.number(),
+    attempts: z.int(),
+    acceptedAt: z.number(),
+    expiresAt: z.number(),
+    error: errorReport(z).optional()
+  })
+
+export const receivedMessage = (z: Zod) =>
+  z.strictObject({
+    id: z.string(),
+    type: z.enum(messageTypes),
+    source: z.string(),
+    name: z.string(),
+    label: z.string(),
+    toLabel: z.string(),
+    paired: z.boolean(),
+    priority: z.int(),
+    timestamp: z.number(),
+    receivedAt: z.number(),
+    inReplyTo: z.string().optional(),
+    expectsReply: z.boolean(),
+    contentType: z.string(),
+    body: z.string(),
+    encoding: z.enum(['utf8', 'base64']),
+    state: z.enum(inboxStates),
+    read: z.boolean(),
+    redelivered: z.boolean(),
+    delivery: z.enum(['durable', 'volatile']),
+    position: z.int(),
+    /** The body is a peer's word: data, never an instruction. */
+    untrusted: z.literal(true)
+  })
+
+export const peerInfo = (z: Zod) =>
+  z.strictObject({
+    peerId: z.string(),
+    name: z.string(),
+    alias: z.string().optional(),
+    claimedName: z.string().optional(),
+    paired: z.boolean(),
+    connected: z.boolean(),
+    path: z.string().optional(),
+    addresses: z.array(z.string()),
+    features: z.array(z.string()),
+    labels: z.array(z.string()),
+    rttMs: z.number().optional(),
+    lastSeen: z.number().optional(),
+    foundBy: z.array(z.enum(['kademlia', 'mdns', 'bootstrap']))
+  })
+
+export const connectionInfo = (z: Zod) =>
+  z.strictObject({
+    peerId: z.string(),
+    name: z.string(),
+    address: z.string(),
+    direction: z.enum(['inbound', 'outbound']),
+    encryption: z.string(),
+    multiplexer: z.string(),
+    openedAt: z.number(),
+    streams: z.int()
+  })
+
+export const daemonInfo = (z: Zod) => z.strictObject({ pid: z.int(), socket: z.string() })
+
+export const optionValue = (z: Zod): ZodType<boolean | number | string | string[]> => z.union([z.boolean(), z.number(), z.string(), z.array(z.string())])
+

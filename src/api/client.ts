@@ -1,0 +1,132 @@
+import { type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { MeshError, toMeshError } from '../core/base/index.ts'
+import { operations, type OperationName, type Operations } from './catalogue/index.ts'
+import type { InputOf, OutputOf } from './command.ts'
+import { fromWireError, jsonType, socketHost } from './wire.ts'
+
+export interface CallContext {
+  /** Aborting ends the work in the daemon too. */
+  readonly signal?: AbortSignal | undefined
+  /** Milliseconds until the answer must be there; default 30,000. Streams have none. */
+  readonly deadlineMs?: number
+}
+
+/** The input as a caller may give it: what has a default can be left out. */
+export type GivenInput<Name extends OperationName> = Partial<InputOf<Operations[Name]>>
+
+/** An answer may have at most 64 MiB, a line of a stream 8 MiB. */
+const maxAnswerBytes = 64 * 1_048_576
+const maxLineCharacters = 8 * 1_048_576
+
+/** The control API over the profile's Unix socket. Every error is a MeshError: the daemon's own, DAEMON_UNREACHABLE, TIMEOUT or ABORTED. */
+export class ControlClient {
+  readonly #socketPath: string
+  readonly #profile: string
+
+  constructor(target: { readonly socketPath: string; readonly profile: string }) {
+    this.#socketPath = target.socketPath
+    this.#profile = target.profile
+  }
+
+  /** Performs one operation. */
+  async call<Name extends OperationName>(name: Name, input: GivenInput<Name>, context: CallContext = {}): Promise<OutputOf<Operations[Name]>> {
+    const deadlineMs = context.deadlineMs ?? 30_000
+    const deadline = AbortSignal.timeout(deadlineMs)
+    const signal = context.signal === undefined ? deadline : AbortSignal.any([context.signal, deadline])
+    try {
+      const response = await this.#send(name, input, signal)
+      const text = await readText(response)
+      const answer: unknown = parseJson(text)
+      if (response.statusCode !== 200) throw fromWireError(answer, this.#profile)
+      return answer as OutputOf<Operations[Name]>
+    } catch (error) {
+      throw this.#explain(error, { name, context, deadline, deadlineMs })
+    }
+  }
+
+  /** The items of a stream, one at a time, until the daemon or `signal` ends it. */
+  async *stream<Name extends OperationName>(name: Name, input: GivenInput<Name>, context: CallContext = {}): AsyncGenerator<OutputOf<Operations[Name]>> {
+    try {
+      const response = await this.#send(name, input, context.signal)
+      if (response.statusCode !== 200) throw fromWireError(parseJson(await readText(response)), this.#profile)
+      for await (const line of lines(response)) {
+        const item: unknown = parseJson(line)
+        if (typeof item === 'object' && item !== null && 'error' in item && !('id' in item)) throw fromWireError(item, this.#profile)
+        yield item as OutputOf<Operations[Name]>
+      }
+    } catch (error) {
+      throw this.#explain(error, { name, context, deadline: undefined, deadlineMs: 0 })
+    }
+  }
+
+  #send(name: OperationName, input: object, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+    const { route } = operations[name]
+    if (route === undefined) throw new MeshError('ROUTE_UNKNOWN', { route: name })
+    const isGet = route.method === 'GET'
+    const body = isGet ? undefined : JSON.stringify(input)
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+    const sent: ClientRequest = request(
+      {
+        socketPath: this.#socketPath,
+        method: route.method,
+        path: isGet ? route.path + queryOf(input) : route.path,
+        agent: false,
+        headers: { host: socketHost, ...(body === undefined ? {} : { 'content-type': jsonType, 'content-length': Buffer.byteLength(body) }) },
+        ...(signal === undefined ? {} : { signal })
+      },
+      resolve
+    )
+    sent.on('error', reject)
+    sent.end(body)
+    return promise
+  }
+
+  #explain(error: unknown, call: { readonly name: string; readonly context: CallContext; readonly deadline: AbortSignal | undefined; readonly deadlineMs: number }): MeshError {
+    if (error instanceof MeshError) return error
+    if (call.context.signal?.aborted === true) return new MeshError('ABORTED', { operation: call.name })
+    if (call.deadline?.aborted === true) return new MeshError('TIMEOUT', { operation: call.name, timeoutMs: call.deadlineMs })
+    const { message } = toMeshError(error)
+    const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
+    const reason = code === 'ENOENT' || code === 'ECONNREFUSED' ? 'it does not run' : code === 'EACCES' ? 'its socket belongs to another user' : code === '' ? message : code
+    return new MeshError('DAEMON_UNREACHABLE', { profile: this.#profile, reason }, { cause: error })
+  }
+}
+
+function queryOf(input: object): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(input)) {
+    if (value !== undefined) query.set(name, Array.isArray(value) ? value.join(',') : String(value))
+  }
+  const text = query.toString()
+  return text === '' ? '' : `?${text}`
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > maxAnswerBytes) throw new Error('the answer is too long')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+async function* lines(response: IncomingMessage): AsyncGenerator<string> {
+  let held = ''
+  response.setEncoding('utf8')
+  for await (const chunk of response as AsyncIterable<string>) {
+    const parts = (held + chunk).split('\n')
+    held = parts.pop() ?? ''
+    if (held.length > maxLineCharacters) throw new Error('a line of the answer is too long')
+    for (const part of parts) if (part !== '') yield part
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new Error('its answer is not JSON', { cause })
+  }
+}

@@ -1,0 +1,8 @@
+export { type CallContext, ControlClient, type GivenInput } from './client.ts'
+export * from './catalogue/index.ts'
+export * from './command.ts'
+export * from './daemon-module.ts'
+export * from './field-check.ts'
+export { inputSchema } from './input-schema.ts'
+export { packageVersion } from './version.ts'
+export * from './wire.ts'

@@ -1,0 +1,94 @@
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type ControlClient, fromWireError, type StartNotice } from '../api/index.ts'
+import { isMeshError, MeshError } from '../core/base/index.ts'
+import type { CommandContext } from './context.ts'
+
+/** How long a daemon may take to start; a large store is checked first. */
+const startMs = 30_000
+const maxNoticeCharacters = 65_536
+
+/** The arguments of Node for the profile's daemon. SIGUSR1 would open Node's inspector to every local user. */
+export function daemonArguments({ daemonEntry, paths, globals }: CommandContext): readonly string[] {
+  const places = [...(globals.dataDir === undefined ? [] : ['--data-dir', globals.dataDir]), ...(globals.config === undefined ? [] : ['--config', globals.config])]
+  return ['--disable-sigusr1', fileURLToPath(daemonEntry), '--profile', paths.profile, ...places]
+}
+
+/** @throws {MeshError} NOT_INITIALIZED when the profile has no configuration. */
+export function requireProfile({ paths }: CommandContext): void {
+  if (!existsSync(paths.configFile)) throw new MeshError('NOT_INITIALIZED', { profile: paths.profile })
+}
+
+/** Starts the profile's daemon as a process of its own; resolves when its socket answers. @throws {MeshError} what it says itself, or DAEMON_START_FAILED */
+export async function startDaemonProcess(context: CommandContext, client: ControlClient): Promise<void> {
+  const { spawn } = await import('node:child_process')
+  const { paths, environment } = context
+  mkdirSync(paths.stateFolder, { recursive: true, mode: 0o700 })
+  const crashLog = openSync(`${paths.stateFolder}/daemon.crash.log`, 'w', 0o600)
+  const child = spawn(process.execPath, [...daemonArguments(context), '--notify'], { detached: true, stdio: ['ignore', 'ignore', crashLog, 'pipe'], env: environment, cwd: '/' })
+  closeSync(crashLog)
+  const gone = Promise.withResolvers<string>()
+  child.once('error', (error) => gone.resolve(error.message))
+  child.once('exit', (code, signal) => gone.resolve(signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`))
+  const deadline = AbortSignal.any([context.signal, AbortSignal.timeout(startMs)])
+  const notice = await readNotice(child.stdio[3] as NodeJS.ReadableStream, deadline)
+  if (context.signal.aborted) throw new MeshError('ABORTED', { operation: 'start' })
+  if (notice === undefined) throw new MeshError('DAEMON_START_FAILED', { profile: paths.profile, reason: deadline.aborted ? `it did not answer within ${startMs / 1000} s` : await gone.promise })
+  if (!notice.ready) throw fromWireError(notice, paths.profile)
+  child.unref()
+  await client.call('daemon', {}, { signal: context.signal })
+}
+
+/** The daemon's first line; undefined when it ended, or `deadline` came, without one. */
+async function readNotice(stream: NodeJS.ReadableStream, deadline: AbortSignal): Promise<StartNotice | undefined> {
+  const { promise, resolve } = Promise.withResolvers<StartNotice | undefined>()
+  let text = ''
+  stream.setEncoding('utf8')
+  stream.on('data', (chunk: string) => {
+    text = (text + chunk).slice(0, maxNoticeCharacters)
+    if (text.includes('\n')) resolve(parseNotice(text))
+  })
+  stream.once('close', () => resolve(parseNotice(text)))
+  stream.once('error', () => resolve(undefined))
+  deadline.addEventListener('abort', () => resolve(undefined), { once: true })
+  const notice = await promise
+  if ('destroy' in stream && typeof stream.destroy === 'function') stream.destroy()
+  return notice
+}
+
+function parseNotice(text: string): StartNotice | undefined {
+  try {
+    const value: unknown = JSON.parse(text.split('\n')[0] ?? '')
+    return typeof value === 'object' && value !== null && 'ready' in value ? (value as StartNotice) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Asks the daemon to stop and waits until its socket is gone; undefined when none runs. @throws {MeshError} TIMEOUT */
+export async function stopDaemon(context: CommandContext, client: ControlClient): Promise<number | undefined> {
+  const timeoutMs = context.globals.timeoutMs ?? 15_000
+  const deadline = Date.now() + timeoutMs
+  let pid: number
+  try {
+    pid = (await client.call('stop', {}, { signal: context.signal, deadlineMs: timeoutMs })).pid ?? 0
+  } catch (error) {
+    if (isMeshError(error, 'DAEMON_UNREACHABLE')) return undefined
+    throw error
+  }
+  while (isAlive(pid)) {
+    if (context.signal.aborted) throw new MeshError('ABORTED', { operation: 'stop' })
+    if (Date.now() > deadline) throw new MeshError('TIMEOUT', { operation: `Stopping the daemon with pid ${pid}`, timeoutMs })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return pid
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

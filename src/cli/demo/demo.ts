@@ -1,0 +1,185 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Catalogue, type InputOf, messageTypeNames, type OutputOf } from '../../api/index.ts'
+import { MeshError } from '../../core/base/index.ts'
+import type { CommandContext } from '../context.ts'
+import { safe } from '../output.ts'
+import { renderers } from '../render.ts'
+import { DemoNode } from './demo-node.ts'
+
+type DemoReport = OutputOf<Catalogue['demo']>
+
+const discoverMs = 20_000
+const deliverMs = 20_000
+const sentWhileDown = 5
+/** How long before what a killed node missed is tried again by hand: its sender waits longer after each try. */
+const retryEveryMs = 500
+
+/** A whole mesh on this machine, in real processes and a temporary folder; nothing of it stays. */
+export async function demo({ nodes: count }: InputOf<Catalogue['demo']>, context: CommandContext): Promise<MeshError | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'synaptic-mesh-demo-'))
+  const nodes = Array.from({ length: count }, (_, index) => new DemoNode(context, { folder, name: `agent-${String(index + 1).padStart(3, '0')}` }))
+  try {
+    const report = await new Demo(nodes, context).run()
+    await context.output.result(report, (value) => renderers.demo(value, context.output))
+    return report.ok ? undefined : new MeshError('TIMEOUT', { operation: 'A part of the demo', timeoutMs: deliverMs })
+  } finally {
+    await Promise.all(nodes.map((node) => node.stop()))
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+class Demo {
+  readonly #nodes: readonly DemoNode[]
+  readonly #context: CommandContext
+  readonly #started = performance.now()
+
+  constructor(nodes: readonly DemoNode[], context: CommandContext) {
+    this.#nodes = nodes
+    this.#context = context
+  }
+
+  async run(): Promise<DemoReport> {
+    await this.#startAll()
+    const discovered = await this.#discover()
+    await this.#pairAll()
+    const messages = await this.#sendAllTypes()
+    const request = await this.#askAndAnswer()
+    const crash = await this.#crash()
+    const isOk = discovered === this.#nodes.length && messages.every(({ status }) => status === 'stored') && crash.deliveredAfterRestart === crash.sentWhileDown && crash.keptAcrossCrash > 0
+    return { nodes: this.#nodes.length, seconds: this.#seconds(), discovered, messages, request, crash, ok: isOk }
+  }
+
+  #seconds(): number {
+    return Math.round((performance.now() - this.#started) / 100) / 10
+  }
+
+  #say(text: string): void {
+    this.#context.output.note(`${this.#seconds().toFixed(1).padStart(5)} s  ${text}`)
+    if (this.#context.signal.aborted) throw new MeshError('ABORTED', { operation: 'demo' })
+  }
+
+  #node(index: number): DemoNode {
+    const node = this.#nodes[index % this.#nodes.length]
+    if (node === undefined) throw new MeshError('INTERNAL', { reason: 'the demo has no nodes' })
+    return node
+  }
+
+  async #startAll(): Promise<void> {
+    const network = `demo-${randomBytes(6).toString('hex')}`
+    const shared = { network, listen_addrs: ['/ip4/127.0.0.1/tcp/0'], mdns: false } as const
+    const [first, ...others] = this.#nodes
+    if (first === undefined) return
+    await first.prepare({ ...shared, name: first.name })
+    await first.start()
+    this.#say(`${first.name} runs, pid ${first.pid}: the bootstrap node, at ${first.address}`)
+    const bootstrap = { bootstrap_peers: [first.address] }
+    await Promise.all(
+      others.map(async (node) => {
+        await node.prepare({ ...shared, ...bootstrap, name: node.name })
+        await node.start()
+        this.#say(`${node.name} runs, pid ${node.pid}`)
+      })
+    )
+  }
+
+  /** Every node looks for all others through the one bootstrap node; returns how many found all. */
+  async #discover(): Promise<number> {
+    const wanted = this.#nodes.length - 1
+    const found = await Promise.all(this.#nodes.map(({ client }) => client.call('discover', { method: 'kademlia', count: wanted, timeoutMs: discoverMs }, { deadlineMs: discoverMs + 5_000, signal: this.#context.signal })))
+    const complete = found.filter((report) => report.found >= wanted).length
+    this.#say(`${complete} of ${this.#nodes.length} nodes found all others by Kademlia`)
+    return complete
+  }
+
+  /** A ring: each node invites the next one. */
+  async #pairAll(): Promise<void> {
+    for (const [index, node] of this.#nodes.entries()) {
+      const guest = this.#node(index + 1)
+      const { invite } = await node.client.call('invite', {})
+      await guest.client.call('join', { invite })
+      this.#say(`${guest.name} joined ${node.name} by an invite of ${invite.length} characters`)
+    }
+  }
+
+  async #sendAllTypes(): Promise<DemoReport['messages']> {
+    const messages: DemoReport['messages'] = []
+    for (const [index, msgType] of messageTypeNames.entries()) {
+      const [from, to] = [this.#node(index), this.#node(index + 1)]
+      const input = { destination: to.name, content: `a ${msgType} from ${from.name}`, msgType, priority: 10 - index, timeoutMs: deliverMs } as const
+      const { type, status, ms } = await from.client.call('message', input, { deadlineMs: deliverMs + 5_000, signal: this.#context.signal })
+      messages.push({ type, from: from.name, to: to.name, status, ms })
+      this.#say(`${from.name} → ${to.name}: ${type} ${status} in ${Math.round(ms)} ms`)
+    }
+    return messages
+  }
+
+  async #askAndAnswer(): Promise<DemoReport['request']> {
+    const [asking, answering] = [this.#node(0), this.#node(1)]
+    const stop = new AbortController()
+    const agent = answerCommands(answering, stop.signal)
+    try {
+      const command = 'count to three'
+      const started = performance.now()
+      const { response } = await asking.client.call('message', { destination: answering.name, content: command, request: true, timeoutMs: deliverMs }, { deadlineMs: deliverMs + 5_000, signal: this.#context.signal })
+      const ms = Math.round((performance.now() - started) * 10) / 10
+      this.#say(`${asking.name} → ${answering.name}: Command "${command}", answered by Response "${safe(response?.body ?? '')}" in ${Math.round(ms)} ms`)
+      return { command, response: response?.body ?? '', ms }
+    } finally {
+      stop.abort()
+      await agent
+    }
+  }
+
+  async #crash(): Promise<DemoReport['crash']> {
+    const [sender, victim] = [this.#node(1), this.#node(2)]
+    const before = await idsIn(victim)
+    await victim.kill()
+    this.#say(`${victim.name} killed with -9, ${before.size} unread messages in its inbox`)
+    const ids: string[] = []
+    for (let index = 1; index <= sentWhileDown; index++) {
+      const { id } = await sender.client.call('message', { destination: victim.name, content: `message ${index} while you were away`, wait: 'accepted' })
+      ids.push(id)
+    }
+    this.#say(`${sender.name} accepted ${ids.length} messages for it meanwhile`)
+    await victim.start()
+    this.#say(`${victim.name} runs again, pid ${victim.pid}`)
+    await this.#untilStored(sender, ids)
+    const after = await idsIn(victim)
+    const kept = [...before].filter((id) => after.has(id)).length
+    const delivered = ids.filter((id) => after.has(id)).length
+    this.#say(`${delivered} of ${ids.length} delivered after the restart; ${kept} of ${before.size} from before are still there`)
+    return { node: victim.name, sentWhileDown: ids.length, deliveredAfterRestart: delivered, keptAcrossCrash: kept === before.size ? kept : 0 }
+  }
+
+  /** Waits until the sender has a receipt for each. */
+  async #untilStored(sender: DemoNode, ids: readonly string[]): Promise<void> {
+    const deadline = performance.now() + deliverMs
+    for (;;) {
+      const { messages } = await sender.client.call('outboxList', { state: ['stored', 'read'], limit: 1_000 })
+      const stored = new Set(messages.map(({ id }) => id))
+      if (ids.every((id) => stored.has(id)) || performance.now() > deadline) return
+      await sender.client.call('outboxRetry', {})
+      await new Promise((resolve) => setTimeout(resolve, retryEveryMs))
+      if (this.#context.signal.aborted) throw new MeshError('ABORTED', { operation: 'demo' })
+    }
+  }
+}
+
+async function idsIn({ client }: DemoNode): Promise<ReadonlySet<string>> {
+  const { messages } = await client.call('inboxList', { limit: 1_000 })
+  return new Set(messages.map(({ id }) => id))
+}
+
+/** A small agent: answers every Command that expects it. */
+async function answerCommands({ client }: DemoNode, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const message of client.stream('listen', { type: ['command'] }, { signal })) {
+      if (message.expectsReply) await client.call('inboxReply', { id: message.id, from: message.source, content: 'one, two, three', ack: true })
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}

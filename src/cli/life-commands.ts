@@ -1,0 +1,117 @@
+import { type Catalogue, ControlClient, type InputOf } from '../api/index.ts'
+import { isMeshError, MeshError } from '../core/base/index.ts'
+import { checkOption, type OptionKey, type OptionValue } from '../core/options/index.ts'
+import type { CommandContext } from './context.ts'
+import { daemonArguments, requireProfile, startDaemonProcess, stopDaemon } from './daemon-process.ts'
+import { renderers } from './render.ts'
+
+type InitInput = InputOf<Catalogue['init']>
+
+/** Which option each flag of `init` sets. */
+const settingsOf = (input: InitInput): readonly (readonly [OptionKey, OptionValue | undefined, string])[] => [
+  ['name', input.name, '--name'],
+  ['network', input.network, '--network'],
+  ['listen_addrs', input.listen, '--listen'],
+  ['bootstrap_peers', input.bootstrap, '--bootstrap'],
+  ['max_peers', input.maxPeers, '--max-peers'],
+  ['mdns', input.mdns, '--mdns'],
+  ['quantum_resistant', input.quantum, '--quantum'],
+  ['onion_routing', input.onion, '--onion'],
+  ['shadow_addresses', input.shadow, '--shadow']
+]
+
+/** Makes identity and configuration where they are missing, changes what is told, and starts the daemon. */
+export async function init(input: InitInput, context: CommandContext): Promise<void> {
+  const settings: Record<string, OptionValue> = {}
+  for (const [key, value, flag] of settingsOf(input)) if (value !== undefined) settings[key] = checkOption(key, value, flag)
+  const { paths, globals, output, environment } = context
+  output.progress('preparing the profile')
+  const module = await context.loadDaemonModule()
+  const prepared = await module.prepareProfile(paths, settings, environment)
+  const running = globals.start ? await runWith(prepared.changed.length > 0, context) : undefined
+  const { options } = prepared
+  const answer = {
+    peerId: prepared.peerId,
+    profile: paths.profile,
+    created: prepared.created,
+    changed: prepared.changed.map(({ option, value }) => ({ option, value: plain(value) })),
+    features: { onion: options.onionRouting, shadow: options.shadowAddresses },
+    maxPeers: options.maxPeers,
+    name: options.name,
+    network: options.network,
+    config: paths.configFile,
+    addresses: running?.addresses ?? [],
+    ...(running === undefined ? {} : { daemon: { pid: running.pid, socket: running.socket } })
+  }
+  await output.result(answer, (value) => renderers.init(value, output))
+}
+
+export const plain = (value: OptionValue): boolean | number | string | string[] => (typeof value === 'object' ? [...value] : value)
+
+/** The daemon, with the configuration as it is now: one that runs with an older one is started again. */
+async function runWith(isChanged: boolean, context: CommandContext) {
+  const client = new ControlClient(context.paths)
+  const running = await whoRuns(client, context)
+  if (running !== undefined && !isChanged) return running
+  if (running !== undefined) await stopDaemon(context, client)
+  context.output.progress('starting the daemon')
+  await startDaemonProcess(context, client)
+  return client.call('daemon', {}, { signal: context.signal })
+}
+
+async function whoRuns(client: ControlClient, { signal }: CommandContext) {
+  try {
+    return await client.call('daemon', {}, { signal, deadlineMs: 5_000 })
+  } catch (error) {
+    if (isMeshError(error, 'DAEMON_UNREACHABLE')) return undefined
+    throw error
+  }
+}
+
+export async function start(input: InputOf<Catalogue['start']>, context: CommandContext): Promise<MeshError | undefined> {
+  requireProfile(context)
+  const client = new ControlClient(context.paths)
+  const running = await whoRuns(client, context)
+  if (running !== undefined) throw new MeshError('DAEMON_RUNNING', { profile: context.paths.profile, pid: running.pid })
+  if (input.foreground) return runInForeground(context)
+  await reportStart(context, client, 'start')
+  return undefined
+}
+
+export async function restart(_input: object, context: CommandContext): Promise<void> {
+  requireProfile(context)
+  const client = new ControlClient(context.paths)
+  context.output.progress('stopping the daemon')
+  await stopDaemon(context, client)
+  await reportStart(context, client, 'restart')
+}
+
+async function reportStart(context: CommandContext, client: ControlClient, name: 'start' | 'restart'): Promise<void> {
+  context.output.progress('starting the daemon')
+  await startDaemonProcess(context, client)
+  const { pid, socket, addresses } = await client.call('daemon', {}, { signal: context.signal })
+  await context.output.result({ profile: context.paths.profile, started: true, pid, socket, addresses }, (value) => renderers[name](value, context.output))
+}
+
+/** Ends with the daemon: it gets this terminal, and the signals that come here. */
+async function runInForeground(context: CommandContext): Promise<MeshError | undefined> {
+  const { spawn } = await import('node:child_process')
+  const child = spawn(process.execPath, [...daemonArguments(context)], { stdio: ['ignore', 'inherit', 'inherit'], env: context.environment })
+  context.output.note(`daemon of profile ${context.paths.profile} runs in the foreground, pid ${child.pid ?? ''}`)
+  const stopChild = (): void => void child.kill('SIGTERM')
+  context.signal.addEventListener('abort', stopChild, { once: true })
+  const { promise, resolve } = Promise.withResolvers<number | null>()
+  child.once('error', () => resolve(null))
+  child.once('exit', resolve)
+  const code = await promise
+  if (code === 0) return undefined
+  return new MeshError('DAEMON_START_FAILED', { profile: context.paths.profile, reason: `it ended with exit code ${code}` })
+}
+
+export async function stop(_input: object, context: CommandContext): Promise<void> {
+  requireProfile(context)
+  context.output.progress('stopping the daemon')
+  const pid = await stopDaemon(context, new ControlClient(context.paths))
+  const answer = { profile: context.paths.profile, stopped: pid !== undefined, ...(pid === undefined ? {} : { pid }) }
+  await context.output.result(answer, (value) => renderers.stop(value, context.output))
+}

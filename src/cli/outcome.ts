@@ -1,0 +1,31 @@
+import type { Catalogue, OutputOf } from '../api/index.ts'
+import { MeshError } from '../core/base/index.ts'
+
+type Report = OutputOf<Catalogue['outboxCancel']>
+
+/** What a report of sending means for the exit code: undefined when it went as asked. */
+export function outcomeOf(report: Report, asked: { readonly wait: string; readonly volatile: boolean }): MeshError | undefined {
+  const peer = report.to.map(({ name }) => name).join(', ')
+  switch (report.status) {
+    case 'stored':
+    case 'read':
+    case 'held':
+      return undefined
+    case 'accepted':
+    case 'sent':
+      if (asked.volatile || asked.wait === 'accepted') return undefined
+      return new MeshError('NOT_STORED_YET', { peer, ttlS: Math.max(0, Math.round((report.expiresAt - report.acceptedAt - report.ms) / 1000)) })
+    case 'failed':
+      return reported(report, peer)
+    case 'expired-unknown':
+      return new MeshError('EXPIRED_UNKNOWN', { what: `The message ${report.id}` })
+  }
+}
+
+/** The error that a report tells, in its own words. */
+function reported(report: Report, peer: string): MeshError {
+  if (report.error === undefined) return new MeshError('REFUSED', { peer })
+  const error = new MeshError(report.error.code, { peer, id: report.id, candidates: [] })
+  error.message = report.error.message
+  return error
+}

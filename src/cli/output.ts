@@ -1,0 +1,105 @@
+import { type MeshError, safeJson, safeText, toMeshError } from '../core/base/index.ts'
+
+/** Where a command's words go. Only this file prints. */
+export interface Streams {
+  readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
+}
+
+export interface OutputOptions {
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly environment: NodeJS.ProcessEnv
+}
+
+const spinnerFrames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
+const spinnerAfterMs = 500
+const spinnerEveryMs = 100
+
+type Colour = 'green' | 'red' | 'yellow' | 'dim' | 'bold'
+const codes: Readonly<Record<Colour, string>> = { green: '32', red: '31', yellow: '33', dim: '2', bold: '1' }
+
+/** Data goes to stdout, talk to stderr. Every text from outside passes `safe` before it gets here, or `safeJson`. */
+export class Output {
+  readonly isJson: boolean
+  readonly #streams: Streams
+  readonly #isQuiet: boolean
+  readonly #environment: NodeJS.ProcessEnv
+  #spinner: NodeJS.Timeout | undefined
+
+  constructor(streams: Streams, options: OutputOptions) {
+    this.#streams = streams
+    this.isJson = options.json
+    this.#isQuiet = options.quiet
+    this.#environment = options.environment
+  }
+
+  /** A value under `--json`, else the lines that `render` makes of it. Resolves when it was handed to the reader. */
+  async result<T>(value: T, render: (value: T) => readonly string[]): Promise<void> {
+    this.endProgress()
+    await this.#write(this.#streams.stdout, this.isJson ? [safeJson(value)] : render(value))
+  }
+
+  /** Something to know that is not the result; not said under `--quiet` or `--json`. */
+  note(text: string): void {
+    this.endProgress()
+    if (!this.#isQuiet && !this.isJson) void this.#write(this.#streams.stderr, [text])
+  }
+
+  /** An error, on stderr: what happened, why, and what to do next. */
+  async error(error: MeshError): Promise<void> {
+    this.endProgress()
+    await this.#write(this.#streams.stderr, this.isJson ? [safeJson({ error: error.report() })] : this.#errorLines(error))
+  }
+
+  #errorLines(error: MeshError): readonly string[] {
+    const { code, message, hint, next } = error.report()
+    const lines = [`${this.paint('red', '✗', 'stderr')} ${safe(message)} (${code})`, `  ${safe(hint)}`]
+    return next.length === 0 ? lines : [...lines, `  Next: ${next.map(safe).join('    ')}`]
+  }
+
+  /** Shows on a terminal that something goes on, once it took half a second. */
+  progress(text: string): void {
+    const { stderr } = this.#streams
+    if (this.#isQuiet || this.isJson || !stderr.isTTY || this.#environment['TERM'] === 'dumb') return
+    this.endProgress()
+    const started = Date.now()
+    let frame = 0
+    this.#spinner = setInterval(() => {
+      if (Date.now() - started < spinnerAfterMs) return
+      stderr.write(`\r\u001b[2K${spinnerFrames[frame++ % spinnerFrames.length] ?? ''} ${safe(text)} (${Math.round((Date.now() - started) / 1000)} s)`)
+    }, spinnerEveryMs)
+    this.#spinner.unref()
+  }
+
+  endProgress(): void {
+    if (this.#spinner === undefined) return
+    clearInterval(this.#spinner)
+    this.#spinner = undefined
+    this.#streams.stderr.write('\r\u001b[2K')
+  }
+
+  /** `text` in a colour where the stream shows any. */
+  paint(colour: Colour, text: string, stream: keyof Streams = 'stdout'): string {
+    const isPlain = !this.#streams[stream].isTTY || (this.#environment['NO_COLOR'] ?? '') !== '' || this.#environment['TERM'] === 'dumb'
+    return isPlain ? text : `\u001b[${codes[colour]}m${text}\u001b[0m`
+  }
+
+  async #write(stream: NodeJS.WriteStream, lines: readonly string[]): Promise<void> {
+    if (lines.length === 0) return
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    stream.write(`${lines.join('\n')}\n`, (error) => (error ? reject(error) : resolve()))
+    await promise
+  }
+}
+
+/** A short text from outside, on one line. */
+export const safe = (text: string): string => safeText(text, { maxCharacters: 1_024 })
+/** A body from outside, on several lines. */
+export const safeBody = (text: string): string => safeText(text, { maxCharacters: 65_536, multiline: true })
+
+/** The error of a reader that went away, which is no error: `p2p peers | head -1`. */
+export const isClosedPipe = (error: unknown): boolean => {
+  const cause = toMeshError(error).cause ?? error
+  return cause instanceof Error && 'code' in cause && cause.code === 'EPIPE'
+}

@@ -1,0 +1,135 @@
+import { Argument, Command as CommanderCommand, Option } from 'commander'
+import { allowedOf, catalogue, type Command, type CommandName, defaultOf, type Field, type FieldInput, flagOf, parseField, checkField } from '../api/index.ts'
+import { MeshError } from '../core/base/index.ts'
+
+/** One command as it was typed. */
+export interface Invocation {
+  readonly name: CommandName
+  readonly input: Readonly<Record<string, FieldInput>>
+  readonly globals: Readonly<Record<string, unknown>>
+}
+
+const globalFlags: readonly (readonly [string, string])[] = [
+  ['--json', 'one JSON value on stdout, errors as JSON on stderr'],
+  ['--profile <name>', 'which node of this machine (default: default)'],
+  ['--config <file>', 'another configuration file'],
+  ['--data-dir <folder>', 'keep everything of the profile there'],
+  ['--timeout <seconds>', 'how long to wait'],
+  ['--quiet', 'no talk on stderr'],
+  ['--no-start', 'do not start a daemon'],
+  ['--ephemeral', 'run the node in this process, for this command']
+]
+
+interface Built {
+  readonly root: CommanderCommand
+  /** Set by the action of the command that was typed. */
+  invocation: Invocation | undefined
+}
+
+/** The commands as commander knows them, made from the catalogue. */
+export function buildProgram(version: string): Built {
+  const root = new CommanderCommand('synaptic-mesh').description('A private network for AI agents, with no server in the middle.').version(version)
+  const p2p = root.command('p2p').description('the node, its peers and their messages')
+  const built: Built = { root, invocation: undefined }
+  const groups = new Map<string, CommanderCommand>()
+  for (const [name, command] of Object.entries(catalogue) as [CommandName, Command][]) addCommand(built, { name, command, parent: p2p, groups })
+  for (const each of [root, p2p, ...groups.values()]) addGlobals(each)
+  return built
+}
+
+interface Addition {
+  readonly name: CommandName
+  readonly command: Command
+  readonly parent: CommanderCommand
+  readonly groups: Map<string, CommanderCommand>
+}
+
+function addCommand(built: Built, { name, command, parent, groups }: Addition): void {
+  const [first = '', second] = command.words
+  const leaf = second === undefined ? parent.command(first) : groupOf(first, parent, groups).command(second, { isDefault: command.isDefault === true })
+  leaf.description(command.help).allowExcessArguments(false).showSuggestionAfterError(true)
+  const fields = Object.entries(command.fields)
+  const positionals = fields.filter(([, field]) => field.position !== undefined).sort(([, a], [, b]) => (a.position ?? 0) - (b.position ?? 0))
+  for (const [fieldName, field] of positionals) leaf.addArgument(argumentOf(fieldName, field))
+  for (const [fieldName, field] of fields) addFlags(leaf, fieldName, field)
+  addGlobals(leaf)
+  if (command.examples.length > 0) leaf.addHelpText('after', `\nExamples:\n${command.examples.map((example) => `  ${example}`).join('\n')}`)
+  leaf.action(() => {
+    built.invocation = { name, input: readInput(command, leaf), globals: leaf.optsWithGlobals() }
+  })
+}
+
+function groupOf(word: string, parent: CommanderCommand, groups: Map<string, CommanderCommand>): CommanderCommand {
+  const known = groups.get(word)
+  if (known !== undefined) return known
+  const group = parent.command(word).description(groupHelp.get(word) ?? word)
+  groups.set(word, group)
+  return group
+}
+
+const groupHelp: ReadonlyMap<string, string> = new Map([
+  ['inbox', 'messages that arrived'],
+  ['outbox', 'messages that were sent'],
+  ['config', 'options of the profile']
+])
+
+function addGlobals(command: CommanderCommand): void {
+  for (const [flags, help] of globalFlags) command.addOption(new Option(flags, help))
+}
+
+const placeholder = (name: string, field: Field): string => (field.placeholder ?? name.replace(/[A-Z]/g, (letter) => `-${letter}`)).toUpperCase()
+
+function argumentOf(name: string, field: Field): Argument {
+  const shown = `${placeholder(name, field)}${field.type === 'list' ? '...' : ''}`
+  return new Argument(field.required === true ? `<${shown}>` : `[${shown}]`, field.help)
+}
+
+function addFlags(leaf: CommanderCommand, name: string, field: Field): void {
+  const flag = flagOf(name, field)
+  // --timeout is there everywhere.
+  if (flag === undefined || flag === '--timeout') return
+  const short = field.short === undefined ? '' : `${field.short}, `
+  if (field.type === 'boolean') {
+    leaf.addOption(new Option(`${short}${flag}`, field.help))
+    if (field.default === undefined && flag === '--mdns') leaf.addOption(new Option(`--no-${flag.slice(2)}`, `do not ${field.help}`))
+    return
+  }
+  const option = new Option(`${short}${flag} <${placeholder(name, field)}>`, `${field.help} (${allowedOf(field)}${defaultText(field)})`)
+  if (field.type === 'list') option.argParser((text: string, previous: readonly string[] | undefined) => [...(previous ?? []), text])
+  if (field.required === true && field.position === undefined) option.makeOptionMandatory()
+  leaf.addOption(option)
+}
+
+function defaultText(field: Field): string {
+  const value = defaultOf(field)
+  return value === undefined || value === '' ? '' : `; default ${String(value)}`
+}
+
+function readInput(command: Command, leaf: CommanderCommand): Readonly<Record<string, FieldInput>> {
+  const input: Record<string, FieldInput> = {}
+  const options = new Map<string, unknown>(Object.entries(leaf.opts()))
+  const texts = leaf.processedArgs as readonly unknown[]
+  for (const [name, field] of Object.entries(command.fields)) {
+    const flag = flagOf(name, field)
+    const path = flag ?? placeholder(name, field)
+    const typed = flag === undefined ? undefined : options.get(attributeOf(flag))
+    const positional = field.position === undefined ? undefined : texts[field.position]
+    if (typed !== undefined && positional !== undefined) throw new MeshError('USAGE', { problem: `${placeholder(name, field)} is given twice: as an argument and as ${flag ?? ''}` })
+    const raw = typed ?? positional
+    const value = raw === undefined ? defaultOf(field) : readValue(field, raw, path)
+    if (value !== undefined) input[name] = value
+  }
+  return input
+}
+
+/** The name that commander gives to the value of a flag. */
+const attributeOf = (flag: string): string => flag.slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
+function readValue(field: Field, raw: unknown, path: string): FieldInput {
+  if (Array.isArray(raw)) {
+    const texts = raw.map(String)
+    return checkField(field, field.position === undefined ? texts.flatMap((text) => text.split(',')).filter((text) => text !== '') : texts, path)
+  }
+  if (typeof raw === 'boolean') return checkField(field, raw, path)
+  return parseField(field, String(raw), { path, isSeconds: true })
+}

@@ -1,0 +1,14 @@
+import type { DaemonModule } from '../api/index.ts'
+import { Daemon } from './daemon.ts'
+import type { DaemonParts } from './parts.ts'
+import { inspectProfile, prepareProfile, setOption } from './profile.ts'
+
+/** What the daemon's bundle offers to the command line. */
+export function createDaemonModule(parts: DaemonParts): DaemonModule {
+  return {
+    prepareProfile: (paths, settings, environment) => prepareProfile(parts, { paths, settings, environment }),
+    inspectProfile,
+    setOption,
+    startDaemon: (paths, environment) => Daemon.start(parts, paths, environment)
+  }
+}

@@ -1,0 +1,50 @@
+import type { DetailedStatus, MeshStatus } from '../../mesh/mesh.ts'
+import { wirePeer } from '../convert.ts'
+import type { Context, Handler } from './context.ts'
+
+export const status: Handler<'status'> = async (input, context) => {
+  if (!input.detailed) return common(await context.mesh.status(), context)
+  const detailed = await context.mesh.detailedStatus()
+  return { ...common(detailed, context), ...details(detailed) }
+}
+
+function common(status: MeshStatus, { self }: Context) {
+  const { peerId, name, network, uptimeS, reachability, peers, inbox, outbox, bytes, latencyMs } = status
+  const { p50, p95, p99 } = latencyMs
+  return {
+    peerId,
+    profile: self.profile,
+    name,
+    network,
+    uptimeS,
+    addresses: [...status.addresses],
+    reachability,
+    peers: { connected: peers.connected, paired: peers.paired, known: peers.known },
+    inbox: { unread: inbox.unread, held: inbox.held },
+    outbox: { queued: outbox.queued },
+    bytes: { sent: bytes.sent, received: bytes.received },
+    latencyMs: { p50, p95, p99 },
+    health: status.health.map(({ code, message, hint }) => ({ code, message, hint })),
+    daemon: { pid: self.pid, socket: self.socket, rssBytes: process.memoryUsage.rss() }
+  }
+}
+
+function details(status: DetailedStatus) {
+  const connections = status.connections.map((connection) => {
+    const { peerId, name, address, direction, encryption, multiplexer, openedAt, streams } = connection
+    return { peerId, name, address, direction, encryption, multiplexer, openedAt, streams }
+  })
+  return { peerList: status.peerList.map(wirePeer), connections, versions: { ...status.versions } }
+}
+
+export const metrics: Handler<'metrics'> = async (_input, { mesh }) => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: await mesh.metrics() })
+
+export const stop: Handler<'stop'> = async (_input, context) => {
+  context.requestStop()
+  return { profile: context.self.profile, stopped: true, pid: context.self.pid }
+}
+
+export const daemon: Handler<'daemon'> = async (_input, { mesh, self }) => {
+  const { profile, pid, version, socket } = self
+  return { profile, pid, version, peerId: mesh.peerId, socket, addresses: [...mesh.addresses()] }
+}

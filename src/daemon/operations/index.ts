@@ -1,0 +1,34 @@
+import type { OperationName } from '../../api/index.ts'
+import type { Handler, StreamHandler } from './context.ts'
+import { daemon, metrics, status, stop } from './daemon.ts'
+import { listen } from './listen.ts'
+import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
+import { discover, invite, join, peers, ping, wait } from './peers.ts'
+
+export type { Context } from './context.ts'
+
+type StreamName = 'listen'
+
+/** What each operation of the catalogue does. */
+export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: Handler<Name> } = {
+  daemon,
+  discover,
+  inboxAck,
+  inboxList,
+  inboxRead,
+  inboxReply,
+  invite,
+  join,
+  message,
+  metrics,
+  outboxCancel,
+  outboxList,
+  outboxRetry,
+  peers,
+  ping,
+  status,
+  stop,
+  wait
+}
+
+export const streamHandlers: { readonly [Name in StreamName]: StreamHandler<Name> } = { listen }

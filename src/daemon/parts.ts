@@ -1,0 +1,12 @@
+import type { MeshOptions, ProfilePaths } from '../core/options/index.ts'
+import type { Mesh } from '../mesh/mesh.ts'
+
+/** What a daemon is made from besides its own code; the real ones are in main.ts. */
+export interface DaemonParts {
+  /** The running node of a profile. */
+  createMesh(paths: ProfilePaths, options: MeshOptions): Promise<Mesh>
+  /** Reads the identity, or makes it where there is none. @throws {MeshError} KEY_CORRUPT, PERMISSIONS_UNSAFE, PATH_UNSAFE */
+  ensureIdentity(paths: ProfilePaths): Promise<{ readonly peerId: string; readonly created: boolean }>
+  /** The package's version. */
+  readonly version: string
+}

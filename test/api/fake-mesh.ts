@@ -1,0 +1,239 @@
+import { MeshError, wallMillis } from '../../src/core/base/index.ts'
+import type { MeshOptions } from '../../src/core/options/index.ts'
+import type { InboxState, OutboxState } from '../../src/core/message/types.ts'
+import type { DetailedStatus, Inbox, Mesh, MeshEvents, MeshStatus, Outbox, PeerInfo, ReceivedMessage, SendOptions, SendReport } from '../../src/mesh/mesh.ts'
+
+/** The peer id of the fake node, and of its peers by their names. */
+export const ownPeerId = '12D3KooWSelfSe1fSe1fSe1fSe1fSe1fSe1fSe1fSe1fSe1fSe1f'
+const idOf = (name: string): string => `12D3KooW${name.replace(/[^a-zA-Z1-9]/g, '').padEnd(44, 'x').slice(0, 44)}`
+const epoch = Date.UTC(2026, 10, 23, 12)
+
+/**
+ * A node in memory whose peers are named after what they do with a message: `agent-001` and `agent-002` store, `offline` never answers,
+ * `stranger` holds, `refuser` refuses, `echo` stores and answers a request; anything else is unknown. Times are fixed, so that output can be compared.
+ */
+export class FakeMesh implements Mesh {
+  readonly peerId = ownPeerId
+  readonly options: MeshOptions
+  readonly received: ReceivedMessage[] = []
+  readonly sent = new Map<string, SendReport>()
+  readonly calls: string[] = []
+  readonly pairs: { readonly invite: string; readonly alias: string | undefined }[] = []
+  /** The next call of `send` throws this. */
+  nextError: MeshError | undefined
+  /** How often a caller gave up before its answer. */
+  aborted = 0
+  #handlers = new Map<string, Set<(value: never) => void>>()
+  #count = 0
+  stopped = false
+
+  constructor(options: MeshOptions) {
+    this.options = options
+  }
+
+  /** What a control call could change; two equal texts: nothing was changed. */
+  stateHash(): string {
+    const messages = this.received.map(({ id, state, redelivered }) => [id, state, redelivered])
+    return JSON.stringify([messages, [...this.sent], this.pairs, this.stopped])
+  }
+
+  /** A message arrives. */
+  receive(fields: Partial<ReceivedMessage> & { readonly id: string }): ReceivedMessage {
+    const message: ReceivedMessage = {
+      type: 'Thought', source: { peerId: idOf('agent-001'), name: 'agent-001' }, label: '', toLabel: '', paired: true, priority: 5,
+      timestamp: wallMillis(epoch), receivedAt: wallMillis(epoch + 10), inReplyTo: undefined, expectsReply: false, contentType: 'text/plain; charset=utf-8',
+      body: new TextEncoder().encode('hello'), state: 'unread', redelivered: false, delivery: 'durable', position: this.received.length + 1, ...fields
+    }
+    if (message.delivery === 'durable') this.received.push(message)
+    this.emit('message', message)
+    return message
+  }
+
+  emit<Name extends keyof MeshEvents>(event: Name, value: MeshEvents[Name]): void {
+    for (const handler of this.#handlers.get(event) ?? []) (handler as (value: MeshEvents[Name]) => void)(value)
+  }
+
+  addresses(): readonly string[] {
+    return [`/ip4/127.0.0.1/tcp/9000/p2p/${ownPeerId}`]
+  }
+
+  async send(destination: string, content: string | Uint8Array, options: SendOptions = {}): Promise<SendReport> {
+    this.calls.push(`send ${destination}`)
+    if (this.nextError !== undefined) {
+      const error = this.nextError
+      this.nextError = undefined
+      throw error
+    }
+    const peer = this.#peer(destination)
+    const id = options.id ?? `01JD8X${String(++this.#count).padStart(20, '0')}`
+    if (this.sent.has(id)) throw new MeshError('ID_CONFLICT', { id })
+    if (destination === 'slow') await this.#waitForAbort(options.signal)
+    const isEarly = options.delivery === 'volatile' || options.waitFor === 'accepted'
+    const report: SendReport = {
+      id, to: [{ peerId: peer.peerId, name: peer.name }], type: options.type ?? 'Thought', priority: options.priority ?? 5,
+      status: isEarly ? (options.delivery === 'volatile' ? 'sent' : 'accepted') : statusOf(destination), path: destination === 'offline' ? undefined : 'direct', ms: 38, attempts: 1,
+      acceptedAt: wallMillis(epoch), expiresAt: wallMillis(epoch + (options.ttlS ?? 86_400) * 1000),
+      error: statusOf(destination) === 'failed' ? new MeshError('COMMAND_NOT_ALLOWED', { peer: destination }).report() : undefined
+    }
+    if (options.delivery !== 'volatile') this.sent.set(id, report)
+    void content
+    return report
+  }
+
+  async #waitForAbort(signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    if (signal?.aborted === true) resolve()
+    signal?.addEventListener('abort', () => resolve(), { once: true })
+    await promise
+    this.aborted++
+    throw new MeshError('ABORTED', { operation: 'send' })
+  }
+
+  async request(destination: string, content: string | Uint8Array, options: SendOptions = {}): Promise<ReceivedMessage> {
+    if (destination !== 'echo') throw new MeshError('TIMEOUT', { operation: 'The request', timeoutMs: options.timeoutMs ?? 30_000 })
+    const { id } = await this.send(destination, content, { ...options, type: 'Command' })
+    const body = typeof content === 'string' ? new TextEncoder().encode(content) : content
+    return this.receive({ id: `${id.slice(0, 20)}R`, type: 'Response', inReplyTo: id, source: { peerId: idOf('echo'), name: 'echo' }, body })
+  }
+
+  reply(message: Pick<ReceivedMessage, 'id' | 'source'>, content: string | Uint8Array, options: SendOptions = {}): Promise<SendReport> {
+    return this.send(message.source.name, content, { ...options, type: 'Response', inReplyTo: message.id })
+  }
+
+  readonly inbox: Inbox = {
+    list: async (query = {}) => {
+      const states: readonly InboxState[] = query.states ?? ['unread']
+      const from = query.from === undefined ? undefined : this.#peer(query.from).peerId
+      const matches = this.received.filter((each) => each.position > (query.after ?? 0) && states.includes(each.state) && (query.types?.includes(each.type) ?? true) && (from === undefined || each.source.peerId === from))
+      const messages = matches.slice(0, query.limit ?? 50)
+      if (query.handOut === true) for (const each of messages) this.received[each.position - 1] = { ...each, redelivered: true }
+      return { messages, cursor: messages.at(-1)?.position ?? query.after ?? 0 }
+    },
+    get: async (id) => {
+      const found = this.received.find((each) => each.id === id)
+      if (found === undefined) throw new MeshError('MESSAGE_UNKNOWN', { id })
+      return found
+    },
+    ack: async (messages) => {
+      for (const { id } of messages) {
+        const index = this.received.findIndex((each) => each.id === id)
+        const found = this.received[index]
+        if (found !== undefined) this.received[index] = { ...found, state: 'read' }
+      }
+      return { acknowledged: messages.length, unknown: [] }
+    },
+    counts: async () => ({ unread: this.received.filter((each) => each.state === 'unread').length, held: this.received.filter((each) => each.state === 'held').length, bytes: 5 * this.received.length })
+  }
+
+  readonly outbox: Outbox = {
+    list: async (query = {}) => [...this.sent.values()].filter((each) => query.states?.includes(each.status) ?? true).slice(0, query.limit ?? 50),
+    get: async (id) => this.#sent(id),
+    retry: async (id) => (id === undefined ? [...this.sent.values()].filter((each) => isWaiting(each.status)).length : Number(isWaiting(this.#sent(id).status))),
+    cancel: async (id) => {
+      const found = this.#sent(id)
+      if (!isWaiting(found.status)) throw new MeshError('NOT_CANCELLABLE', { id, state: found.status })
+      const cancelled: SendReport = { ...found, status: 'failed', error: new MeshError('CANCELLED', { what: `The message ${id}` }).report() }
+      this.sent.set(id, cancelled)
+      return cancelled
+    },
+    counts: async () => ({ queued: [...this.sent.values()].filter((each) => isWaiting(each.status)).length, bytes: 0 })
+  }
+
+  #sent(id: string): SendReport {
+    const found = this.sent.get(id)
+    if (found === undefined) throw new MeshError('MESSAGE_UNKNOWN', { id })
+    return found
+  }
+
+  async discover(options: Parameters<Mesh['discover']>[0] = {}): ReturnType<Mesh['discover']> {
+    const peers = (await this.peers()).slice(0, options.count ?? 10)
+    return { method: options.method ?? 'all', wanted: options.count ?? 10, found: peers.length, elapsedMs: 120, peers }
+  }
+
+  async invite(options: { readonly expiresInS?: number } = {}): ReturnType<Mesh['invite']> {
+    this.pairs.push({ invite: 'made', alias: undefined })
+    return { invite: 'synaptic-invite-1-abcdef', expiresAt: wallMillis(epoch + (options.expiresInS ?? 86_400) * 1000) }
+  }
+
+  async join(invite: string, options: { readonly alias?: string } = {}): ReturnType<Mesh['join']> {
+    if (!invite.startsWith('synaptic-invite-1-')) throw new MeshError('INVITE_INVALID', { reason: 'it does not begin as one' })
+    this.pairs.push({ invite: 'used', alias: options.alias })
+    return { peerId: idOf('agent-001'), name: 'agent-001', alias: options.alias }
+  }
+
+  async peers(): Promise<readonly PeerInfo[]> {
+    return ['agent-001', 'agent-002', 'stranger'].map((name) => this.#peer(name))
+  }
+
+  async peer(name: string): Promise<PeerInfo> {
+    return this.#peer(name)
+  }
+
+  #peer(name: string): PeerInfo {
+    const known = ['agent-001', 'agent-002', 'offline', 'stranger', 'refuser', 'echo', 'slow', 'node-beta', 'agent‮1']
+    if (name === 'twin') throw new MeshError('NAME_AMBIGUOUS', { name, candidates: [idOf('twinA'), idOf('twinB')] })
+    const found = known.find((each) => each === name || idOf(each) === name)
+    if (found === undefined) throw new MeshError('PEER_UNKNOWN', { name, nearest: known.filter((each) => each.slice(0, 3) === name.slice(0, 3)) })
+    return {
+      peerId: idOf(found), name: found, alias: undefined, claimedName: found === 'stranger' ? 'agent-001' : undefined, paired: found !== 'stranger', connected: found !== 'offline',
+      path: found === 'offline' ? undefined : 'direct', addresses: [`/ip4/192.0.2.7/tcp/9000/p2p/${idOf(found)}`], features: ['message/1'], labels: [],
+      rttMs: found === 'offline' ? undefined : 1.5, lastSeen: wallMillis(epoch), foundBy: ['kademlia']
+    }
+  }
+
+  async ping(name: string, options: { readonly count?: number } = {}): ReturnType<Mesh['ping']> {
+    const peer = this.#peer(name)
+    if (!peer.connected) throw new MeshError('PEER_UNREACHABLE', { peer: name, reason: 'no address answers' })
+    return { peer, rttMs: Array.from({ length: options.count ?? 3 }, (_, index) => index + 1.25) }
+  }
+
+  async status(): Promise<MeshStatus> {
+    const { unread, held } = await this.inbox.counts()
+    const { queued } = await this.outbox.counts()
+    return {
+      peerId: ownPeerId, name: this.options.name, network: this.options.network, uptimeS: 12.5, addresses: this.addresses(), reachability: 'direct',
+      peers: { connected: 2, paired: 2, known: 3 }, inbox: { unread, held }, outbox: { queued }, bytes: { sent: 2048, received: 4096 },
+      latencyMs: { p50: 3.5, p95: 12, p99: 40 }, health: []
+    }
+  }
+
+  async detailedStatus(): Promise<DetailedStatus> {
+    const peer = this.#peer('agent-001')
+    const connection = { peerId: peer.peerId, name: peer.name, address: '/ip4/192.0.2.7/tcp/9000', direction: 'outbound', encryption: '/noise', multiplexer: '/yamux/1.0.0', openedAt: wallMillis(epoch), streams: 2 } as const
+    return { ...(await this.status()), peerList: await this.peers(), connections: [connection], versions: { 'synaptic-mesh': '0.1.0' } }
+  }
+
+  async metrics(): Promise<string> {
+    return '# HELP synaptic_mesh_peers_connected Connected peers.\n# TYPE synaptic_mesh_peers_connected gauge\nsynaptic_mesh_peers_connected 2\n'
+  }
+
+  on<Name extends keyof MeshEvents>(event: Name, handler: (value: MeshEvents[Name]) => void): () => void {
+    const handlers = this.#handlers.get(event) ?? new Set()
+    this.#handlers.set(event, handlers)
+    handlers.add(handler as (value: never) => void)
+    return () => handlers.delete(handler as (value: never) => void)
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+}
+
+const isWaiting = (status: OutboxState): boolean => status === 'accepted' || status === 'sent'
+
+function statusOf(destination: string): OutboxState {
+  switch (destination) {
+    case 'offline':
+      return 'accepted'
+    case 'stranger':
+      return 'held'
+    case 'refuser':
+      return 'failed'
+    default:
+      return 'stored'
+  }
+}

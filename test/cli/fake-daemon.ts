@@ -1,0 +1,29 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { MeshError } from '../../src/core/base/index.ts'
+import { createDaemonModule } from '../../src/daemon/daemon-module.ts'
+import type { DaemonParts } from '../../src/daemon/parts.ts'
+import { runProcess } from '../../src/daemon/run.ts'
+import { FakeMesh, ownPeerId } from '../api/fake-mesh.ts'
+
+/** The real daemon around a node in memory. What the node shall do is told by the files next to its keys. */
+const parts: DaemonParts = {
+  version: '0.0.0-test',
+  createMesh: async (paths, options) => {
+    const failure = `${paths.stateFolder}/fail-start`
+    if (existsSync(failure)) throw new MeshError('LISTEN_FAILED', { address: readFileSync(failure, 'utf8'), reason: 'EADDRINUSE' })
+    const mesh = new FakeMesh(options)
+    const messages = `${paths.stateFolder}/messages.json`
+    if (existsSync(messages)) for (const message of JSON.parse(readFileSync(messages, 'utf8'))) mesh.receive(typeof message.body === 'string' ? { ...message, body: new TextEncoder().encode(message.body) } : message)
+    return mesh
+  },
+  ensureIdentity: async (paths) => {
+    const created = !existsSync(paths.identityFile)
+    if (created) writeFileSync(paths.identityFile, 'a key', { mode: 0o600 })
+    else if (readFileSync(paths.identityFile, 'utf8') !== 'a key') throw new MeshError('KEY_CORRUPT', { file: paths.identityFile, reason: 'its checksum does not fit' })
+    return { peerId: ownPeerId, created }
+  }
+}
+
+export const { prepareProfile, inspectProfile, setOption, startDaemon } = createDaemonModule(parts)
+
+if (import.meta.main) await runProcess(parts, process.argv.slice(2))
