@@ -1,10 +1,13 @@
 /** The pages of docs/ that come from tables in src: `--write` makes them, without it a page that is not current is an error. */
 import { readFile, writeFile } from 'node:fs/promises'
-import { errorsPage, optionsPage } from './lib/generated-docs.ts'
+import { commandsPage } from './lib/commands-page.ts'
+import { errorsPage, metricsPage, optionsPage } from './lib/generated-docs.ts'
 import { inRoot } from './lib/paths.ts'
 
 const pages: readonly (readonly [string, () => string | Promise<string>])[] = [
+  ['docs/commands.md', commandsPage],
   ['docs/errors.md', errorsPage],
+  ['docs/metrics.md', metricsPage],
   ['docs/options.md', optionsPage]
 ]
 

@@ -1,5 +1,6 @@
 import { errorCodes, errorTable, type ErrorDetails } from '../../src/core/base/index.ts'
 import { code, page, table } from './markdown.ts'
+import { metricCatalogue, type MetricEntry } from '../../src/core/metrics/index.ts'
 import { type OptionEntry, optionTable } from '../../src/core/options/index.ts'
 
 /** Details that answer with their own name, so that a sentence shows where they stand. */
@@ -81,4 +82,18 @@ export function optionsPage(): string {
     'A flag beats the environment, the environment beats the file, the file beats the default. The first column is the key of the TOML file; the library takes it or its camelCase form. ' +
     'A key that is not here, or a value outside its range, is an error that names the path and the allowed values.'
   return page('Options', [intro, table(['Key', 'Also', 'Default', 'Allowed', 'Meaning'], rows)])
+}
+
+export function metricsPage(): string {
+  const entries: readonly MetricEntry[] = Object.values(metricCatalogue)
+  const rows = entries.map((entry) => {
+    const labels = Object.entries(entry.labels).map(([label, values]) =>
+      'atMost' in values
+        ? `${code(label)} (at most ${values.atMost} values)`
+        : `${code(label)}: ${values.slice(0, 8).join(', ')}${values.length > 8 ? ' …' : ''}`
+    )
+    return [code(entry.name), entry.type, entry.unit, labels.join('; '), entry.help]
+  })
+  const intro = `What ${code('synaptic-mesh p2p metrics')} and the route ${code('GET /v1/metrics')} print, in the text format of Prometheus. No label ever names a peer.`
+  return page('Metrics', [intro, table(['Metric', 'Type', 'Unit', 'Labels', 'Meaning'], rows)])
 }
