@@ -24,7 +24,7 @@ import { type MessageLink, MessageLinks } from './message-links.ts'
 import type { Platform } from './ports.ts'
 import type { ProtocolHost } from './protocol-host.ts'
 import type { Tracker } from './tracker.ts'
-import { VolatileSender } from './volatile-sender.ts'
+import { type VolatileRecipient, VolatileSender } from './volatile-sender.ts'
 
 export interface DeliveryOptions {
   readonly platform: Platform
@@ -138,8 +138,8 @@ export class Delivery {
   }
 
   /** Resolves when the message was handed to a stream of the peer. @throws {MeshError} PEER_UNREACHABLE */
-  sendVolatile(publicKey: Uint8Array, message: VolatileMessage): Promise<void> {
-    return this.#volatile.send(publicKey, message)
+  sendVolatile(recipient: VolatileRecipient, message: VolatileMessage): Promise<void> {
+    return this.#volatile.send(recipient, message)
   }
 
   /** Acknowledges messages of the inbox and tells their senders. */

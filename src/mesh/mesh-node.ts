@@ -4,6 +4,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError } from '../core/base/index.ts'
 import type { ArrivedMessage, InboxPeer, OutboxEntry, OutboxRecovery, VolatileMessage } from '../core/message/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
+import { isPeerId } from '../core/peers/index.ts'
 import { Delivery } from './delivery.ts'
 import { EventHub } from './event-hub.ts'
 import { LatencyWindow } from './latency-window.ts'
@@ -122,14 +123,14 @@ export class MeshNode implements mesh.Mesh {
   }
 
   async send(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
-    const recipient = await this.#recipient(destination)
+    const recipient = this.#knownRecipient(destination) ?? (await this.#recipient(destination))
     return options.delivery === 'volatile' ? this.outbox.sendVolatile(recipient, content, options) : this.outbox.send(recipient, content, options)
   }
 
   async request(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.ReceivedMessage> {
-    const recipient = await this.#recipient(destination)
+    const recipient = this.#knownRecipient(destination) ?? (await this.#recipient(destination))
+    const { peerId } = recipient
     const id = options.id ?? this.outbox.nextId()
-    const peerId = this.#book.reference(recipient.publicKey).peerId
     const full: mesh.SendOptions = { ...options, id, type: options.type ?? 'Command', expectsReply: true }
     const send = async (): Promise<void> => {
       const report = options.delivery === 'volatile' ? await this.outbox.sendVolatile(recipient, content, full) : await this.outbox.send(recipient, content, full)
@@ -166,7 +167,7 @@ export class MeshNode implements mesh.Mesh {
   }
 
   async ping(name: string, options: mesh.CallOptions & { readonly count?: number } = {}): ReturnType<mesh.Mesh['ping']> {
-    const { publicKey, peerId } = await this.#recipientOf(name)
+    const { publicKey, peerId } = await this.#recipient(name)
     const rttMs = await this.#neighbourhood.ping(peerId, options)
     return { peer: this.#book.reference(publicKey), rttMs }
   }
@@ -255,15 +256,17 @@ export class MeshNode implements mesh.Mesh {
   }
 
   /** Whom a text means, with its address known to libp2p. */
-  async #recipientOf(destination: string): Promise<Recipient & { readonly peerId: string }> {
+  async #recipient(destination: string): Promise<Recipient> {
     const { peerId, publicKey, label, address } = await this.#neighbourhood.resolve(destination)
     if (peerId === this.peerId) throw new MeshError('USAGE', { problem: `${destination} is this node itself` })
     if (address !== undefined) await this.#config.libp2p.peerStore.merge(peerIdFromString(peerId), { multiaddrs: [multiaddr(address)] })
     return { peerId, publicKey, label }
   }
 
-  #recipient(destination: string): Promise<Recipient> {
-    return this.#recipientOf(destination)
+  /** The fast way for a whole peer id, which says all by itself. */
+  #knownRecipient(destination: string): Recipient | undefined {
+    if (!isPeerId(destination) || destination === this.peerId) return undefined
+    return { peerId: destination, publicKey: keyOf(destination), label: '' }
   }
 
   #limitsOf(publicKey: Uint8Array): InboxPeer {

@@ -18,6 +18,7 @@ export interface MeshOutboxOptions {
 
 /** Whom a message goes to. */
 export interface Recipient {
+  readonly peerId: string
   readonly publicKey: Uint8Array
   readonly label: string
 }
@@ -61,9 +62,9 @@ export class MeshOutbox implements Outbox {
     const start = clock.monotonic()
     const { destination, ...draft } = this.#draft(recipient, content, options)
     const message: VolatileMessage = { ...draft, toLabel: destination.label, timestamp: clock.wall() }
-    await this.#options.delivery.sendVolatile(recipient.publicKey, message)
+    await this.#options.delivery.sendVolatile(recipient, message)
     return {
-      ...{ id: draft.id, to: [this.#reference(recipient.publicKey)], type: draft.type, priority: draft.priority, status: 'sent', path: 'direct' },
+      ...{ id: draft.id, to: [this.#options.book.referenceOf(recipient.peerId)], type: draft.type, priority: draft.priority, status: 'sent', path: 'direct' },
       ms: Math.round(clock.monotonic() - start),
       attempts: 1,
       acceptedAt: message.timestamp,

@@ -1,6 +1,7 @@
+import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { toHex, type WallMillis } from '../core/base/index.ts'
-import { type Card, resolveName } from '../core/peers/index.ts'
+import { MeshError, toHex, type WallMillis } from '../core/base/index.ts'
+import { type Card, isPeerId, resolveName } from '../core/peers/index.ts'
 import type { DiscoveryMethod, PeerInfo, PeerReference } from './mesh.ts'
 import { peerIdOfKey } from './peer-keys.ts'
 import type { PairRecord } from './ports.ts'
@@ -41,12 +42,14 @@ export interface PeerBookOptions {
 
 /** Strangers remembered; beyond it the one not seen for longest is forgotten. Paired peers do not count. */
 const maxStrangers = 4_096
+const maxCachedKeys = 4_096
 
 /** Everything that is known of peers, and whom a name means. */
 export class PeerBook {
   readonly #options: PeerBookOptions
   readonly #pairs = new Map<string, PairRecord>()
   readonly #known = new Map<string, KnownPeer>()
+  readonly #references = new Map<string, PeerReference>()
 
   constructor(options: PeerBookOptions) {
     this.#options = options
@@ -88,10 +91,12 @@ export class PeerBook {
 
   pair(record: PairRecord): void {
     this.#pairs.set(toHex(record.publicKey), record)
+    this.#references.delete(record.peerId)
   }
 
   /** @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
   resolve(name: string): Resolved {
+    if (isPeerId(name)) return { peerId: name, publicKey: keyOf(name), label: '', address: undefined }
     const paired = this.pairs.map(({ peerId, name: pinned, alias }) => ({ peerId, name: pinned, alias, labels: this.#known.get(peerId)?.card?.labels ?? [] }))
     const claims = [...this.#known]
       .filter(([peerId]) => this.pairOf(peerId) === undefined)
@@ -101,8 +106,17 @@ export class PeerBook {
   }
 
   reference(publicKey: Uint8Array): PeerReference {
-    const pair = this.#pairs.get(toHex(publicKey))
-    return { peerId: peerIdOfKey(publicKey), name: pair === undefined ? shortName(peerIdOfKey(publicKey)) : nameOf(pair) }
+    return this.referenceOf(peerIdOfKey(publicKey))
+  }
+
+  referenceOf(peerId: string): PeerReference {
+    const known = this.#references.get(peerId)
+    if (known !== undefined) return known
+    const pair = this.pairOf(peerId)
+    const reference = { peerId, name: pair === undefined ? shortName(peerId) : nameOf(pair) }
+    evictFirst(this.#references, maxCachedKeys)
+    this.#references.set(peerId, reference)
+    return reference
   }
 
   sender(publicKey: Uint8Array): Sender {
@@ -148,8 +162,29 @@ export class PeerBook {
   }
 }
 
+const keys = new Map<string, Uint8Array>()
+
 /** The raw key in the id of an Ed25519 peer. @throws {MeshError} ADDRESS_INVALID */
-export const keyOf = (peerId: string): Uint8Array => rawPublicKey(peerIdFromString(peerId))
+export function keyOf(peerId: string): Uint8Array {
+  const known = keys.get(peerId)
+  if (known !== undefined) return known
+  const key = rawPublicKey(parsePeerId(peerId))
+  evictFirst(keys, maxCachedKeys)
+  keys.set(peerId, key)
+  return key
+}
+
+function parsePeerId(text: string): PeerId {
+  try {
+    return peerIdFromString(text)
+  } catch (cause) {
+    throw new MeshError('ADDRESS_INVALID', { address: text.slice(0, 100), reason: 'not a peer id' }, { cause })
+  }
+}
+
+function evictFirst(cache: Map<string, unknown>, max: number): void {
+  if (cache.size >= max) cache.delete(cache.keys().next().value ?? '')
+}
 
 const nameOf = ({ alias, name, peerId }: PairRecord): string => alias || name || shortName(peerId)
 

@@ -1,6 +1,12 @@
-import { MeshError, toHex } from '../core/base/index.ts'
+import { MeshError } from '../core/base/index.ts'
 import { encodeVolatile, messageLimits, type VolatileMessage, volatileOverheadBytes } from '../core/message/index.ts'
 import type { MessageLinks } from './message-links.ts'
+
+/** Whom a volatile message goes to. */
+export interface VolatileRecipient {
+  readonly peerId: string
+  readonly publicKey: Uint8Array
+}
 
 interface Queue {
   readonly publicKey: Uint8Array
@@ -29,8 +35,7 @@ export class VolatileSender {
   }
 
   /** Resolves when the message was handed to the stream. @throws {MeshError} PEER_UNREACHABLE, PROTOCOL_LIMIT when 32 MiB wait. */
-  send(publicKey: Uint8Array, message: VolatileMessage): Promise<void> {
-    const key = toHex(publicKey)
+  send({ peerId: key, publicKey }: VolatileRecipient, message: VolatileMessage): Promise<void> {
     let queue = this.#queues.get(key)
     if (queue === undefined) {
       queue = { publicKey, waiting: [], bytes: 0 }
