@@ -15,7 +15,6 @@ import {
   OutboxMachine,
   type OutboxOutput,
   type OutboxRecovery,
-  type RefusalCode,
   frameKinds,
   type VolatileMessage
 } from '../core/message/index.ts'
@@ -38,7 +37,7 @@ export interface DeliveryOptions {
   readonly onVolatile: (publicKey: Uint8Array, messages: readonly VolatileMessage[]) => void
   /** A message of the outbox has a new state, committed. */
   readonly onState: (entry: OutboxEntry) => void
-  readonly onRefused: (code: RefusalCode, messages: number) => void
+  readonly onRefused: (refusal: Extract<InboxOutput, { type: 'refused' }>) => void
   readonly onMisbehaved: (publicKey: Uint8Array, error: MeshError) => void
   /** The store is poisoned: the process must end. */
   readonly onFatal: (error: MeshError) => void
@@ -231,7 +230,7 @@ export class Delivery {
       case 'misbehaved':
         return this.#misbehaved(this.#links.get(output.stream), output.publicKey, output.error)
       case 'refused':
-        return this.#options.onRefused(output.code, output.messages)
+        return this.#options.onRefused(output)
       default:
         return output satisfies never
     }

@@ -38,6 +38,8 @@ export interface MeshNodeOptions {
   readonly log: (record: mesh.LogRecord) => void
   /** Other limits of protocols than those of the table, for tests. */
   readonly protocolLimits?: Partial<Record<ProtocolName, Partial<ProtocolLimits>>>
+  /** Resident memory of the process, in bytes. */
+  readonly residentBytes: () => number
   /** Ends what the platform opened: the libp2p node, the stores. */
   readonly release: () => Promise<void>
 }
@@ -84,7 +86,8 @@ export class MeshNode implements mesh.Mesh {
     this.peerId = libp2p.peerId.toString()
     this.#events = new EventHub((event, error) => this.#log('error', 'INTERNAL', { reason: `a handler of '${event}' threw: ${String(error)}` }))
     this.#tracker = new Tracker((what, error) => this.#log('warn', error.code, { what, reason: error.message }))
-    this.#metrics = new NodeMetrics()
+    this.#metrics = new NodeMetrics(config.residentBytes)
+    this.#metrics.watch(libp2p)
     this.#host = new ProtocolHost({
       libp2p,
       clock: platform.clock,
@@ -124,7 +127,7 @@ export class MeshNode implements mesh.Mesh {
 
   async send(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
     const recipient = this.#knownRecipient(destination) ?? (await this.#recipient(destination))
-    return options.delivery === 'volatile' ? this.outbox.sendVolatile(recipient, content, options) : this.outbox.send(recipient, content, options)
+    return this.#send(recipient, content, options)
   }
 
   async request(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.ReceivedMessage> {
@@ -133,7 +136,7 @@ export class MeshNode implements mesh.Mesh {
     const id = options.id ?? this.outbox.nextId()
     const full: mesh.SendOptions = { ...options, id, type: options.type ?? 'Command', expectsReply: true }
     const send = async (): Promise<void> => {
-      const report = options.delivery === 'volatile' ? await this.outbox.sendVolatile(recipient, content, full) : await this.outbox.send(recipient, content, full)
+      const report = await this.#send(recipient, content, full)
       if (report.error !== undefined) throw new MeshError(report.error.code, { id, what: `Message ${id}`, peer: peerId, reason: report.error.message })
     }
     const response = await this.#requests.ask({ id, peerId }, send, options)
@@ -181,7 +184,8 @@ export class MeshNode implements mesh.Mesh {
   }
 
   async metrics(): Promise<string> {
-    return this.#metrics.text(await this.#status.status(), { delivery: this.#delivery.counts, host: this.#host.counters })
+    const { bytes } = await this.inbox.counts()
+    return this.#metrics.text(await this.#status.status(), { outbox: this.#delivery.counts, inboxBytes: bytes })
   }
 
   on<Name extends keyof mesh.MeshEvents>(event: Name, handler: (value: mesh.MeshEvents[Name]) => void): () => void {
@@ -231,9 +235,10 @@ export class MeshNode implements mesh.Mesh {
       onArrived: (publicKey, messages) => this.#arrived(publicKey, messages),
       onVolatile: (publicKey, messages) => this.#arrivedVolatile(publicKey, messages),
       onState: (entry) => this.#outboxChanged(entry),
-      onRefused: (code, messages) => this.#metrics.refused(code, messages),
+      onRefused: (refusal) => this.#metrics.refused(refusal),
       onMisbehaved: (publicKey, error) => this.#misbehaved(publicKey, error),
       onFatal: (error) => {
+        this.#metrics.storeFailed(error.code)
         this.#log('error', error.code, { reason: error.message })
         this.#events.emit('fatal', error.report())
       }
@@ -261,6 +266,12 @@ export class MeshNode implements mesh.Mesh {
     if (peerId === this.peerId) throw new MeshError('USAGE', { problem: `${destination} is this node itself` })
     if (address !== undefined) await this.#config.libp2p.peerStore.merge(peerIdFromString(peerId), { multiaddrs: [multiaddr(address)] })
     return { peerId, publicKey, label }
+  }
+
+  #send(recipient: Recipient, content: string | Uint8Array, options: mesh.SendOptions): Promise<mesh.SendReport> {
+    if (options.delivery !== 'volatile') return this.outbox.send(recipient, content, options)
+    this.#metrics.volatileSent(options.type ?? 'Thought')
+    return this.outbox.sendVolatile(recipient, content, options)
   }
 
   /** The fast way for a whole peer id, which says all by itself. */
@@ -363,6 +374,7 @@ export class MeshNode implements mesh.Mesh {
   }
 
   #emitLog(record: mesh.LogRecord): void {
+    this.#metrics.logged(record)
     this.#config.log(record)
     this.#events.emit('log', record)
   }

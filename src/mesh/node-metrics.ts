@@ -1,1 +1,77 @@
-export class NodeMetrics { protocolError(..._: any[]) {} refused(..._: any[]) {} arrived(..._: any[]) {} outbox(..._: any[]) {} text(..._: any[]): string { return '' } }
+import type { Libp2p } from '@libp2p/interface'
+import { type ErrorCode, errorTable } from '../core/base/index.ts'
+import { MetricRegistry, prometheusText } from '../core/metrics/index.ts'
+import type { MessageType, OutboxCounts, OutboxEntry } from '../core/message/index.ts'
+import type { LogRecord, MeshStatus } from './mesh.ts'
+
+type Delivery = 'durable' | 'volatile'
+
+/** Counts what happens in a node, and says it as Prometheus text. */
+export class NodeMetrics {
+  readonly #registry = new MetricRegistry()
+  readonly #residentBytes: () => number
+
+  constructor(residentBytes: () => number) {
+    this.#residentBytes = residentBytes
+  }
+
+  /** Counts the connections of a node from now on. */
+  watch(libp2p: Libp2p): void {
+    libp2p.addEventListener('connection:open', ({ detail }) => this.#registry.count('connections', { event: 'opened', direction: detail.direction }))
+    libp2p.addEventListener('connection:close', ({ detail }) => this.#registry.count('connections', { event: 'closed', direction: detail.direction }))
+  }
+
+  outbox(entry: OutboxEntry): void {
+    this.#registry.count('outboxStates', { type: entry.type, state: entry.state })
+    if (entry.state === 'stored') this.#registry.observe('latency', {}, entry.settledMs / 1_000)
+    if (entry.state === 'failed') this.#registry.count('refusals', { direction: 'received', delivery: 'durable', code: entry.failure })
+  }
+
+  arrived(types: readonly MessageType[], delivery: Delivery): void {
+    for (const type of types) this.#registry.count('received', { type, delivery })
+  }
+
+  volatileSent(type: MessageType): void {
+    this.#registry.count('volatileSent', { type })
+  }
+
+  /** Messages that this node refused. */
+  refused(refusal: { readonly code: ErrorCode; readonly delivery: Delivery; readonly messages: number }): void {
+    this.#registry.count('refusals', { direction: 'given', delivery: refusal.delivery, code: refusal.code }, refusal.messages)
+  }
+
+  protocolError(protocol: string, code: ErrorCode): void {
+    this.#registry.count('protocolErrors', { protocol, code })
+  }
+
+  /** Counts the errors among the log records. */
+  logged({ event }: LogRecord): void {
+    if (event in errorTable) this.#registry.count('errors', { code: event })
+  }
+
+  /** One commit of the store. */
+  committed(ms: number): void {
+    this.#registry.count('storeCommits', {})
+    this.#registry.observe('storeCommitSeconds', {}, ms / 1_000)
+  }
+
+  storeFailed(code: ErrorCode): void {
+    this.#registry.count('storeFailures', { code })
+  }
+
+  /** All metrics in Prometheus text format, with the gauges as they are now. */
+  text(status: MeshStatus, now: { readonly outbox: OutboxCounts; readonly inboxBytes: number }): string {
+    const registry = this.#registry
+    registry.set('uptime', {}, status.uptimeS)
+    registry.set('health', {}, status.health.length)
+    for (const state of ['connected', 'paired', 'known'] as const) registry.set('peers', { state }, status.peers[state])
+    for (const direction of ['sent', 'received'] as const) registry.countTo('bytes', { direction }, status.bytes[direction])
+    for (const state of ['unread', 'held'] as const) registry.set('inboxQueue', { state }, status.inbox[state])
+    registry.set('inboxBytes', {}, now.inboxBytes)
+    registry.set('outboxQueue', {}, now.outbox.queued)
+    registry.set('outboxBytes', {}, now.outbox.bytes)
+    registry.set('outboxInFlight', {}, now.outbox.inFlight)
+    registry.set('memory', {}, this.#residentBytes())
+    return prometheusText(registry)
+  }
+}

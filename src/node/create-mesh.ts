@@ -70,7 +70,7 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
     }
     const versions = { 'synaptic-mesh': version, node: process.versions.node, sqlite: process.versions['sqlite'] ?? '' }
     const limits = setup.protocolLimits === undefined ? {} : { protocolLimits: setup.protocolLimits }
-    return await MeshNode.start({ libp2p, traffic, platform, options, versions, log, release, ...limits })
+    return await MeshNode.start({ libp2p, traffic, platform, options, versions, log, release, residentBytes: () => process.memoryUsage.rss(), ...limits })
   } catch (error) {
     await libp2p.stop()
     throw error
