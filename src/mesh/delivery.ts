@@ -35,6 +35,8 @@ export interface DeliveryOptions {
   readonly limitsOf: (publicKey: Uint8Array) => InboxPeer
   readonly onArrived: (publicKey: Uint8Array, messages: readonly ArrivedMessage[]) => void
   readonly onVolatile: (publicKey: Uint8Array, messages: readonly VolatileMessage[]) => void
+  /** A message was accepted: it is committed. */
+  readonly onAccepted: (entry: OutboxEntry) => void
   /** A message of the outbox has a new state, committed. */
   readonly onState: (entry: OutboxEntry) => void
   readonly onRefused: (refusal: Extract<InboxOutput, { type: 'refused' }>) => void
@@ -187,6 +189,8 @@ export class Delivery {
       case 'enqueue':
         return this.#enqueue(output)
       case 'submitted':
+        if (!output.duplicate) this.#options.onAccepted(output.entry)
+        return this.#answer(output.call, output)
       case 'cancelled':
       case 'retried':
         return this.#answer(output.call, output)

@@ -5,7 +5,9 @@ import { MeshError } from '../core/base/index.ts'
 import type { ArrivedMessage, InboxPeer, OutboxEntry, OutboxRecovery, VolatileMessage } from '../core/message/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import { isPeerId } from '../core/peers/index.ts'
+import type { GossipPort } from './cards.ts'
 import { Delivery } from './delivery.ts'
+import type { MdnsPort } from './discovery.ts'
 import { EventHub } from './event-hub.ts'
 import { LatencyWindow } from './latency-window.ts'
 import type * as mesh from './mesh.ts'
@@ -30,6 +32,9 @@ export interface Traffic {
 export interface MeshNodeOptions {
   /** Started. */
   readonly libp2p: Libp2p
+  readonly gossip: GossipPort
+  /** undefined while mDNS is off. */
+  readonly mdns: MdnsPort | undefined
   readonly traffic: Traffic
   readonly platform: Platform
   readonly options: MeshOptions
@@ -215,7 +220,7 @@ export class MeshNode implements mesh.Mesh {
 
   async #stop(): Promise<void> {
     this.#cancelPrune()
-    await this.#neighbourhood.stop()
+    this.#neighbourhood.stop()
     this.#delivery.stop()
     this.#host.closeAll(new MeshError('SHUTTING_DOWN'))
     await this.#tracker.settle()
@@ -234,6 +239,7 @@ export class MeshNode implements mesh.Mesh {
       limitsOf: (publicKey) => this.#limitsOf(publicKey),
       onArrived: (publicKey, messages) => this.#arrived(publicKey, messages),
       onVolatile: (publicKey, messages) => this.#arrivedVolatile(publicKey, messages),
+      onAccepted: (entry) => this.#metrics.outbox(entry),
       onState: (entry) => this.#outboxChanged(entry),
       onRefused: (refusal) => this.#metrics.refused(refusal),
       onMisbehaved: (publicKey, error) => this.#misbehaved(publicKey, error),
@@ -249,6 +255,8 @@ export class MeshNode implements mesh.Mesh {
     const { libp2p, platform, options } = this.#config
     return new Neighbourhood({
       libp2p,
+      gossip: this.#config.gossip,
+      mdns: this.#config.mdns,
       platform,
       options,
       host: this.#host,

@@ -1,19 +1,171 @@
 import type { Libp2p } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import { isMeshError } from '../core/base/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
-import type { LogRecord, HealthFinding } from './mesh.ts'
+import { type Card, isPeerName } from '../core/peers/index.ts'
+import { CardService, type GossipPort } from './cards.ts'
+import { Discovery, type MdnsPort } from './discovery.ts'
+import { GossipWatchdog } from './gossip-watchdog.ts'
+import type { CallOptions, DiscoverReport, DiscoveryMethod, HealthFinding, LogRecord, Mesh } from './mesh.ts'
+import { networkIds } from './network-ids.ts'
+import { type JoinOptions, PairingService } from './pairing.ts'
 import type { PeerBook, Resolved } from './peer-book.ts'
+import { Pinger } from './ping.ts'
 import type { PairRecord, Platform } from './ports.ts'
 import type { ProtocolHost } from './protocol-host.ts'
+import { PeerSupervisor } from './supervisor.ts'
 import type { Tracker } from './tracker.ts'
+
+export interface NeighbourhoodOptions {
+  readonly libp2p: Libp2p
+  readonly gossip: GossipPort
+  /** undefined while mDNS is off. */
+  readonly mdns: MdnsPort | undefined
+  readonly platform: Platform
+  readonly options: MeshOptions
+  readonly host: ProtocolHost
+  readonly book: PeerBook
+  readonly tracker: Tracker
+  readonly log: (record: LogRecord) => void
+  readonly onDiscovered: (peerId: string) => void
+  readonly onPaired: (pair: PairRecord) => void
+}
+
+/** What this version can do, as the card says it. */
+const ownFeatures = ['message-1', 'pair-1'] as const
+/** Below this many connections a stranger that mDNS hears of is visited, so that a network without a bootstrap node comes together. */
+const sociableBelow = 8
+const findTimeoutMs = 8_000
+
+/** Everything about other peers but their messages: who they are, where they are, who is kept connected, who is paired. */
 export class Neighbourhood {
-  o: any
-  constructor(o: { libp2p: Libp2p; platform: Platform; options: MeshOptions; host: ProtocolHost; book: PeerBook; tracker: Tracker; log: (r: LogRecord) => void; onDiscovered: (p: string) => void; onPaired: (p: PairRecord) => void }) { this.o = o }
-  async start() {}
-  async stop() {}
-  findings(): HealthFinding[] { return [] }
-  async resolve(name: string): Promise<Resolved> { return this.o.book.resolve(name) }
-  async discover(_: any): Promise<any> {}
-  async invite(_: any): Promise<any> {}
-  async join(_: any, _b: any): Promise<any> {}
-  async ping(_: any, _b: any): Promise<any> {}
+  readonly #options: NeighbourhoodOptions
+  readonly #cards: CardService
+  readonly #discovery: Discovery
+  readonly #pairing: PairingService
+  readonly #pinger: Pinger
+  readonly #supervisor: PeerSupervisor
+  readonly #watchdog: GossipWatchdog
+  #ignoreMdns: () => void = () => undefined
+
+  constructor(options: NeighbourhoodOptions) {
+    this.#options = options
+    const { libp2p, platform, host, log, gossip, mdns } = options
+    const { network, name, bootstrapPeers } = options.options
+    const ids = networkIds(network)
+    const common = { libp2p, log, ...platform }
+    this.#cards = new CardService({ ...common, host, gossip, network, describe: () => ({ name, labels: [], features: [...ownFeatures] }), onCard: (peerId, card) => this.#onCard(peerId, card) })
+    this.#pinger = new Pinger(common)
+    this.#discovery = new Discovery({ ...common, cards: this.#cards, pinger: this.#pinger, mdns, bootstrap: bootstrapPeers, dhtProtocol: ids.dht })
+    this.#pairing = new PairingService({ libp2p, log, host, platform, cards: this.#cards, network, onPaired: (pair) => this.#onPaired(pair) })
+    this.#supervisor = new PeerSupervisor(common)
+    this.#watchdog = new GossipWatchdog({ ...common, protocol: ids.gossip })
+  }
+
+  /** Serves cards and pairings, and begins to connect. */
+  async start(): Promise<void> {
+    await this.#cards.start()
+    await this.#pairing.start()
+    this.#discovery.start()
+    this.#supervisor.start()
+    this.#watchdog.start()
+    this.#ignoreMdns = this.#options.mdns?.onPeer((peerId, addresses) => this.#onMdns(peerId, addresses)) ?? this.#ignoreMdns
+    for (const { peerId, addresses } of this.#options.book.pairs) this.#supervisor.want(peerId, addresses)
+    for (const address of this.#options.options.bootstrapPeers) {
+      const peerId = multiaddr(address).getComponents().findLast((part) => part.name === 'p2p')?.value
+      if (peerId !== undefined && peerId !== this.#options.libp2p.peerId.toString()) this.#supervisor.want(peerId, [address])
+    }
+  }
+
+  stop(): void {
+    this.#ignoreMdns()
+    this.#watchdog.stop()
+    this.#supervisor.stop()
+    this.#discovery.stop()
+    this.#cards.stop()
+  }
+
+  findings(): readonly HealthFinding[] {
+    const healed = this.#watchdog.healed
+    if (healed === 0) return []
+    return [{ code: 'GOSSIP_HEALED', message: `${healed} connections were renewed because their gossip had stopped`, hint: 'Nothing to do: it was mended.' }]
+  }
+
+  /** Whom a text means; a name that nobody here knows is looked for in the DHT. @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
+  async resolve(name: string, signal?: AbortSignal): Promise<Resolved> {
+    const { book } = this.#options
+    try {
+      return book.resolve(name)
+    } catch (error) {
+      if (!isMeshError(error, 'PEER_UNKNOWN') || !isPeerName(name) || this.#options.libp2p.getPeers().length === 0) throw error
+    }
+    const limit = AbortSignal.timeout(findTimeoutMs)
+    await this.#cards.find(name, { signal: signal === undefined ? limit : AbortSignal.any([signal, limit]) }).catch((error: unknown) => {
+      if (signal?.aborted === true || !isMeshError(error, 'ABORTED')) throw error
+    })
+    return book.resolve(name)
+  }
+
+  async discover(options: CallOptions & { readonly method?: DiscoveryMethod | 'all'; readonly count?: number }): Promise<DiscoverReport> {
+    const { book, platform } = this.#options
+    const start = platform.clock.monotonic()
+    const found = await this.#discovery.discover(options)
+    for (const { peerId, card, rttMs, foundBy } of found) {
+      for (const method of foundBy) this.#learn(peerId, { card, foundBy: method, ...(rttMs === undefined ? {} : { rttMs }) })
+    }
+    return {
+      method: options.method ?? 'all',
+      wanted: options.count ?? 10,
+      found: found.length,
+      elapsedMs: Math.round(platform.clock.monotonic() - start),
+      peers: found.map(({ peerId }) => book.info(peerId))
+    }
+  }
+
+  invite(options: { readonly expiresInS?: number }): ReturnType<Mesh['invite']> {
+    return this.#pairing.createInvite(options)
+  }
+
+  join(invite: string, options: JoinOptions): Promise<PairRecord> {
+    return this.#pairing.join(invite, options)
+  }
+
+  async ping(peerId: string, options: CallOptions & { readonly count?: number }): Promise<readonly number[]> {
+    const rttMs = await this.#pinger.ping(peerId, options)
+    this.#learn(peerId, { rttMs: Math.min(...rttMs) })
+    return rttMs
+  }
+
+  #learn(peerId: string, facts: Parameters<PeerBook['learn']>[1]): void {
+    if (this.#options.book.learn(peerId, facts)) this.#options.onDiscovered(peerId)
+  }
+
+  #onCard(peerId: string, card: Card): void {
+    const { book, platform, tracker } = this.#options
+    this.#learn(peerId, { card })
+    const pair = book.pairOf(peerId)
+    if (pair === undefined || card.addresses.length === 0 || card.addresses.join() === pair.addresses.join()) return
+    // The name stays as it was when the peer was paired; where it is may change.
+    const moved = { ...pair, addresses: card.addresses }
+    book.pair(moved)
+    this.#supervisor.want(peerId, moved.addresses)
+    tracker.track('saving the addresses of a peer', platform.peerStore.savePair(moved))
+  }
+
+  #onPaired(pair: PairRecord): void {
+    this.#supervisor.want(pair.peerId, pair.addresses)
+    this.#options.onPaired(pair)
+  }
+
+  #onMdns(peerId: string, addresses: readonly string[]): void {
+    const { libp2p, book, tracker } = this.#options
+    if (book.pairOf(peerId) !== undefined) return this.#supervisor.hint(peerId, addresses)
+    if (libp2p.getPeers().length < sociableBelow) tracker.track('visiting a peer of the local network', this.#visit(peerId, addresses))
+  }
+
+  async #visit(peerId: string, addresses: readonly string[]): Promise<void> {
+    await this.#options.libp2p.peerStore.merge(peerIdFromString(peerId), { multiaddrs: addresses.slice(0, 16).map((address) => multiaddr(address)) })
+    this.#learn(peerId, { card: await this.#cards.fetch(peerId), foundBy: 'mdns' })
+  }
 }

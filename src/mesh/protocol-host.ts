@@ -190,7 +190,7 @@ export class ProtocolHost {
     } catch (thrown) {
       const error = toMeshError(thrown)
       // What the stream itself found was recorded when it happened; a peer that left is no offence.
-      if (error.code !== 'PEER_UNREACHABLE' && error !== stream.offence) this.#refused({ protocol, peerId: stream.peerId, error })
+      if (error.code !== 'PEER_UNREACHABLE' && error.code !== 'SHUTTING_DOWN' && error !== stream.offence) this.#refused({ protocol, peerId: stream.peerId, error })
       stream.abort(error)
     }
   }

@@ -1,0 +1,133 @@
+import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Clock, Random } from '../core/base/index.ts'
+import { type SupervisorInput, type SupervisorLimits, SupervisorMachine, type SupervisorOutput } from '../core/peers/index.ts'
+import { Driver } from './drive.ts'
+import type { LogRecord } from './mesh.ts'
+import type { Timers } from './ports.ts'
+import { shortPeerId } from './protocol-host.ts'
+
+export interface PeerSupervisorOptions {
+  readonly libp2p: Libp2p
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly log: (record: LogRecord) => void
+  /** Other delays than the usual ones, for tests. */
+  readonly limits?: Partial<SupervisorLimits>
+}
+
+/** What a kept peer is worth when libp2p has too many connections and closes some: more than any other. */
+const keptValue = 100
+const keptTag = 'synaptic-mesh-kept'
+const dialTimeoutMs = 20_000
+const lookUpTimeoutMs = 8_000
+const maxAddresses = 16
+
+/** Keeps connections to paired peers and bootstrap nodes, for as long as the node runs. See core/peers/supervisor.ts for the delays. */
+export class PeerSupervisor {
+  readonly #options: PeerSupervisorOptions
+  readonly #driver: Driver<SupervisorInput, SupervisorOutput>
+  readonly #machine: SupervisorMachine
+  readonly #addresses = new Map<string, readonly string[]>()
+  readonly #stopped = new AbortController()
+
+  constructor(options: PeerSupervisorOptions) {
+    this.#options = options
+    const { random, clock, timers, limits } = options
+    this.#machine = new SupervisorMachine({ random, ...(limits === undefined ? {} : { limits }) })
+    this.#driver = new Driver<SupervisorInput, SupervisorOutput>(this.#machine, { clock, timers, perform: (output) => void this.#dial(output) })
+  }
+
+  /** Peers that are wanted, and of them those that are connected. */
+  get counts(): { readonly wanted: number; readonly connected: number } {
+    return this.#machine.counts
+  }
+
+  start(): void {
+    const { libp2p } = this.#options
+    libp2p.addEventListener('peer:connect', this.#onConnect)
+    libp2p.addEventListener('peer:disconnect', this.#onDisconnect)
+    for (const peer of libp2p.getPeers()) this.#driver.input({ type: 'connected', peerId: peer.toString() })
+  }
+
+  stop(): void {
+    const { libp2p } = this.#options
+    libp2p.removeEventListener('peer:connect', this.#onConnect)
+    libp2p.removeEventListener('peer:disconnect', this.#onDisconnect)
+    this.#driver.stop()
+    this.#stopped.abort()
+  }
+
+  /** Keeps a connection to `peerId` from now on; `addresses` (with or without /p2p) are tried first, then what is known or found of it. */
+  want(peerId: string, addresses: readonly string[] = []): void {
+    this.#remember(peerId, addresses)
+    this.#driver.input({ type: 'want', peerId })
+    void this.#tag(peerId)
+  }
+
+  unwant(peerId: string): void {
+    this.#addresses.delete(peerId)
+    this.#driver.input({ type: 'unwant', peerId })
+  }
+
+  /** Somebody waits for `peerId`, or heard of it: a wanted peer that is away is dialled now. */
+  hint(peerId: string, addresses: readonly string[] = []): void {
+    if (this.#addresses.has(peerId)) this.#remember(peerId, addresses)
+    this.#driver.input({ type: 'hint', peerId })
+  }
+
+  readonly #onConnect = ({ detail }: CustomEvent<PeerId>): void => this.#driver.input({ type: 'connected', peerId: detail.toString() })
+  readonly #onDisconnect = ({ detail }: CustomEvent<PeerId>): void => this.#driver.input({ type: 'disconnected', peerId: detail.toString() })
+
+  #remember(peerId: string, addresses: readonly string[]): void {
+    const known = this.#addresses.get(peerId) ?? []
+    this.#addresses.set(peerId, [...new Set([...addresses, ...known])].slice(0, maxAddresses))
+  }
+
+  async #dial({ peerId, attempt }: SupervisorOutput): Promise<void> {
+    const { libp2p, log } = this.#options
+    const peer = peerIdFromString(peerId)
+    try {
+      await this.#offerAddresses(peerId, peer)
+      // Its addresses may have changed: every other attempt asks the network first.
+      if (attempt % 2 === 1) await this.#lookUp(peer)
+      const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(dialTimeoutMs)])
+      const connection: Connection = await libp2p.dial(peer, { signal })
+      // libp2p tells of the first connection only: one that was there already is told here.
+      if (connection.status === 'open') this.#driver.input({ type: 'connected', peerId })
+      else this.#driver.input({ type: 'dial-failed', peerId })
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return
+      const reason = error instanceof Error ? error.message.slice(0, 200) : 'unknown'
+      log({ level: 'debug', event: 'peer.dial-failed', fields: { peer: shortPeerId(peerId), attempt, reason } })
+      this.#driver.input({ type: 'dial-failed', peerId })
+    }
+  }
+
+  /** Puts our addresses into libp2p's peer store, which forgets them after an hour. */
+  async #offerAddresses(peerId: string, peer: PeerId): Promise<void> {
+    const addresses = (this.#addresses.get(peerId) ?? []).map((address) => multiaddr(address))
+    if (addresses.length > 0) await this.#options.libp2p.peerStore.merge(peer, { multiaddrs: addresses })
+  }
+
+  async #lookUp(peer: PeerId): Promise<void> {
+    const { libp2p } = this.#options
+    try {
+      const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(lookUpTimeoutMs)])
+      const found = await libp2p.peerRouting.findPeer(peer, { signal })
+      if (found.multiaddrs.length > 0) await libp2p.peerStore.merge(peer, { multiaddrs: found.multiaddrs })
+    } catch {
+      // The network does not know it, or there is no network yet: the addresses at hand are tried.
+    }
+  }
+
+  async #tag(peerId: string): Promise<void> {
+    try {
+      await this.#options.libp2p.peerStore.merge(peerIdFromString(peerId), { tags: { [keptTag]: { value: keptValue } } })
+    } catch (error) {
+      this.#options.log({ level: 'debug', event: 'peer.tag-failed', fields: { peer: shortPeerId(peerId), reason: String(error).slice(0, 200) } })
+    }
+  }
+}

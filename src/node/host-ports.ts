@@ -1,0 +1,32 @@
+import { TopicValidatorResult } from '@libp2p/gossipsub'
+import type { PeerInfo } from '@libp2p/interface'
+import type { GossipPort } from '../mesh/cards.ts'
+import type { MdnsPort } from '../mesh/discovery.ts'
+import type { MeshHost } from './host.ts'
+
+const results = { accept: TopicValidatorResult.Accept, ignore: TopicValidatorResult.Ignore, reject: TopicValidatorResult.Reject } as const
+
+/** Gossip over libp2p's gossipsub. Every message is judged once, before it is passed on. */
+export function gossipPort(libp2p: MeshHost): GossipPort {
+  const { gossip } = libp2p.services
+  return {
+    subscribe: (topic, handler) => {
+      gossip.topicValidators.set(topic, (_propagator, message) => (message.type === 'signed' ? results[handler(message.from.toString(), message.data)] : results.reject))
+      gossip.subscribe(topic)
+    },
+    publish: async (topic, data) => (await gossip.publish(topic, data)).recipients.length
+  }
+}
+
+/** What mDNS hears; undefined when it is off. */
+export function mdnsPort(libp2p: MeshHost): MdnsPort | undefined {
+  const { mdns } = libp2p.services
+  if (mdns === undefined) return undefined
+  return {
+    onPeer: (handler) => {
+      const listener = ({ detail }: CustomEvent<PeerInfo>): void => handler(detail.id.toString(), detail.multiaddrs.map(String))
+      mdns.addEventListener('peer', listener)
+      return () => mdns.removeEventListener('peer', listener)
+    }
+  }
+}
