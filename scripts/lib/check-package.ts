@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inRoot, root, toolEnvironment } from './paths.ts'
 
@@ -36,7 +36,7 @@ const consumerConfig = {
     skipLibCheck: false,
     exactOptionalPropertyTypes: true
   },
-  files: ['consumer.ts']
+  include: ['*.ts']
 }
 
 /** Lays the packed package out as an installation would: its own files, the dependencies of the checkout beside it. */
@@ -49,6 +49,7 @@ async function install(tarball: string, folder: string): Promise<void> {
     if (name !== 'synaptic-mesh' && !name.startsWith('.')) await symlink(inRoot('node_modules', name), join(modules, name))
   }
   await writeFile(join(folder, 'consumer.ts'), consumer)
+  await cp(inRoot('examples'), folder, { recursive: true })
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(consumerConfig))
   await writeFile(join(folder, 'package.json'), '{"type":"module","private":true}')
 }
