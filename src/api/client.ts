@@ -1,4 +1,5 @@
-import { type ClientRequest, type IncomingMessage, request } from 'node:http'
+import type * as Http from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { MeshError, toMeshError } from '../core/base/index.ts'
 import { operations, type OperationName, type Operations } from './catalogue/index.ts'
 import type { InputOf, OutputOf } from './command.ts'
@@ -13,6 +14,12 @@ export interface CallContext {
 
 /** The input as a caller may give it: what has a default can be left out. */
 export type GivenInput<Name extends OperationName> = Partial<InputOf<Operations[Name]>>
+
+/**
+ * Not imported: naming the module's exports one by one makes Node load its whole fetch (some 30 ms of the command line's start).
+ * Loaded at the first call.
+ */
+const http = (): typeof Http => process.getBuiltinModule('node:http')
 
 /** An answer may have at most 64 MiB, a line of a stream 8 MiB. */
 const maxAnswerBytes = 64 * 1_048_576
@@ -45,7 +52,11 @@ export class ControlClient {
   }
 
   /** The items of a stream, one at a time, until the daemon or `signal` ends it. */
-  async *stream<Name extends OperationName>(name: Name, input: GivenInput<Name>, context: CallContext = {}): AsyncGenerator<OutputOf<Operations[Name]>> {
+  async *stream<Name extends OperationName>(
+    name: Name,
+    input: GivenInput<Name>,
+    context: CallContext = {}
+  ): AsyncGenerator<OutputOf<Operations[Name]>> {
     try {
       const response = await this.#send(name, input, context.signal)
       if (response.statusCode !== 200) throw fromWireError(parseJson(await readText(response)), this.#profile)
@@ -65,7 +76,7 @@ export class ControlClient {
     const isGet = route.method === 'GET'
     const body = isGet ? undefined : JSON.stringify(input)
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-    const sent: ClientRequest = request(
+    const sent: ClientRequest = http().request(
       {
         socketPath: this.#socketPath,
         method: route.method,
@@ -81,13 +92,23 @@ export class ControlClient {
     return promise
   }
 
-  #explain(error: unknown, call: { readonly name: string; readonly context: CallContext; readonly deadline: AbortSignal | undefined; readonly deadlineMs: number }): MeshError {
+  #explain(
+    error: unknown,
+    call: { readonly name: string; readonly context: CallContext; readonly deadline: AbortSignal | undefined; readonly deadlineMs: number }
+  ): MeshError {
     if (error instanceof MeshError) return error
     if (call.context.signal?.aborted === true) return new MeshError('ABORTED', { operation: call.name })
     if (call.deadline?.aborted === true) return new MeshError('TIMEOUT', { operation: call.name, timeoutMs: call.deadlineMs })
     const { message } = toMeshError(error)
     const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
-    const reason = code === 'ENOENT' || code === 'ECONNREFUSED' ? 'it does not run' : code === 'EACCES' ? 'its socket belongs to another user' : code === '' ? message : code
+    const reason =
+      code === 'ENOENT' || code === 'ECONNREFUSED'
+        ? 'it does not run'
+        : code === 'EACCES'
+          ? 'its socket belongs to another user'
+          : code === ''
+            ? message
+            : code
     return new MeshError('DAEMON_UNREACHABLE', { profile: this.#profile, reason }, { cause: error })
   }
 }

@@ -32,7 +32,11 @@ export interface DaemonModule {
   /** The options as they stand, with where each comes from; `exists` tells whether there is a file. @throws {MeshError} */
   inspectProfile(paths: ProfilePaths, environment: NodeJS.ProcessEnv): ResolvedOptions & { readonly exists: boolean; readonly set: number }
   /** Writes one option to the configuration. @throws {MeshError} NOT_INITIALIZED … */
-  setOption(paths: ProfilePaths, change: { readonly key: OptionKey; readonly value: OptionValue }, environment: NodeJS.ProcessEnv): { readonly changed: boolean }
+  setOption(
+    paths: ProfilePaths,
+    change: { readonly key: OptionKey; readonly value: OptionValue },
+    environment: NodeJS.ProcessEnv
+  ): { readonly changed: boolean }
   /** Runs the profile's node in this process, answering on its socket. @throws {MeshError} DAEMON_RUNNING … */
   startDaemon(paths: ProfilePaths, environment: NodeJS.ProcessEnv): Promise<RunningDaemon>
 }

@@ -17,7 +17,9 @@ export function allowedOf(field: Field): string {
     case 'boolean':
       return 'true or false'
     case 'list':
-      return field.choices === undefined ? `at most ${field.maxItems} of at most ${field.maxCharacters} characters` : `some of ${field.choices.join(', ')}`
+      return field.choices === undefined
+        ? `at most ${field.maxItems} of at most ${field.maxCharacters} characters`
+        : `some of ${field.choices.join(', ')}`
   }
 }
 
@@ -52,7 +54,8 @@ export function checkField(field: Field, value: unknown, path: string): FieldInp
 }
 
 function shownValue(field: Field, value: unknown): string {
-  if (typeof value === 'string') return field.isPrivate === true ? `${value.length} characters` : value === '' ? 'empty' : JSON.stringify(value.slice(0, 80))
+  if (typeof value === 'string')
+    return field.isPrivate === true ? `${value.length} characters` : value === '' ? 'empty' : JSON.stringify(value.slice(0, 80))
   if (Array.isArray(value)) return field.isPrivate === true ? `a list of ${value.length}` : JSON.stringify(value).slice(0, 80)
   return typeof value === 'object' && value !== null ? 'a table' : String(value)
 }
@@ -69,7 +72,11 @@ export function parseField(field: Field, text: string, context: { readonly path:
     case 'boolean':
       return checkField(field, text === 'true' ? true : text === 'false' ? false : text, context.path)
     case 'list':
-      return checkField(field, text.split(',').filter((item) => item !== ''), context.path)
+      return checkField(
+        field,
+        text.split(',').filter((item) => item !== ''),
+        context.path
+      )
     case 'text':
     case 'choice':
       return checkField(field, text, context.path)
@@ -84,7 +91,8 @@ export function defaultOf(field: Field): FieldInput | undefined {
 
 /** The whole input of a command, checked and with its defaults. @throws {MeshError} OPTION_INVALID, OPTION_UNKNOWN, USAGE */
 export function checkInput(fields: Fields, input: unknown): Readonly<Record<string, FieldInput>> {
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) throw new MeshError('USAGE', { problem: 'The input must be a JSON object' })
+  if (typeof input !== 'object' || input === null || Array.isArray(input))
+    throw new MeshError('USAGE', { problem: 'The input must be a JSON object' })
   const given = new Map<string, unknown>(Object.entries(input))
   const checked: Record<string, FieldInput> = {}
   for (const [name, field] of Object.entries(fields)) {

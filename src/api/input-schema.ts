@@ -18,7 +18,10 @@ function fieldSchema(field: Field, z: Zod): ZodType {
 function baseSchema(field: Field, z: Zod): ZodType {
   switch (field.type) {
     case 'text':
-      return z.string().min(field.min ?? 0).max(field.max)
+      return z
+        .string()
+        .min(field.min ?? 0)
+        .max(field.max)
     case 'integer':
       return z.int().min(field.min).max(field.max)
     case 'seconds':

@@ -21,7 +21,8 @@ export function fromWireError(answer: unknown, profile: string): MeshError {
   if (typeof error === 'object' && error !== null && 'code' in error && isCode(error.code)) {
     return new MeshError(error.code, 'details' in error ? plainDetails(error.details) : {})
   }
-  const reason = typeof error === 'object' && error !== null && 'message' in error ? String(error.message).slice(0, 300) : 'its answer is not understood'
+  const reason =
+    typeof error === 'object' && error !== null && 'message' in error ? String(error.message).slice(0, 300) : 'its answer is not understood'
   return new MeshError('DAEMON_UNREACHABLE', { profile, reason })
 }
 

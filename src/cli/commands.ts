@@ -1,5 +1,4 @@
-import type { InputOf, Catalogue, CommandName, OutputOf } from '../api/index.ts'
-import type { FieldInput } from '../api/index.ts'
+import type { Catalogue, CommandName, InputOf, OutputOf } from '../api/index.ts'
 import type { MeshError } from '../core/base/index.ts'
 import { configCheck, configGet, configPath, configSet } from './config-commands.ts'
 import { contentInput, readStdin } from './content.ts'
@@ -9,18 +8,32 @@ import { outcomeOf } from './outcome.ts'
 import { RemoteDaemon } from './remote.ts'
 import { renderers } from './render.ts'
 
-export type Input = Readonly<Record<string, FieldInput>>
-
-/** Runs a command and prints its answer; an error that is returned decides the exit code after the answer was printed. */
-export type Run = (input: never, context: CommandContext) => Promise<MeshError | undefined | void>
-
 const simple =
-  <Name extends 'wait' | 'discover' | 'inboxList' | 'inboxAck' | 'outboxList' | 'outboxRetry' | 'outboxCancel' | 'invite' | 'peers' | 'status' | 'ping' | 'metrics'>(name: Name, doing: string) =>
+  <
+    Name extends
+      | 'wait'
+      | 'discover'
+      | 'inboxList'
+      | 'inboxAck'
+      | 'outboxList'
+      | 'outboxRetry'
+      | 'outboxCancel'
+      | 'invite'
+      | 'peers'
+      | 'status'
+      | 'ping'
+      | 'metrics'
+  >(
+    name: Name,
+    doing: string
+  ) =>
   async (input: InputOf<Catalogue[Name]>, context: CommandContext): Promise<void> => {
     context.output.progress(doing)
     await using daemon = new RemoteDaemon(context)
     const answer = await daemon.call(name, input as never)
-    await context.output.result(answer as OutputOf<Catalogue[Name]>, (value) => (renderers[name] as (value: OutputOf<Catalogue[Name]>, output: CommandContext['output']) => readonly string[])(value, context.output))
+    await context.output.result(answer as OutputOf<Catalogue[Name]>, (value) =>
+      (renderers[name] as (value: OutputOf<Catalogue[Name]>, output: CommandContext['output']) => readonly string[])(value, context.output)
+    )
   }
 
 async function message(input: InputOf<Catalogue['message']>, context: CommandContext): Promise<MeshError | undefined> {
@@ -65,8 +78,10 @@ async function join(input: InputOf<Catalogue['join']>, context: CommandContext):
   await context.output.result(answer, (value) => renderers.join(value, context.output))
 }
 
-/** What each command does; what few need is loaded when it is asked for. */
-export const commands: { readonly [Name in CommandName]: (input: InputOf<Catalogue[Name]>, context: CommandContext) => Promise<MeshError | undefined | void> } = {
+/** What each command does; an error that is returned decides the exit code after the answer was printed. What few need is loaded when it is asked for. */
+export const commands: {
+  readonly [Name in CommandName]: (input: InputOf<Catalogue[Name]>, context: CommandContext) => Promise<MeshError | undefined | void>
+} = {
   init,
   start,
   stop,

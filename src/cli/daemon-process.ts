@@ -10,7 +10,10 @@ const maxNoticeCharacters = 65_536
 
 /** The arguments of Node for the profile's daemon. SIGUSR1 would open Node's inspector to every local user. */
 export function daemonArguments({ daemonEntry, paths, globals }: CommandContext): readonly string[] {
-  const places = [...(globals.dataDir === undefined ? [] : ['--data-dir', globals.dataDir]), ...(globals.config === undefined ? [] : ['--config', globals.config])]
+  const places = [
+    ...(globals.dataDir === undefined ? [] : ['--data-dir', globals.dataDir]),
+    ...(globals.config === undefined ? [] : ['--config', globals.config])
+  ]
   return ['--disable-sigusr1', fileURLToPath(daemonEntry), '--profile', paths.profile, ...places]
 }
 
@@ -25,7 +28,12 @@ export async function startDaemonProcess(context: CommandContext, client: Contro
   const { paths, environment } = context
   mkdirSync(paths.stateFolder, { recursive: true, mode: 0o700 })
   const crashLog = openSync(`${paths.stateFolder}/daemon.crash.log`, 'w', 0o600)
-  const child = spawn(process.execPath, [...daemonArguments(context), '--notify'], { detached: true, stdio: ['ignore', 'ignore', crashLog, 'pipe'], env: environment, cwd: '/' })
+  const child = spawn(process.execPath, [...daemonArguments(context), '--notify'], {
+    detached: true,
+    stdio: ['ignore', 'ignore', crashLog, 'pipe'],
+    env: environment,
+    cwd: '/'
+  })
   closeSync(crashLog)
   const gone = Promise.withResolvers<string>()
   child.once('error', (error) => gone.resolve(error.message))
@@ -33,7 +41,11 @@ export async function startDaemonProcess(context: CommandContext, client: Contro
   const deadline = AbortSignal.any([context.signal, AbortSignal.timeout(startMs)])
   const notice = await readNotice(child.stdio[3] as NodeJS.ReadableStream, deadline)
   if (context.signal.aborted) throw new MeshError('ABORTED', { operation: 'start' })
-  if (notice === undefined) throw new MeshError('DAEMON_START_FAILED', { profile: paths.profile, reason: deadline.aborted ? `it did not answer within ${startMs / 1000} s` : await gone.promise })
+  if (notice === undefined)
+    throw new MeshError('DAEMON_START_FAILED', {
+      profile: paths.profile,
+      reason: deadline.aborted ? `it did not answer within ${startMs / 1000} s` : await gone.promise
+    })
   if (!notice.ready) throw fromWireError(notice, paths.profile)
   child.unref()
   await client.call('daemon', {}, { signal: context.signal })

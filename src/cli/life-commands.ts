@@ -90,7 +90,9 @@ async function reportStart(context: CommandContext, client: ControlClient, name:
   context.output.progress('starting the daemon')
   await startDaemonProcess(context, client)
   const { pid, socket, addresses } = await client.call('daemon', {}, { signal: context.signal })
-  await context.output.result({ profile: context.paths.profile, started: true, pid, socket, addresses }, (value) => renderers[name](value, context.output))
+  await context.output.result({ profile: context.paths.profile, started: true, pid, socket, addresses }, (value) =>
+    renderers[name](value, context.output)
+  )
 }
 
 /** Ends with the daemon: it gets this terminal, and the signals that come here. */

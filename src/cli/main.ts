@@ -1,9 +1,8 @@
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
-import { MeshError, toMeshError } from '../core/base/index.ts'
+import { MeshError, toMeshError, version } from '../core/base/index.ts'
 import { type ProfilePaths, profilePaths } from '../core/options/index.ts'
 import { catalogue, checkField, type DaemonModule, type Field, parseField } from '../api/index.ts'
-import { packageVersion } from '../api/index.ts'
 import { commands } from './commands.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
 import { onInterrupt } from './interrupt.ts'
@@ -45,7 +44,10 @@ export async function run(surroundings: Surroundings): Promise<number> {
 }
 
 async function perform({ name, input }: Invocation, context: CommandContext): Promise<MeshError | undefined> {
-  const filled = 'timeoutMs' in catalogue[name].fields && context.globals.timeoutMs !== undefined ? { ...input, timeoutMs: checkTimeout(catalogue[name].fields, context.globals.timeoutMs) } : input
+  const filled =
+    'timeoutMs' in catalogue[name].fields && context.globals.timeoutMs !== undefined
+      ? { ...input, timeoutMs: checkTimeout(catalogue[name].fields, context.globals.timeoutMs) }
+      : input
   try {
     // The input was read by the fields of this very command.
     return (await commands[name](filled as never, context)) ?? undefined
@@ -92,8 +94,8 @@ function readGlobals(given: Readonly<Record<string, unknown>>, environment: Node
 }
 
 /** The command that was typed; undefined when help or the version was printed. @throws {MeshError} USAGE and what a field says */
-async function parse({ argv, version, stdout }: Surroundings): Promise<Invocation | undefined> {
-  const program = buildProgram(version)
+async function parse({ argv, version: shownVersion, stdout }: Surroundings): Promise<Invocation | undefined> {
+  const program = buildProgram(shownVersion)
   const problems: string[] = []
   const printed: string[] = []
   const configure = (command: typeof program.root): void => {
@@ -130,7 +132,7 @@ export async function main(): Promise<void> {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
-    version: packageVersion,
+    version,
     daemonEntry: new URL('./daemon.js', import.meta.url),
     onInterrupt
   })

@@ -1,5 +1,16 @@
 import { Argument, Command as CommanderCommand, Option } from 'commander'
-import { allowedOf, catalogue, type Command, type CommandName, defaultOf, type Field, type FieldInput, flagOf, parseField, checkField } from '../api/index.ts'
+import {
+  allowedOf,
+  catalogue,
+  type Command,
+  type CommandName,
+  defaultOf,
+  type Field,
+  type FieldInput,
+  flagOf,
+  parseField,
+  checkField
+} from '../api/index.ts'
 import { MeshError } from '../core/base/index.ts'
 
 /** One command as it was typed. */
@@ -46,7 +57,8 @@ interface Addition {
 
 function addCommand(built: Built, { name, command, parent, groups }: Addition): void {
   const [first = '', second] = command.words
-  const leaf = second === undefined ? parent.command(first) : groupOf(first, parent, groups).command(second, { isDefault: command.isDefault === true })
+  const leaf =
+    second === undefined ? parent.command(first) : groupOf(first, parent, groups).command(second, { isDefault: command.isDefault === true })
   leaf.description(command.help).allowExcessArguments(false).showSuggestionAfterError(true)
   const fields = Object.entries(command.fields)
   const positionals = fields.filter(([, field]) => field.position !== undefined).sort(([, a], [, b]) => (a.position ?? 0) - (b.position ?? 0))
@@ -114,7 +126,8 @@ function readInput(command: Command, leaf: CommanderCommand): Readonly<Record<st
     const path = flag ?? placeholder(name, field)
     const typed = flag === undefined ? undefined : options.get(attributeOf(flag))
     const positional = field.position === undefined ? undefined : texts[field.position]
-    if (typed !== undefined && positional !== undefined) throw new MeshError('USAGE', { problem: `${placeholder(name, field)} is given twice: as an argument and as ${flag ?? ''}` })
+    if (typed !== undefined && positional !== undefined)
+      throw new MeshError('USAGE', { problem: `${placeholder(name, field)} is given twice: as an argument and as ${flag ?? ''}` })
     const raw = typed ?? positional
     const value = raw === undefined ? defaultOf(field) : readValue(field, raw, path)
     if (value !== undefined) input[name] = value

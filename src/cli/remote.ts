@@ -1,5 +1,13 @@
-import { type CallContext, ControlClient, type GivenInput, type OperationName, type Operations, type OutputOf, type RunningDaemon } from '../api/index.ts'
-import { isMeshError, MeshError } from '../core/base/index.ts'
+import {
+  type CallContext,
+  ControlClient,
+  type GivenInput,
+  type OperationName,
+  type Operations,
+  type OutputOf,
+  type RunningDaemon
+} from '../api/index.ts'
+import { isMeshError, type MeshError } from '../core/base/index.ts'
 import type { CommandContext } from './context.ts'
 import { requireProfile, startDaemonProcess } from './daemon-process.ts'
 
@@ -70,4 +78,3 @@ function isNotRunning(error: MeshError): boolean {
   const { cause } = error
   return cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED')
 }
-

@@ -20,73 +20,148 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
     ...value.addresses.map((address) => `  listening on ${safe(address)}`),
     ...(value.daemon === undefined ? ['  not started'] : [`  daemon running, pid ${value.daemon.pid}`])
   ],
-  start: (value, output) => [`${tick(output)} daemon of profile ${value.profile} ${value.started ? 'started' : 'runs already'}, pid ${value.pid}`, ...value.addresses.map((address) => `  listening on ${safe(address)}`)],
-  restart: (value, output) => [`${tick(output)} daemon of profile ${value.profile} restarted, pid ${value.pid}`, ...value.addresses.map((address) => `  listening on ${safe(address)}`)],
-  stop: (value, output) => [value.stopped ? `${tick(output)} daemon of profile ${value.profile} stopped` : `no daemon of profile ${value.profile} runs`],
+  start: (value, output) => [
+    `${tick(output)} daemon of profile ${value.profile} ${value.started ? 'started' : 'runs already'}, pid ${value.pid}`,
+    ...value.addresses.map((address) => `  listening on ${safe(address)}`)
+  ],
+  restart: (value, output) => [
+    `${tick(output)} daemon of profile ${value.profile} restarted, pid ${value.pid}`,
+    ...value.addresses.map((address) => `  listening on ${safe(address)}`)
+  ],
+  stop: (value, output) => [
+    value.stopped ? `${tick(output)} daemon of profile ${value.profile} stopped` : `no daemon of profile ${value.profile} runs`
+  ],
   logs: (value) => [logLine(value)],
   wait: (value, output) => [`${tick(output)} ${count(value.connected, 'peer')} connected after ${seconds(value.ms)}`],
-  discover: (value, output) => [`${tick(output)} ${value.found} of ${value.wanted} found by ${value.method} in ${seconds(value.elapsedMs)}`, ...table(value.peers.map((peer) => [safe(peer.name), peer.peerId, peer.connected ? 'connected' : '', safe(peer.addresses[0] ?? '')]))],
+  discover: (value, output) => [
+    `${tick(output)} ${value.found} of ${value.wanted} found by ${value.method} in ${seconds(value.elapsedMs)}`,
+    ...table(value.peers.map((peer) => [safe(peer.name), peer.peerId, peer.connected ? 'connected' : '', safe(peer.addresses[0] ?? '')]))
+  ],
   message: (value, output) => [...reportLines(value, output), ...(value.response === undefined ? [] : ['', ...messageLines(value.response, output)])],
   inboxList: (value, output) => [
     ...(value.messages.length === 0 ? ['no unread messages'] : table(value.messages.map(messageRow))),
-    ...(value.held > 0 ? [output.paint('yellow', `${count(value.held, 'message')} held from peers that are not paired: inbox list --state held`)] : [])
+    ...(value.held > 0
+      ? [output.paint('yellow', `${count(value.held, 'message')} held from peers that are not paired: inbox list --state held`)]
+      : [])
   ],
-  inboxRead: (value, output) => (value.messages.length === 0 ? ['no unread messages'] : value.messages.flatMap((message, index) => (index === 0 ? messageLines(message, output) : ['', ...messageLines(message, output)]))),
-  inboxAck: (value, output) => [`${tick(output)} ${count(value.acknowledged, 'message')} acknowledged`, ...value.unknown.map((id) => `  unknown: ${safe(id)}`)],
+  inboxRead: (value, output) =>
+    value.messages.length === 0
+      ? ['no unread messages']
+      : value.messages.flatMap((message, index) => (index === 0 ? messageLines(message, output) : ['', ...messageLines(message, output)])),
+  inboxAck: (value, output) => [
+    `${tick(output)} ${count(value.acknowledged, 'message')} acknowledged`,
+    ...value.unknown.map((id) => `  unknown: ${safe(id)}`)
+  ],
   inboxReply: (value, output) => reportLines(value, output),
-  outboxList: (value) => (value.messages.length === 0 ? ['nothing was sent'] : [...table(value.messages.map(reportRow)), `${count(value.queued, 'message')} queued, ${bytes(value.bytes)}`]),
+  outboxList: (value) =>
+    value.messages.length === 0
+      ? ['nothing was sent']
+      : [...table(value.messages.map(reportRow)), `${count(value.queued, 'message')} queued, ${bytes(value.bytes)}`],
   outboxRetry: (value, output) => [`${tick(output)} ${count(value.retried, 'message')} tried again`],
   outboxCancel: (value, output) => [`${tick(output)} cancelled   id ${safe(value.id)}`],
   listen: (value, output) => messageLines(value, output),
   invite: (value) => [value.invite],
   join: (value, output) => [`${tick(output)} paired with ${safe(value.alias ?? value.name)}   ${value.peerId}`],
-  peers: (value, output) => (value.peers.length === 0 ? ['no peers are known yet'] : value.peers.length === 1 ? value.peers.flatMap((peer) => peerLines(peer, output)) : table(value.peers.map(peerRow))),
+  peers: (value, output) =>
+    value.peers.length === 0
+      ? ['no peers are known yet']
+      : value.peers.length === 1
+        ? value.peers.flatMap((peer) => peerLines(peer, output))
+        : table(value.peers.map(peerRow)),
   status: (value, output) => statusLines(value, output),
-  ping: (value) => [...value.rttMs.map((ms, index) => `${index + 1}  ${milliseconds(ms)}`), `${safe(value.peer.name)}: min ${milliseconds(value.minMs)}, median ${milliseconds(value.medianMs)}, max ${milliseconds(value.maxMs)}`],
+  ping: (value) => [
+    ...value.rttMs.map((ms, index) => `${index + 1}  ${milliseconds(ms)}`),
+    `${safe(value.peer.name)}: min ${milliseconds(value.minMs)}, median ${milliseconds(value.medianMs)}, max ${milliseconds(value.maxMs)}`
+  ],
   metrics: (value) => [safeBody(value.text.trimEnd())],
   configGet: (value) => table(value.options.map(({ option, value: now, source }) => [option, safe(JSON.stringify(now)), source])),
   configSet: (value, output) => [
     `${tick(output)} ${value.option} = ${safe(JSON.stringify(value.value))}${value.changed ? '' : ' (as before)'}`,
     ...(value.restartNeeded ? ['  takes effect at the next start: synaptic-mesh p2p restart'] : [])
   ],
-  configPath: (value) => table([['config', safe(value.config)], ['state', safe(value.state)], ['log', safe(value.log)], ['socket', safe(value.socket)]]),
+  configPath: (value) =>
+    table([
+      ['config', safe(value.config)],
+      ['state', safe(value.state)],
+      ['log', safe(value.log)],
+      ['socket', safe(value.socket)]
+    ]),
   configCheck: (value, output) => [`${tick(output)} ${safe(value.file)} is valid, ${count(value.options, 'option')} set`],
   demo: (value, output) => [
     '',
-    ...table([['type', 'from', 'to', 'status', 'time'], ...value.messages.map(({ type, from, to, status, ms }) => [type, from, to, status, milliseconds(ms)])]),
+    ...table([
+      ['type', 'from', 'to', 'status', 'time'],
+      ...value.messages.map(({ type, from, to, status, ms }) => [type, from, to, status, milliseconds(ms)])
+    ]),
     `Command answered by ${value.request.response} in ${milliseconds(value.request.ms)}`,
     `${value.crash.node} was killed with -9: ${value.crash.deliveredAfterRestart} of ${value.crash.sentWhileDown} messages delivered after its restart, ${value.crash.keptAcrossCrash} kept across the crash`,
     `${value.ok ? tick(output) : output.paint('red', '✗')} ${value.nodes} nodes, ${value.discovered} found each other, ${seconds(value.seconds * 1000)} in all`
   ]
 }
 
-const symbols: Readonly<Record<Report['status'], 'done' | 'waits' | 'failed'>> = { accepted: 'waits', sent: 'waits', stored: 'done', read: 'done', held: 'done', failed: 'failed', 'expired-unknown': 'failed' }
+const symbols: Readonly<Record<Report['status'], 'done' | 'waits' | 'failed'>> = {
+  accepted: 'waits',
+  sent: 'waits',
+  stored: 'done',
+  read: 'done',
+  held: 'done',
+  failed: 'failed',
+  'expired-unknown': 'failed'
+}
 
 function reportLines(report: Report, output: Output): readonly string[] {
   const kind = symbols[report.status]
   const symbol = kind === 'done' ? tick(output) : kind === 'waits' ? output.paint('yellow', '…') : output.paint('red', '✗')
   const to = report.to.map(({ name }) => safe(name)).join(', ')
   const path = report.path === undefined ? '' : ` (${safe(report.path)})`
-  const said = report.status === 'held' ? `held at ${to} in ${milliseconds(report.ms)}: it is not paired with this node, and decides whether to read it` : `${report.status} ${report.status === 'accepted' ? 'for' : 'at'} ${to} in ${milliseconds(report.ms)}${path}`
+  const said =
+    report.status === 'held'
+      ? `held at ${to} in ${milliseconds(report.ms)}: it is not paired with this node, and decides whether to read it`
+      : `${report.status} ${report.status === 'accepted' ? 'for' : 'at'} ${to} in ${milliseconds(report.ms)}${path}`
   return [`${symbol} ${said}   id ${safe(report.id)}`]
 }
 
 function messageLines(message: Message, output: Output): readonly string[] {
-  const flags = [message.redelivered ? 'redelivered' : '', message.paired ? '' : 'not paired', message.delivery === 'volatile' ? 'volatile' : '', message.expectsReply ? 'expects a reply' : ''].filter((flag) => flag !== '')
+  const flags = [
+    message.redelivered ? 'redelivered' : '',
+    message.paired ? '' : 'not paired',
+    message.delivery === 'volatile' ? 'volatile' : '',
+    message.expectsReply ? 'expects a reply' : ''
+  ].filter((flag) => flag !== '')
   const reply = message.inReplyTo === undefined ? '' : `   answers ${safe(message.inReplyTo)}`
   const head = `${message.type} from ${safe(message.name)}${message.label === '' ? '' : `/${safe(message.label)}`}   priority ${message.priority}   ${timeOf(message.timestamp)}   id ${safe(message.id)}${reply}`
   const body = message.encoding === 'base64' ? `(${safe(message.contentType)}, base64) ${message.body}` : message.body
   return [output.paint('bold', head) + (flags.length === 0 ? '' : `   [${flags.join(', ')}]`), safeBody(body)]
 }
 
-const messageRow = (message: Message): readonly string[] => [safe(message.id), message.type, safe(message.name), timeOf(message.timestamp), String(message.priority), firstLine(message)]
+const messageRow = (message: Message): readonly string[] => [
+  safe(message.id),
+  message.type,
+  safe(message.name),
+  timeOf(message.timestamp),
+  String(message.priority),
+  firstLine(message)
+]
 const firstLine = (message: Message): string => {
   if (message.encoding === 'base64') return `(${safe(message.contentType)})`
   const line = message.body.split('\n')[0] ?? ''
   return safe(line.length > 60 ? `${line.slice(0, 59)}…` : line)
 }
-const reportRow = (report: Report): readonly string[] => [safe(report.id), report.type, report.to.map(({ name }) => safe(name)).join(', '), report.status, timeOf(report.acceptedAt), report.error?.code ?? '']
-const peerRow = (peer: Peer): readonly string[] => [safe(peer.name), peer.peerId, peer.connected ? 'connected' : '-', peer.paired ? 'paired' : 'not paired', peer.rttMs === undefined ? '' : milliseconds(peer.rttMs)]
+const reportRow = (report: Report): readonly string[] => [
+  safe(report.id),
+  report.type,
+  report.to.map(({ name }) => safe(name)).join(', '),
+  report.status,
+  timeOf(report.acceptedAt),
+  report.error?.code ?? ''
+]
+const peerRow = (peer: Peer): readonly string[] => [
+  safe(peer.name),
+  peer.peerId,
+  peer.connected ? 'connected' : '-',
+  peer.paired ? 'paired' : 'not paired',
+  peer.rttMs === undefined ? '' : milliseconds(peer.rttMs)
+]
 
 function peerLines(peer: Peer, output: Output): readonly string[] {
   const claim = peer.claimedName !== undefined && !peer.paired ? `  claims the name ${safe(peer.claimedName)}: nobody has checked that` : undefined
@@ -102,11 +177,15 @@ function peerLines(peer: Peer, output: Output): readonly string[] {
 
 function statusLines(value: OutputOf<Catalogue['status']>, output: Output): readonly string[] {
   const { p50, p95, p99 } = value.latencyMs
-  const latency = p50 === undefined ? 'no message yet' : `p50 ${milliseconds(p50)} · p95 ${milliseconds(p95 ?? p50)} · p99 ${milliseconds(p99 ?? p50)}`
+  const latency =
+    p50 === undefined ? 'no message yet' : `p50 ${milliseconds(p50)} · p95 ${milliseconds(p95 ?? p50)} · p99 ${milliseconds(p99 ?? p50)}`
   return [
     `${output.paint('bold', value.name === '' ? 'this node' : safe(value.name))}   ${value.peerId}`,
     ...table([
-      ['  profile', `${value.profile}, network ${value.network}, up ${seconds(value.uptimeS * 1000)}, pid ${value.daemon.pid}, ${bytes(value.daemon.rssBytes)} of memory`],
+      [
+        '  profile',
+        `${value.profile}, network ${value.network}, up ${seconds(value.uptimeS * 1000)}, pid ${value.daemon.pid}, ${bytes(value.daemon.rssBytes)} of memory`
+      ],
       ['  peers', `${value.peers.connected} connected, ${value.peers.paired} paired, ${value.peers.known} known`],
       ['  inbox', `${value.inbox.unread} unread, ${value.inbox.held} held`],
       ['  outbox', `${value.outbox.queued} queued`],
@@ -114,16 +193,32 @@ function statusLines(value: OutputOf<Catalogue['status']>, output: Output): read
       ['  latency', latency],
       ...value.addresses.map((address, index) => [index === 0 ? '  addresses' : '', safe(address)])
     ]),
-    ...(value.health.length === 0 ? [`  ${output.paint('green', 'healthy')}`] : value.health.map(({ code, message, hint }) => `  ${output.paint('yellow', '!')} ${safe(message)} (${safe(code)}): ${safe(hint)}`)),
+    ...(value.health.length === 0
+      ? [`  ${output.paint('green', 'healthy')}`]
+      : value.health.map(({ code, message, hint }) => `  ${output.paint('yellow', '!')} ${safe(message)} (${safe(code)}): ${safe(hint)}`)),
     ...detailLines(value)
   ]
 }
 
 function detailLines(value: OutputOf<Catalogue['status']>): readonly string[] {
   if (value.connections === undefined) return []
-  const connections = value.connections.map((each) => [`  ${safe(each.name)}`, each.direction, safe(each.encryption), safe(each.multiplexer), count(each.streams, 'stream'), safe(each.address)])
+  const connections = value.connections.map((each) => [
+    `  ${safe(each.name)}`,
+    each.direction,
+    safe(each.encryption),
+    safe(each.multiplexer),
+    count(each.streams, 'stream'),
+    safe(each.address)
+  ])
   const versions = Object.entries(value.versions ?? {}).map(([name, version]) => [`  ${safe(name)}`, safe(version)])
-  return ['connections', ...table(connections), 'peers', ...table((value.peerList ?? []).map((peer) => ['  ', ...peerRow(peer)])), 'versions', ...table(versions)]
+  return [
+    'connections',
+    ...table(connections),
+    'peers',
+    ...table((value.peerList ?? []).map((peer) => ['  ', ...peerRow(peer)])),
+    'versions',
+    ...table(versions)
+  ]
 }
 
 const levels: Readonly<Record<string, string>> = { trace: 'trace', debug: 'debug', info: 'info ', warn: 'warn ', error: 'error' }
@@ -137,12 +232,19 @@ function logLine({ time, level, event, ...fields }: OutputOf<Catalogue['logs']>)
 function table(rows: readonly (readonly string[])[]): readonly string[] {
   const widths: number[] = []
   for (const row of rows) for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length)
-  return rows.map((row) => row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  ').trimEnd())
+  return rows.map((row) =>
+    row
+      .map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0)))
+      .join('  ')
+      .trimEnd()
+  )
 }
 
 const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`
 const milliseconds = (ms: number): string => (ms < 10 ? `${Math.round(ms * 10) / 10} ms` : ms < 10_000 ? `${Math.round(ms)} ms` : seconds(ms))
-const seconds = (ms: number): string => (ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : ms < 3_600_000 ? `${Math.floor(ms / 60_000)} min` : `${(ms / 3_600_000).toFixed(1)} h`)
-const bytes = (size: number): string => (size < 1024 ? `${size} B` : size < 1_048_576 ? `${(size / 1024).toFixed(1)} KiB` : `${(size / 1_048_576).toFixed(1)} MiB`)
+const seconds = (ms: number): string =>
+  ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : ms < 3_600_000 ? `${Math.floor(ms / 60_000)} min` : `${(ms / 3_600_000).toFixed(1)} h`
+const bytes = (size: number): string =>
+  size < 1024 ? `${size} B` : size < 1_048_576 ? `${(size / 1024).toFixed(1)} KiB` : `${(size / 1_048_576).toFixed(1)} MiB`
 /** The time of a wall clock that may be a peer's: any number. */
 const timeOf = (at: number): string => (Math.abs(at) <= 8.64e15 ? new Date(at).toISOString().replace('T', ' ').slice(0, 19) : 'at no possible time')

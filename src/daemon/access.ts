@@ -24,7 +24,10 @@ export interface Door {
 export const socketDoor: Door = { hosts: new Set([socketHost]), tokens: undefined }
 
 /** The door of 127.0.0.1. */
-export const loopbackDoor = (port: number, tokens: Readonly<Record<Scope, string>>): Door => ({ hosts: new Set([`127.0.0.1:${port}`, `localhost:${port}`]), tokens })
+export const loopbackDoor = (port: number, tokens: Readonly<Record<Scope, string>>): Door => ({
+  hosts: new Set([`127.0.0.1:${port}`, `localhost:${port}`]),
+  tokens
+})
 
 /** Headers that only a browser sends. A rebound page sends no Origin, so that Host is checked first. */
 const browserHeaders = ['origin', 'referer', 'sec-fetch-site', 'sec-fetch-mode', 'sec-fetch-dest', 'sec-websocket-key'] as const

@@ -129,7 +129,8 @@ class Exchange {
   #fail(error: MeshError): void {
     const status = statusOf(error)
     const isGone = this.#gone.signal.aborted
-    if (!(isGone && isMeshError(error, 'ABORTED'))) this.#parts.onError(error, { route: routeName(this.#request), status, ms: Math.round(performance.now() - this.#started) })
+    if (!(isGone && isMeshError(error, 'ABORTED')))
+      this.#parts.onError(error, { route: routeName(this.#request), status, ms: Math.round(performance.now() - this.#started) })
     if (isGone) return
     if (this.#response.headersSent) {
       this.#response.end(`${safeJson(toWireError(error))}\n`)

@@ -47,7 +47,7 @@ async function ownerOf(paths: ProfilePaths): Promise<number | string | undefined
   } catch (error) {
     const isDead = isMeshError(error, 'DAEMON_UNREACHABLE') && ['ECONNREFUSED', 'ENOENT', 'ENOTSOCK'].includes(errorCode(error.cause))
     // Somebody is connected to it but is still starting, stopping or busy.
-    return isDead ? undefined : ((await readFile(join(paths.runtimeFolder, 'daemon.pid'), 'utf8').catch(() => '')).trim() || 'unknown')
+    return isDead ? undefined : (await readFile(join(paths.runtimeFolder, 'daemon.pid'), 'utf8').catch(() => '')).trim() || 'unknown'
   }
 }
 

@@ -75,11 +75,14 @@ export class Daemon implements RunningDaemon {
     this.#servers.push(socketServer)
     writePrivateFile(join(this.#paths.runtimeFolder, 'daemon.pid'), utf8(`${this.pid}\n`))
     if (this.#options.httpPort !== 0) await this.#listenOnLoopback()
-    const mesh = await this.#parts.createMesh(this.#paths, this.#options)
+    const mesh = await this.#parts.createMesh(this.#paths, this.#options, (record) => this.#log.record(record))
     this.#mesh = mesh
-    mesh.on('log', (record) => this.#log.record(record))
     mesh.on('fatal', (report) => this.#fail(new MeshError(report.code, { reason: report.message })))
-    this.#log.record({ level: 'info', event: 'daemon.started', fields: { pid: this.pid, peerId: mesh.peerId, addresses: mesh.addresses(), version: this.#parts.version } })
+    this.#log.record({
+      level: 'info',
+      event: 'daemon.started',
+      fields: { pid: this.pid, peerId: mesh.peerId, addresses: mesh.addresses(), version: this.#parts.version }
+    })
     this.#ready.resolve(mesh)
   }
 
@@ -106,7 +109,12 @@ export class Daemon implements RunningDaemon {
     const mesh = await this.#ready.promise
     if (this.#stopping !== undefined) throw new MeshError('SHUTTING_DOWN')
     const { profile, socketPath } = this.#paths
-    const context = { mesh, signal, self: { profile, socket: socketPath, pid: this.pid, version: this.#parts.version }, requestStop: () => this.#stopSoon() }
+    const context = {
+      mesh,
+      signal,
+      self: { profile, socket: socketPath, pid: this.pid, version: this.#parts.version },
+      requestStop: () => this.#stopSoon()
+    }
     // The catalogue has checked that the input is the operation's own.
     const run = handlerOf(name)
     return run(input, context)
@@ -156,7 +164,9 @@ type AnyHandler = (input: object, context: Parameters<(typeof handlers)['status'
 
 const anyHandlers = new Map<string, AnyHandler>([
   ...Object.entries(handlers).map(([name, handler]) => [name, handler as AnyHandler] as const),
-  ...Object.entries(streamHandlers).map(([name, handler]) => [name, async (input: object, context) => handler(input as never, context)] as const satisfies [string, AnyHandler])
+  ...Object.entries(streamHandlers).map(
+    ([name, handler]) => [name, async (input: object, context) => handler(input as never, context)] as const satisfies [string, AnyHandler]
+  )
 ])
 
 function handlerOf(name: OperationName): AnyHandler {
@@ -164,4 +174,3 @@ function handlerOf(name: OperationName): AnyHandler {
   if (handler === undefined) throw new MeshError('ROUTE_UNKNOWN', { route: name })
   return handler
 }
-

@@ -77,7 +77,11 @@ export class RotatingFile {
     try {
       return openSync(this.#path, flags, 0o600)
     } catch (cause) {
-      throw new MeshError('PATH_UNSAFE', { file: this.#path, reason: cause instanceof Error && 'code' in cause ? String(cause.code) : 'it cannot be written' }, { cause })
+      throw new MeshError(
+        'PATH_UNSAFE',
+        { file: this.#path, reason: cause instanceof Error && 'code' in cause ? String(cause.code) : 'it cannot be written' },
+        { cause }
+      )
     }
   }
 
@@ -102,7 +106,10 @@ export class DaemonLog {
 
   constructor(file: { write(line: string): void; close?(): void }, level: LogLevel) {
     this.#file = file
-    this.#pino = pino({ level, base: null, messageKey: 'event', formatters: { level: (label) => ({ level: label }) } }, { write: (line: string) => file.write(line) })
+    this.#pino = pino(
+      { level, base: null, messageKey: 'event', formatters: { level: (label) => ({ level: label }) } },
+      { write: (line: string) => file.write(line) }
+    )
   }
 
   record(record: LogRecord): void {

@@ -1,10 +1,10 @@
 import type { MeshOptions, ProfilePaths } from '../core/options/index.ts'
-import type { Mesh } from '../mesh/mesh.ts'
+import type { LogRecord, Mesh } from '../mesh/mesh.ts'
 
 /** What a daemon is made from besides its own code; the real ones are in main.ts. */
 export interface DaemonParts {
   /** The running node of a profile. */
-  createMesh(paths: ProfilePaths, options: MeshOptions): Promise<Mesh>
+  createMesh(paths: ProfilePaths, options: MeshOptions, onLog: (record: LogRecord) => void): Promise<Mesh>
   /** Reads the identity, or makes it where there is none. @throws {MeshError} KEY_CORRUPT, PERMISSIONS_UNSAFE, PATH_UNSAFE */
   ensureIdentity(paths: ProfilePaths): Promise<{ readonly peerId: string; readonly created: boolean }>
   /** The package's version. */

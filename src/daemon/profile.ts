@@ -1,6 +1,15 @@
 import { dirname } from 'node:path'
 import { MeshError } from '../core/base/index.ts'
-import { checkOption, type MeshOptions, type OptionKey, optionKey, type OptionValue, type ProfilePaths, type ResolvedOptions, resolveOptions } from '../core/options/index.ts'
+import {
+  checkOption,
+  type MeshOptions,
+  type OptionKey,
+  optionKey,
+  type OptionValue,
+  type ProfilePaths,
+  type ResolvedOptions,
+  resolveOptions
+} from '../core/options/index.ts'
 import type { PreparedProfile, ProfileChange } from '../api/index.ts'
 import { changeConfigFile, readConfigFile } from './config-file.ts'
 import type { DaemonParts } from './parts.ts'
@@ -41,7 +50,11 @@ export function inspectProfile(paths: ProfilePaths, environment: Environment): R
 }
 
 /** Writes one option to the configuration, unless the whole would not be valid. */
-export function setOption(paths: ProfilePaths, change: { readonly key: OptionKey; readonly value: OptionValue }, environment: Environment): { readonly changed: boolean } {
+export function setOption(
+  paths: ProfilePaths,
+  change: { readonly key: OptionKey; readonly value: OptionValue },
+  environment: Environment
+): { readonly changed: boolean } {
   const file = readConfigFile(paths.configFile)
   if (file.text === undefined) throw new MeshError('NOT_INITIALIZED', { profile: paths.profile })
   resolveOptions({ file: { ...file.values, [change.key]: change.value }, environment })

@@ -10,10 +10,17 @@ const noticeDescriptor = 3
 
 /** The daemon as a process of its own: starts, says so on file descriptor 3 where there is one, and ends on SIGTERM, SIGINT, `stop` or a fatal error. */
 export async function runProcess(parts: DaemonParts, args: readonly string[]): Promise<void> {
-  const { values } = parseArgs({ args: [...args], options: { profile: { type: 'string' }, 'data-dir': { type: 'string' }, config: { type: 'string' }, notify: { type: 'boolean' } } })
+  const { values } = parseArgs({
+    args: [...args],
+    options: { profile: { type: 'string' }, 'data-dir': { type: 'string' }, config: { type: 'string' }, notify: { type: 'boolean' } }
+  })
   const notify = values.notify === true ? tell : () => undefined
   try {
-    const daemon = await Daemon.start(parts, profilePaths({ profile: values.profile ?? 'default', dataDir: values['data-dir'], config: values.config }), process.env)
+    const daemon = await Daemon.start(
+      parts,
+      profilePaths({ profile: values.profile ?? 'default', dataDir: values['data-dir'], config: values.config }),
+      process.env
+    )
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void daemon.stop())
     notify({ ready: true, pid: process.pid })
     const failure = await daemon.ended

@@ -1,11 +1,26 @@
 import { MeshError, wallMillis } from '../../src/core/base/index.ts'
 import type { MeshOptions } from '../../src/core/options/index.ts'
 import type { InboxState, OutboxState } from '../../src/core/message/types.ts'
-import type { DetailedStatus, Inbox, Mesh, MeshEvents, MeshStatus, Outbox, PeerInfo, ReceivedMessage, SendOptions, SendReport } from '../../src/mesh/mesh.ts'
+import type {
+  DetailedStatus,
+  Inbox,
+  Mesh,
+  MeshEvents,
+  MeshStatus,
+  Outbox,
+  PeerInfo,
+  ReceivedMessage,
+  SendOptions,
+  SendReport
+} from '../../src/mesh/mesh.ts'
 
 /** The peer id of the fake node, and of its peers by their names. */
 export const ownPeerId = '12D3KooWSelfSe1fSe1fSe1fSe1fSe1fSe1fSe1fSe1fSe1fSe1f'
-const idOf = (name: string): string => `12D3KooW${name.replace(/[^a-zA-Z1-9]/g, '').padEnd(44, 'x').slice(0, 44)}`
+const idOf = (name: string): string =>
+  `12D3KooW${name
+    .replace(/[^a-zA-Z1-9]/g, '')
+    .padEnd(44, 'x')
+    .slice(0, 44)}`
 const epoch = Date.UTC(2026, 10, 23, 12)
 
 /**
@@ -40,9 +55,23 @@ export class FakeMesh implements Mesh {
   /** A message arrives. */
   receive(fields: Partial<ReceivedMessage> & { readonly id: string }): ReceivedMessage {
     const message: ReceivedMessage = {
-      type: 'Thought', source: { peerId: idOf('agent-001'), name: 'agent-001' }, label: '', toLabel: '', paired: true, priority: 5,
-      timestamp: wallMillis(epoch), receivedAt: wallMillis(epoch + 10), inReplyTo: undefined, expectsReply: false, contentType: 'text/plain; charset=utf-8',
-      body: new TextEncoder().encode('hello'), state: 'unread', redelivered: false, delivery: 'durable', position: this.received.length + 1, ...fields
+      type: 'Thought',
+      source: { peerId: idOf('agent-001'), name: 'agent-001' },
+      label: '',
+      toLabel: '',
+      paired: true,
+      priority: 5,
+      timestamp: wallMillis(epoch),
+      receivedAt: wallMillis(epoch + 10),
+      inReplyTo: undefined,
+      expectsReply: false,
+      contentType: 'text/plain; charset=utf-8',
+      body: new TextEncoder().encode('hello'),
+      state: 'unread',
+      redelivered: false,
+      delivery: 'durable',
+      position: this.received.length + 1,
+      ...fields
     }
     if (message.delivery === 'durable') this.received.push(message)
     this.emit('message', message)
@@ -70,9 +99,16 @@ export class FakeMesh implements Mesh {
     if (destination === 'slow') await this.#waitForAbort(options.signal)
     const isEarly = options.delivery === 'volatile' || options.waitFor === 'accepted'
     const report: SendReport = {
-      id, to: [{ peerId: peer.peerId, name: peer.name }], type: options.type ?? 'Thought', priority: options.priority ?? 5,
-      status: isEarly ? (options.delivery === 'volatile' ? 'sent' : 'accepted') : statusOf(destination), path: destination === 'offline' ? undefined : 'direct', ms: 38, attempts: 1,
-      acceptedAt: wallMillis(epoch), expiresAt: wallMillis(epoch + (options.ttlS ?? 86_400) * 1000),
+      id,
+      to: [{ peerId: peer.peerId, name: peer.name }],
+      type: options.type ?? 'Thought',
+      priority: options.priority ?? 5,
+      status: isEarly ? (options.delivery === 'volatile' ? 'sent' : 'accepted') : statusOf(destination),
+      path: destination === 'offline' ? undefined : 'direct',
+      ms: 38,
+      attempts: 1,
+      acceptedAt: wallMillis(epoch),
+      expiresAt: wallMillis(epoch + (options.ttlS ?? 86_400) * 1000),
       error: statusOf(destination) === 'failed' ? new MeshError('COMMAND_NOT_ALLOWED', { peer: destination }).report() : undefined
     }
     if (options.delivery !== 'volatile') this.sent.set(id, report)
@@ -104,7 +140,13 @@ export class FakeMesh implements Mesh {
     list: async (query = {}) => {
       const states: readonly InboxState[] = query.states ?? ['unread']
       const from = query.from === undefined ? undefined : this.#peer(query.from).peerId
-      const matches = this.received.filter((each) => each.position > (query.after ?? 0) && states.includes(each.state) && (query.types?.includes(each.type) ?? true) && (from === undefined || each.source.peerId === from))
+      const matches = this.received.filter(
+        (each) =>
+          each.position > (query.after ?? 0) &&
+          states.includes(each.state) &&
+          (query.types?.includes(each.type) ?? true) &&
+          (from === undefined || each.source.peerId === from)
+      )
       const messages = matches.slice(0, query.limit ?? 50)
       if (query.handOut === true) for (const each of messages) this.received[each.position - 1] = { ...each, redelivered: true }
       return { messages, cursor: messages.at(-1)?.position ?? query.after ?? 0 }
@@ -122,13 +164,18 @@ export class FakeMesh implements Mesh {
       }
       return { acknowledged: messages.length, unknown: [] }
     },
-    counts: async () => ({ unread: this.received.filter((each) => each.state === 'unread').length, held: this.received.filter((each) => each.state === 'held').length, bytes: 5 * this.received.length })
+    counts: async () => ({
+      unread: this.received.filter((each) => each.state === 'unread').length,
+      held: this.received.filter((each) => each.state === 'held').length,
+      bytes: 5 * this.received.length
+    })
   }
 
   readonly outbox: Outbox = {
     list: async (query = {}) => [...this.sent.values()].filter((each) => query.states?.includes(each.status) ?? true).slice(0, query.limit ?? 50),
     get: async (id) => this.#sent(id),
-    retry: async (id) => (id === undefined ? [...this.sent.values()].filter((each) => isWaiting(each.status)).length : Number(isWaiting(this.#sent(id).status))),
+    retry: async (id) =>
+      id === undefined ? [...this.sent.values()].filter((each) => isWaiting(each.status)).length : Number(isWaiting(this.#sent(id).status)),
     cancel: async (id) => {
       const found = this.#sent(id)
       if (!isWaiting(found.status)) throw new MeshError('NOT_CANCELLABLE', { id, state: found.status })
@@ -175,9 +222,19 @@ export class FakeMesh implements Mesh {
     const found = known.find((each) => each === name || idOf(each) === name)
     if (found === undefined) throw new MeshError('PEER_UNKNOWN', { name, nearest: known.filter((each) => each.slice(0, 3) === name.slice(0, 3)) })
     return {
-      peerId: idOf(found), name: found, alias: undefined, claimedName: found === 'stranger' ? 'agent-001' : undefined, paired: found !== 'stranger', connected: found !== 'offline',
-      path: found === 'offline' ? undefined : 'direct', addresses: [`/ip4/192.0.2.7/tcp/9000/p2p/${idOf(found)}`], features: ['message/1'], labels: [],
-      rttMs: found === 'offline' ? undefined : 1.5, lastSeen: wallMillis(epoch), foundBy: ['kademlia']
+      peerId: idOf(found),
+      name: found,
+      alias: undefined,
+      claimedName: found === 'stranger' ? 'agent-001' : undefined,
+      paired: found !== 'stranger',
+      connected: found !== 'offline',
+      path: found === 'offline' ? undefined : 'direct',
+      addresses: [`/ip4/192.0.2.7/tcp/9000/p2p/${idOf(found)}`],
+      features: ['message/1'],
+      labels: [],
+      rttMs: found === 'offline' ? undefined : 1.5,
+      lastSeen: wallMillis(epoch),
+      foundBy: ['kademlia']
     }
   }
 
@@ -191,15 +248,33 @@ export class FakeMesh implements Mesh {
     const { unread, held } = await this.inbox.counts()
     const { queued } = await this.outbox.counts()
     return {
-      peerId: ownPeerId, name: this.options.name, network: this.options.network, uptimeS: 12.5, addresses: this.addresses(), reachability: 'direct',
-      peers: { connected: 2, paired: 2, known: 3 }, inbox: { unread, held }, outbox: { queued }, bytes: { sent: 2048, received: 4096 },
-      latencyMs: { p50: 3.5, p95: 12, p99: 40 }, health: []
+      peerId: ownPeerId,
+      name: this.options.name,
+      network: this.options.network,
+      uptimeS: 12.5,
+      addresses: this.addresses(),
+      reachability: 'direct',
+      peers: { connected: 2, paired: 2, known: 3 },
+      inbox: { unread, held },
+      outbox: { queued },
+      bytes: { sent: 2048, received: 4096 },
+      latencyMs: { p50: 3.5, p95: 12, p99: 40 },
+      health: []
     }
   }
 
   async detailedStatus(): Promise<DetailedStatus> {
     const peer = this.#peer('agent-001')
-    const connection = { peerId: peer.peerId, name: peer.name, address: '/ip4/192.0.2.7/tcp/9000', direction: 'outbound', encryption: '/noise', multiplexer: '/yamux/1.0.0', openedAt: wallMillis(epoch), streams: 2 } as const
+    const connection = {
+      peerId: peer.peerId,
+      name: peer.name,
+      address: '/ip4/192.0.2.7/tcp/9000',
+      direction: 'outbound',
+      encryption: '/noise',
+      multiplexer: '/yamux/1.0.0',
+      openedAt: wallMillis(epoch),
+      streams: 2
+    } as const
     return { ...(await this.status()), peerList: await this.peers(), connections: [connection], versions: { 'synaptic-mesh': '0.1.0' } }
   }
 

@@ -13,13 +13,16 @@ const parts: DaemonParts = {
     if (existsSync(failure)) throw new MeshError('LISTEN_FAILED', { address: readFileSync(failure, 'utf8'), reason: 'EADDRINUSE' })
     const mesh = new FakeMesh(options)
     const messages = `${paths.stateFolder}/messages.json`
-    if (existsSync(messages)) for (const message of JSON.parse(readFileSync(messages, 'utf8'))) mesh.receive(typeof message.body === 'string' ? { ...message, body: new TextEncoder().encode(message.body) } : message)
+    if (existsSync(messages))
+      for (const message of JSON.parse(readFileSync(messages, 'utf8')))
+        mesh.receive(typeof message.body === 'string' ? { ...message, body: new TextEncoder().encode(message.body) } : message)
     return mesh
   },
   ensureIdentity: async (paths) => {
     const created = !existsSync(paths.identityFile)
     if (created) writeFileSync(paths.identityFile, 'a key', { mode: 0o600 })
-    else if (readFileSync(paths.identityFile, 'utf8') !== 'a key') throw new MeshError('KEY_CORRUPT', { file: paths.identityFile, reason: 'its checksum does not fit' })
+    else if (readFileSync(paths.identityFile, 'utf8') !== 'a key')
+      throw new MeshError('KEY_CORRUPT', { file: paths.identityFile, reason: 'its checksum does not fit' })
     return { peerId: ownPeerId, created }
   }
 }

@@ -10,13 +10,19 @@ export const configGet = command({
   fields: { key },
   examples: ['synaptic-mesh p2p config get', 'synaptic-mesh p2p config get max_peers'],
   errors: ['OPTION_UNKNOWN', 'CONFIG_MALFORMED', 'OPTION_INVALID'],
-  output: (z) => z.strictObject({ options: z.array(z.strictObject({ option: z.string(), value: optionValue(z), source: z.enum(['flag', 'environment', 'file', 'default']) })) })
+  output: (z) =>
+    z.strictObject({
+      options: z.array(z.strictObject({ option: z.string(), value: optionValue(z), source: z.enum(['flag', 'environment', 'file', 'default']) }))
+    })
 })
 
 export const configSet = command({
   words: ['config', 'set'],
   help: 'change one option in the configuration file',
-  fields: { key: { ...key, required: true }, value: { type: 'list', maxItems: 64, maxCharacters: 300, required: true, position: 1, flag: false, help: 'its value; a list takes several' } },
+  fields: {
+    key: { ...key, required: true },
+    value: { type: 'list', maxItems: 64, maxCharacters: 300, required: true, position: 1, flag: false, help: 'its value; a list takes several' }
+  },
   examples: ['synaptic-mesh p2p config set max_peers 100'],
   errors: ['OPTION_UNKNOWN', 'OPTION_INVALID', 'ADDRESS_INVALID', 'NOT_AVAILABLE', 'CONFIG_MALFORMED', 'NOT_INITIALIZED'],
   output: (z) => z.strictObject({ option: z.string(), value: optionValue(z), changed: z.boolean(), file: z.string(), restartNeeded: z.boolean() })

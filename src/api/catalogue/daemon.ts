@@ -19,8 +19,22 @@ export const init = command({
     onion: { type: 'boolean', help: optionTable.onion_routing.help },
     shadow: { type: 'boolean', help: optionTable.shadow_addresses.help }
   },
-  examples: ['synaptic-mesh p2p init', 'synaptic-mesh p2p init --max-peers 100', 'synaptic-mesh p2p init --name agent-001 --bootstrap /dns4/bootstrap.example/tcp/9000/p2p/12D3KooW…'],
-  errors: ['OPTION_INVALID', 'ADDRESS_INVALID', 'NOT_AVAILABLE', 'CONFIG_MALFORMED', 'KEY_CORRUPT', 'PERMISSIONS_UNSAFE', 'PATH_UNSAFE', 'DAEMON_START_FAILED', 'LISTEN_FAILED'],
+  examples: [
+    'synaptic-mesh p2p init',
+    'synaptic-mesh p2p init --max-peers 100',
+    'synaptic-mesh p2p init --name agent-001 --bootstrap /dns4/bootstrap.example/tcp/9000/p2p/12D3KooW…'
+  ],
+  errors: [
+    'OPTION_INVALID',
+    'ADDRESS_INVALID',
+    'NOT_AVAILABLE',
+    'CONFIG_MALFORMED',
+    'KEY_CORRUPT',
+    'PERMISSIONS_UNSAFE',
+    'PATH_UNSAFE',
+    'DAEMON_START_FAILED',
+    'LISTEN_FAILED'
+  ],
   output: (z) =>
     z.strictObject({
       peerId: z.string(),
@@ -42,7 +56,17 @@ export const start = command({
   help: "start the profile's daemon",
   fields: { foreground: { type: 'boolean', default: false, local: true, help: 'stay in the foreground, for a service manager' } },
   examples: ['synaptic-mesh p2p start', 'synaptic-mesh p2p start --foreground'],
-  errors: ['NOT_INITIALIZED', 'DAEMON_RUNNING', 'DAEMON_START_FAILED', 'LISTEN_FAILED', 'KEY_CORRUPT', 'CONFIG_MALFORMED', 'PERMISSIONS_UNSAFE', 'STATE_NEWER', 'STATE_CORRUPT'],
+  errors: [
+    'NOT_INITIALIZED',
+    'DAEMON_RUNNING',
+    'DAEMON_START_FAILED',
+    'LISTEN_FAILED',
+    'KEY_CORRUPT',
+    'CONFIG_MALFORMED',
+    'PERMISSIONS_UNSAFE',
+    'STATE_NEWER',
+    'STATE_CORRUPT'
+  ],
   output: (z) => z.strictObject({ profile: z.string(), started: z.boolean(), pid: z.int(), socket: z.string(), addresses: z.array(z.string()) })
 })
 
@@ -141,6 +165,14 @@ export const daemon = command({
   fields: { timeoutMs: timeoutMs(5_000) },
   examples: [],
   errors: [],
-  output: (z) => z.strictObject({ profile: z.string(), pid: z.int(), version: z.string(), peerId: z.string(), socket: z.string(), addresses: z.array(z.string()) }),
+  output: (z) =>
+    z.strictObject({
+      profile: z.string(),
+      pid: z.int(),
+      version: z.string(),
+      peerId: z.string(),
+      socket: z.string(),
+      addresses: z.array(z.string())
+    }),
   route: { method: 'GET', path: '/v1/daemon', scope: 'read' }
 })

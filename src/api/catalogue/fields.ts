@@ -4,20 +4,59 @@ import type { Field } from '../command.ts'
 
 /** How long to wait: filled from the global --timeout. */
 export const timeoutMs = (defaultMs: number) =>
-  ({ type: 'seconds', minMs: 1, maxMs: 3_600_000, defaultMs, flag: '--timeout', placeholder: 'SECONDS', help: `give up after this many seconds (default ${defaultMs / 1000})` }) as const satisfies Field
+  ({
+    type: 'seconds',
+    minMs: 1,
+    maxMs: 3_600_000,
+    defaultMs,
+    flag: '--timeout',
+    placeholder: 'SECONDS',
+    help: `give up after this many seconds (default ${defaultMs / 1000})`
+  }) as const satisfies Field
 
-export const peer = { type: 'text', min: 1, max: 512, required: true, position: 0, flag: false, help: 'alias, name, peer id (or 6 characters of it) or address' } as const satisfies Field
+export const peer = {
+  type: 'text',
+  min: 1,
+  max: 512,
+  required: true,
+  position: 0,
+  flag: false,
+  help: 'alias, name, peer id (or 6 characters of it) or address'
+} as const satisfies Field
 
 export const messageTypeNames = ['thought', 'coordination', 'swarm', 'proposal', 'vote', 'health', 'metrics', 'command', 'response'] as const
 
-export const messageId = { type: 'text', min: 1, max: 64, required: true, position: 0, flag: false, help: "the message's id" } as const satisfies Field
+export const messageId = {
+  type: 'text',
+  min: 1,
+  max: 64,
+  required: true,
+  position: 0,
+  flag: false,
+  help: "the message's id"
+} as const satisfies Field
 
-export const content = { type: 'text', max: 1_398_104, position: 1, isPrivate: true, placeholder: 'TEXT', help: 'what to say; - reads it from standard input' } as const satisfies Field
+export const content = {
+  type: 'text',
+  max: 1_398_104,
+  position: 1,
+  isPrivate: true,
+  placeholder: 'TEXT',
+  help: 'what to say; - reads it from standard input'
+} as const satisfies Field
 
 export const encoding = { type: 'choice', choices: ['utf8', 'base64'], default: 'utf8', help: 'how the content is given' } as const satisfies Field
 
 export const priority = { type: 'integer', min: 0, max: 10, default: 5, help: 'order in queues, 10 first' } as const satisfies Field
-export const ttlS = { type: 'integer', min: 1, max: 2_592_000, default: 86_400, flag: '--ttl', placeholder: 'SECONDS', help: 'seconds until it expires' } as const satisfies Field
+export const ttlS = {
+  type: 'integer',
+  min: 1,
+  max: 2_592_000,
+  default: 86_400,
+  flag: '--ttl',
+  placeholder: 'SECONDS',
+  help: 'seconds until it expires'
+} as const satisfies Field
 
 /** The longest request that carries a message: 1 MiB in base64 or with every character escaped, and the rest. */
 export const messageBodyBytes = 8 * 1_048_576

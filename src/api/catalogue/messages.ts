@@ -7,7 +7,16 @@ export const message = command({
   words: ['message'],
   help: 'send a message to an agent and say what became of it',
   fields: {
-    destination: { type: 'text', min: 1, max: 512, required: true, position: 0, flag: false, placeholder: 'DEST', help: 'alias, name, peer id (or 6 characters of it) or address' },
+    destination: {
+      type: 'text',
+      min: 1,
+      max: 512,
+      required: true,
+      position: 0,
+      flag: false,
+      placeholder: 'DEST',
+      help: 'alias, name, peer id (or 6 characters of it) or address'
+    },
     content,
     msgType: { type: 'choice', choices: messageTypeNames, default: 'thought', help: 'what kind of message it is' },
     priority,
@@ -22,7 +31,14 @@ export const message = command({
     volatile: { type: 'boolean', default: false, help: 'no store and no receipt: for what is worthless late' },
     wait: { type: 'choice', choices: ['accepted', 'stored'], default: 'stored', help: 'return at this state' },
     encoding,
-    timeoutMs: { type: 'seconds', minMs: 1, maxMs: 3_600_000, flag: '--timeout', placeholder: 'SECONDS', help: 'wait this many seconds (default 10; for an answer 30)' }
+    timeoutMs: {
+      type: 'seconds',
+      minMs: 1,
+      maxMs: 3_600_000,
+      flag: '--timeout',
+      placeholder: 'SECONDS',
+      help: 'wait this many seconds (default 10; for an answer 30)'
+    }
   },
   examples: [
     'synaptic-mesh p2p message agent-001 --msg-type thought --content "Processing sensory data" --priority 8',

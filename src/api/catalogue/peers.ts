@@ -26,7 +26,17 @@ export const discover = command({
 export const invite = command({
   words: ['invite'],
   help: 'make an invite for one peer to pair with this node',
-  fields: { expiresInS: { type: 'integer', min: 60, max: 604_800, default: 86_400, flag: '--expires', placeholder: 'SECONDS', help: 'seconds until it expires' } },
+  fields: {
+    expiresInS: {
+      type: 'integer',
+      min: 60,
+      max: 604_800,
+      default: 86_400,
+      flag: '--expires',
+      placeholder: 'SECONDS',
+      help: 'seconds until it expires'
+    }
+  },
   examples: ['synaptic-mesh p2p invite', 'synaptic-mesh p2p invite --expires 600 --json'],
   errors: ['DISK_FULL'],
   output: (z) => z.strictObject({ invite: z.string().max(300), expiresAt: z.number() }),
@@ -37,7 +47,16 @@ export const join = command({
   words: ['join'],
   help: 'pair with the peer that made an invite',
   fields: {
-    invite: { type: 'text', min: 1, max: 512, required: true, position: 0, flag: false, isPrivate: true, help: 'the invite; - reads it from standard input' },
+    invite: {
+      type: 'text',
+      min: 1,
+      max: 512,
+      required: true,
+      position: 0,
+      flag: false,
+      isPrivate: true,
+      help: 'the invite; - reads it from standard input'
+    },
     as: { type: 'text', min: 1, max: 63, placeholder: 'ALIAS', help: 'your own name for the peer' },
     timeoutMs: timeoutMs(30_000)
   },

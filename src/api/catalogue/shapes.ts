@@ -89,5 +89,5 @@ export const connectionInfo = (z: Zod) =>
 
 export const daemonInfo = (z: Zod) => z.strictObject({ pid: z.int(), socket: z.string() })
 
-export const optionValue = (z: Zod): ZodType<boolean | number | string | string[]> => z.union([z.boolean(), z.number(), z.string(), z.array(z.string())])
-
+export const optionValue = (z: Zod): ZodType<boolean | number | string | string[]> =>
+  z.union([z.boolean(), z.number(), z.string(), z.array(z.string())])

@@ -53,7 +53,10 @@ export class DemoNode {
     const notice = child.stdio[3]
     const deadline = AbortSignal.any([this.#context.signal, AbortSignal.timeout(startMs)])
     try {
-      await Promise.race([notice === null || notice === undefined ? Promise.resolve() : once(notice, 'data', { signal: deadline }), once(child, 'exit', { signal: deadline })])
+      await Promise.race([
+        notice === null || notice === undefined ? Promise.resolve() : once(notice, 'data', { signal: deadline }),
+        once(child, 'exit', { signal: deadline })
+      ])
       this.#about = await this.client.call('daemon', {}, { signal: this.#context.signal })
     } catch (cause) {
       if (this.#context.signal.aborted) throw new MeshError('ABORTED', { operation: 'demo' })

@@ -48,7 +48,11 @@ class Demo {
     const messages = await this.#sendAllTypes()
     const request = await this.#askAndAnswer()
     const crash = await this.#crash()
-    const isOk = discovered === this.#nodes.length && messages.every(({ status }) => status === 'stored') && crash.deliveredAfterRestart === crash.sentWhileDown && crash.keptAcrossCrash > 0
+    const isOk =
+      discovered === this.#nodes.length &&
+      messages.every(({ status }) => status === 'stored') &&
+      crash.deliveredAfterRestart === crash.sentWhileDown &&
+      crash.keptAcrossCrash > 0
     return { nodes: this.#nodes.length, seconds: this.#seconds(), discovered, messages, request, crash, ok: isOk }
   }
 
@@ -88,7 +92,15 @@ class Demo {
   /** Every node looks for all others through the one bootstrap node; returns how many found all. */
   async #discover(): Promise<number> {
     const wanted = this.#nodes.length - 1
-    const found = await Promise.all(this.#nodes.map(({ client }) => client.call('discover', { method: 'kademlia', count: wanted, timeoutMs: discoverMs }, { deadlineMs: discoverMs + 5_000, signal: this.#context.signal })))
+    const found = await Promise.all(
+      this.#nodes.map(({ client }) =>
+        client.call(
+          'discover',
+          { method: 'kademlia', count: wanted, timeoutMs: discoverMs },
+          { deadlineMs: discoverMs + 5_000, signal: this.#context.signal }
+        )
+      )
+    )
     const complete = found.filter((report) => report.found >= wanted).length
     this.#say(`${complete} of ${this.#nodes.length} nodes found all others by Kademlia`)
     return complete
@@ -123,9 +135,15 @@ class Demo {
     try {
       const command = 'count to three'
       const started = performance.now()
-      const { response } = await asking.client.call('message', { destination: answering.name, content: command, request: true, timeoutMs: deliverMs }, { deadlineMs: deliverMs + 5_000, signal: this.#context.signal })
+      const { response } = await asking.client.call(
+        'message',
+        { destination: answering.name, content: command, request: true, timeoutMs: deliverMs },
+        { deadlineMs: deliverMs + 5_000, signal: this.#context.signal }
+      )
       const ms = Math.round((performance.now() - started) * 10) / 10
-      this.#say(`${asking.name} → ${answering.name}: Command "${command}", answered by Response "${safe(response?.body ?? '')}" in ${Math.round(ms)} ms`)
+      this.#say(
+        `${asking.name} → ${answering.name}: Command "${command}", answered by Response "${safe(response?.body ?? '')}" in ${Math.round(ms)} ms`
+      )
       return { command, response: response?.body ?? '', ms }
     } finally {
       stop.abort()
@@ -140,7 +158,11 @@ class Demo {
     this.#say(`${victim.name} killed with -9, ${before.size} unread messages in its inbox`)
     const ids: string[] = []
     for (let index = 1; index <= sentWhileDown; index++) {
-      const { id } = await sender.client.call('message', { destination: victim.name, content: `message ${index} while you were away`, wait: 'accepted' })
+      const { id } = await sender.client.call('message', {
+        destination: victim.name,
+        content: `message ${index} while you were away`,
+        wait: 'accepted'
+      })
       ids.push(id)
     }
     this.#say(`${sender.name} accepted ${ids.length} messages for it meanwhile`)

@@ -57,7 +57,8 @@ function checkHost(protocol: string, host: string, context: { readonly address: 
   if (protocol === 'ip4' || protocol === 'ip6') {
     const valid = protocol === 'ip4' ? isIp4(host) : isIp6(host)
     if (valid) return
-    const suggestion = dnsName.test(host) && !/^[\d.]+$/.test(host) ? address.replace(`/${protocol}/`, protocol === 'ip4' ? '/dns4/' : '/dns6/') : undefined
+    const suggestion =
+      dnsName.test(host) && !/^[\d.]+$/.test(host) ? address.replace(`/${protocol}/`, protocol === 'ip4' ? '/dns4/' : '/dns6/') : undefined
     fail(`${host === '' ? 'nothing' : host} is not an IPv${protocol === 'ip4' ? 4 : 6} address`, suggestion)
   }
   if (use === 'listen') fail('a node listens on /ip4 or /ip6')

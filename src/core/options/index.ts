@@ -1,4 +1,4 @@
-import { type OptionEntry, type OptionKey, optionTable } from './table.ts'
+import type { OptionEntry, OptionKey, optionTable } from './table.ts'
 
 export { type AddressUse, checkAddress } from './address.ts'
 export { checkProfileName, type PathInputs, profilePaths, type ProfilePaths } from './paths.ts'

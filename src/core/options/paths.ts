@@ -86,7 +86,9 @@ function socketPath(runtimeFolder: string, bases: BaseFolders, platform: string)
   // sun_path has 108 bytes on Linux with its ending zero, 104 elsewhere.
   const maxBytes = platform === 'linux' ? 107 : 103
   const usual = `${runtimeFolder}/control.sock`
-  const hashed = [bases.short, bases.runtime].flatMap((folder) => (folder === undefined ? [] : [`${folder}/${name}.sock`, `${folder}/${name.slice(0, 16)}.sock`]))
+  const hashed = [bases.short, bases.runtime].flatMap((folder) =>
+    folder === undefined ? [] : [`${folder}/${name}.sock`, `${folder}/${name.slice(0, 16)}.sock`]
+  )
   const fitting = [usual, ...hashed].find((path) => utf8(path).length <= maxBytes)
   if (fitting !== undefined) return fitting
   throw new MeshError('PATH_UNSAFE', {

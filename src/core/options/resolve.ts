@@ -81,7 +81,11 @@ export function parseOption(key: OptionKey, text: string, path: string = key): O
     case 'integer':
       return checkOption(key, /^-?\d{1,15}$/.test(text) ? Number(text) : text, path)
     case 'list':
-      return checkOption(key, text.split(/[\s,]+/).filter((item) => item !== ''), path)
+      return checkOption(
+        key,
+        text.split(/[\s,]+/).filter((item) => item !== ''),
+        path
+      )
     case 'text':
     case 'choice':
       return checkOption(key, text, path)
@@ -124,7 +128,8 @@ function readValues(layer: unknown, pathOf: (name: string) => string): OptionVal
   for (const [name, value] of Object.entries(layer)) {
     const key = optionKey(name, pathOf(name))
     if (value === undefined) continue
-    if (values[key] !== undefined) throw new MeshError('OPTION_INVALID', { path: pathOf(name), value: 'given twice', allowed: 'given once, in one spelling' })
+    if (values[key] !== undefined)
+      throw new MeshError('OPTION_INVALID', { path: pathOf(name), value: 'given twice', allowed: 'given once, in one spelling' })
     values[key] = checkOption(key, value, pathOf(name))
   }
   return values
@@ -156,7 +161,8 @@ function checkValue(entry: OptionEntry, value: unknown, path: string): OptionVal
     case 'boolean':
       return typeof value === 'boolean' ? value : fail('true or false')
     case 'integer': {
-      if (typeof value === 'number' && Number.isInteger(value) && value >= entry.min && value <= entry.max && entry.values?.includes(value) !== false) return value
+      if (typeof value === 'number' && Number.isInteger(value) && value >= entry.min && value <= entry.max && entry.values?.includes(value) !== false)
+        return value
       return fail(entry.values === undefined ? `a whole number from ${entry.min} to ${entry.max}` : oneOf(entry.values))
     }
     case 'text':

@@ -12,7 +12,10 @@ export interface Context {
 }
 
 export type Handler<Name extends OperationName> = (input: InputOf<Operations[Name]>, context: Context) => Promise<OutputOf<Operations[Name]>>
-export type StreamHandler<Name extends OperationName> = (input: InputOf<Operations[Name]>, context: Context) => AsyncIterable<OutputOf<Operations[Name]>>
+export type StreamHandler<Name extends OperationName> = (
+  input: InputOf<Operations[Name]>,
+  context: Context
+) => AsyncIterable<OutputOf<Operations[Name]>>
 
 /** `given` without what is undefined: the mesh tells "not given" from "given as undefined". */
 export function present<T extends object>(given: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {

@@ -37,7 +37,10 @@ function details(status: DetailedStatus) {
   return { peerList: status.peerList.map(wirePeer), connections, versions: { ...status.versions } }
 }
 
-export const metrics: Handler<'metrics'> = async (_input, { mesh }) => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: await mesh.metrics() })
+export const metrics: Handler<'metrics'> = async (_input, { mesh }) => ({
+  contentType: 'text/plain; version=0.0.4; charset=utf-8',
+  text: await mesh.metrics()
+})
 
 export const stop: Handler<'stop'> = async (_input, context) => {
   context.requestStop()

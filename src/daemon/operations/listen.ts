@@ -11,7 +11,11 @@ const maxVolatile = 1_000
 export const listen: StreamHandler<'listen'> = async function* (input, { mesh, signal }) {
   const types = input.type?.map(messageType)
   const from = input.from === undefined ? undefined : (await mesh.peer(input.from)).peerId
-  const arrivals = new Arrivals(mesh, signal, (message) => (types?.includes(message.type) ?? true) && (from === undefined || message.source.peerId === from))
+  const arrivals = new Arrivals(
+    mesh,
+    signal,
+    (message) => (types?.includes(message.type) ?? true) && (from === undefined || message.source.peerId === from)
+  )
   let after = 0
   const nextMessages = async (): Promise<readonly ReceivedMessage[]> => {
     const volatile = arrivals.takeVolatile(input.once ? 1 : maxVolatile)

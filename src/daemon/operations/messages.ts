@@ -8,7 +8,8 @@ const requestTimeoutMs = 30_000
 const sendTimeoutMs = 10_000
 
 function contentOf(content: string | undefined, encoding: string): string | Uint8Array {
-  if (content === undefined) throw new MeshError('USAGE', { problem: 'The content is missing: give it as an argument, with --content, or as - from standard input' })
+  if (content === undefined)
+    throw new MeshError('USAGE', { problem: 'The content is missing: give it as an argument, with --content, or as - from standard input' })
   const bytes = encoding === 'base64' ? Buffer.from(content, 'base64') : undefined
   const size = bytes?.length ?? Buffer.byteLength(content)
   if (size > messageLimits.bodyBytes) throw new MeshError('BODY_TOO_LARGE', { bytes: size, max: messageLimits.bodyBytes })
@@ -26,7 +27,13 @@ export const message: Handler<'message'> = async (input, { mesh, signal }) => {
   }
   const waitFor = input.wait === 'accepted' ? 'accepted' : 'stored'
   const type = messageType(input.msgType)
-  const report = await mesh.send(input.destination, content, { ...shared, type, expectsReply: input.expectsReply, waitFor, timeoutMs: input.timeoutMs ?? sendTimeoutMs })
+  const report = await mesh.send(input.destination, content, {
+    ...shared,
+    type,
+    expectsReply: input.expectsReply,
+    waitFor,
+    timeoutMs: input.timeoutMs ?? sendTimeoutMs
+  })
   return wireReport(report)
 }
 
@@ -35,7 +42,19 @@ async function requestReport(mesh: Mesh, response: ReceivedMessage, priority: nu
   const id = response.inReplyTo ?? response.id
   if (response.delivery === 'durable') return mesh.outbox.get(id)
   const at = response.timestamp
-  return { id, to: [response.source], type: 'Command', priority, status: 'sent', path: undefined, ms: 0, attempts: 1, acceptedAt: at, expiresAt: at, error: undefined }
+  return {
+    id,
+    to: [response.source],
+    type: 'Command',
+    priority,
+    status: 'sent',
+    path: undefined,
+    ms: 0,
+    attempts: 1,
+    acceptedAt: at,
+    expiresAt: at,
+    error: undefined
+  }
 }
 
 interface Query {

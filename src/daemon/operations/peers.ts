@@ -27,7 +27,13 @@ export const ping: Handler<'ping'> = async (input, { mesh, signal }) => {
   const { peer, rttMs } = await mesh.ping(input.peer, { count: input.count, timeoutMs: input.timeoutMs, signal })
   const sorted = rttMs.toSorted((a, b) => a - b)
   const at = (index: number): number => sorted.at(index) ?? 0
-  return { peer: { peerId: peer.peerId, name: peer.name }, rttMs: [...rttMs], minMs: at(0), medianMs: at(Math.floor(sorted.length / 2)), maxMs: at(-1) }
+  return {
+    peer: { peerId: peer.peerId, name: peer.name },
+    rttMs: [...rttMs],
+    minMs: at(0),
+    medianMs: at(Math.floor(sorted.length / 2)),
+    maxMs: at(-1)
+  }
 }
 
 export const wait: Handler<'wait'> = async (input, { mesh, signal }) => {
@@ -43,7 +49,8 @@ export const wait: Handler<'wait'> = async (input, { mesh, signal }) => {
     }
     await changed.happened
     if (signal.aborted) throw new MeshError('ABORTED', { operation: 'wait' })
-    if (deadline.aborted) throw new MeshError('TIMEOUT', { operation: `Waiting for ${input.peers} peers (${connected} are connected)`, timeoutMs: input.timeoutMs })
+    if (deadline.aborted)
+      throw new MeshError('TIMEOUT', { operation: `Waiting for ${input.peers} peers (${connected} are connected)`, timeoutMs: input.timeoutMs })
   }
 }
 
