@@ -1,7 +1,18 @@
 import type { Libp2p } from '@libp2p/interface'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
-import { ByteWriter, type Clock, MeshError, type Random, type Signer, type Verifier, compareBytes, isMeshError, utf8 } from '../core/base/index.ts'
+import {
+  ByteWriter,
+  type Clock,
+  MeshError,
+  type Random,
+  type Signer,
+  type Verifier,
+  compareBytes,
+  isMeshError,
+  randomFraction,
+  utf8
+} from '../core/base/index.ts'
 import { type Card, cardLimits, decodeCard, encodeCard } from '../core/peers/index.ts'
 import type { FrameStream } from './frame-stream.ts'
 import type { LogRecord } from './mesh.ts'
@@ -48,6 +59,8 @@ const fetchTimeoutMs = 5_000
 /** A card is signed anew after this, so that a peer that kept it knows it for current. */
 const reissueMs = 3_600_000
 const firstAnnouncesMs = [1_000, 5_000, 30_000] as const
+const firstProvideMs = 3_000
+const nextProvideMs = 20_000
 const provideTimeoutMs = 30_000
 /** Announcements taken from one signer in a second. */
 const announcesPerSecond = 0.2
@@ -63,6 +76,8 @@ export class CardService {
   #own: { readonly bytes: Uint8Array; readonly card: Card; readonly at: number } | undefined
   #cancelAnnounce: () => void = () => undefined
   #announces = 0
+  #cancelProvide: () => void = () => undefined
+  #lastProvide: { readonly at: number; readonly peers: number } | undefined
 
   constructor(options: CardServiceOptions) {
     this.#options = options
@@ -76,11 +91,13 @@ export class CardService {
     gossip.subscribe(gossipTopic(network, 'cards'), (from, data) => this.#heard(from, data))
     libp2p.addEventListener('self:peer:update', this.#onSelfUpdate)
     this.#scheduleAnnounce()
+    this.#scheduleProvide(firstProvideMs)
   }
 
   stop(): void {
     this.#options.libp2p.removeEventListener('self:peer:update', this.#onSelfUpdate)
     this.#cancelAnnounce()
+    this.#cancelProvide()
     this.#stopped.abort()
   }
 
@@ -104,12 +121,23 @@ export class CardService {
 
   /** Fetches the card of a peer over its connection; ours goes with the request. @throws {MeshError} PEER_UNREACHABLE, TIMEOUT, IDENTITY_MISMATCH, SIGNATURE_INVALID, MESSAGE_MALFORMED … */
   async fetch(peerId: string, signal?: AbortSignal): Promise<Card> {
-    const { host, timers } = this.#options
+    return (await this.visit(peerId, signal)).card
+  }
+
+  /** Fetches the card of a peer, and how long it took to answer on the open stream. @throws as fetch */
+  async visit(peerId: string, signal?: AbortSignal): Promise<{ readonly card: Card; readonly rttMs: number }> {
+    const { host, timers, clock } = this.#options
     const stream = await host.open(peerId, 'card', signal)
     try {
-      const exchange = new FrameExchange(stream, { operation: 'fetching a card', timeoutMs: fetchTimeoutMs, timers, ...(signal === undefined ? {} : { signal }) })
+      const exchange = new FrameExchange(stream, {
+        operation: 'fetching a card',
+        timeoutMs: fetchTimeoutMs,
+        timers,
+        ...(signal === undefined ? {} : { signal })
+      })
+      const askedAt = clock.monotonic()
       const answer = await exchange.request(new ByteWriter().u8(requestKind.withCard).raw(this.own()).finish())
-      return this.#take(answer, stream.publicKey)
+      return { rttMs: clock.monotonic() - askedAt, card: this.#take(answer, stream.publicKey) }
     } finally {
       void stream.close()
     }
@@ -144,7 +172,10 @@ export class CardService {
    * Who in the network has a card with this name or label: provider records say where to ask, the cards themselves decide.
    * At most `count` (default 8) cards. What comes back are claims.
    */
-  async find(name: string, options: { readonly count?: number; readonly signal?: AbortSignal } = {}): Promise<readonly { readonly peerId: string; readonly card: Card }[]> {
+  async find(
+    name: string,
+    options: { readonly count?: number; readonly signal?: AbortSignal } = {}
+  ): Promise<readonly { readonly peerId: string; readonly card: Card }[]> {
     const { libp2p, log } = this.#options
     const { count = 8 } = options
     const signal = this.#limit(options.signal, provideTimeoutMs)
@@ -155,7 +186,8 @@ export class CardService {
         const peerId = provider.id.toString()
         if (asked.has(peerId) || peerId === libp2p.peerId.toString()) continue
         asked.add(peerId)
-        if (provider.multiaddrs.length > 0) await libp2p.peerStore.merge(provider.id, { multiaddrs: provider.multiaddrs.slice(0, cardLimits.addresses) })
+        if (provider.multiaddrs.length > 0)
+          await libp2p.peerStore.merge(provider.id, { multiaddrs: provider.multiaddrs.slice(0, cardLimits.addresses) })
         const card = await this.fetch(peerId, signal).catch(() => undefined)
         if (card !== undefined && (card.name === name || card.labels.includes(name))) found.set(peerId, card)
         if (found.size >= count || asked.size >= 4 * count) break
@@ -177,7 +209,8 @@ export class CardService {
     for await (const frame of stream.frames()) {
       const kind = frame[0]
       if (kind === requestKind.withCard) this.#take(frame.subarray(1), stream.publicKey)
-      else if (kind !== requestKind.plain || frame.length !== 1) throw new MeshError('MESSAGE_MALFORMED', { what: 'card request', reason: `kind ${kind}`, offset: 0 })
+      else if (kind !== requestKind.plain || frame.length !== 1)
+        throw new MeshError('MESSAGE_MALFORMED', { what: 'card request', reason: `kind ${kind}`, offset: 0 })
       await stream.send(this.own())
     }
   }
@@ -241,12 +274,35 @@ export class CardService {
     if (libp2p.getPeers().length === 0 || this.#stopped.signal.aborted) return
     try {
       await this.announce()
-      await this.provide()
     } catch (error) {
       log({ level: 'debug', event: 'card.not-announced', fields: { reason: reasonOf(error) } })
     }
   }
+
+  // Spread out: a record costs a walk and a stream to each of twenty peers. It is put again when there are many more peers than the last time.
+  #scheduleProvide(delayMs: number): void {
+    const { timers, random, announceMs = 600_000 } = this.#options
+    this.#cancelProvide = timers.schedule(delayMs * (1 + randomFraction(random)), () => {
+      void this.#provideWhenDue().finally(() => {
+        if (!this.#stopped.signal.aborted) this.#scheduleProvide(Math.min(announceMs, nextProvideMs))
+      })
+    })
+  }
+
+  async #provideWhenDue(): Promise<void> {
+    const { clock, libp2p, announceMs = 600_000 } = this.#options
+    const peers = libp2p.getPeers().length
+    const last = this.#lastProvide
+    const due = last === undefined || clock.monotonic() - last.at >= announceMs || peers >= 2 * last.peers
+    if (peers === 0 || !due) return
+    if ((await this.provide()) > 0) this.#lastProvide = { at: clock.monotonic(), peers }
+  }
 }
 
-const saidOf = ({ name, labels, features, addresses }: Card): Pick<Card, 'name' | 'labels' | 'features' | 'addresses'> => ({ name, labels, features, addresses })
+const saidOf = ({ name, labels, features, addresses }: Card): Pick<Card, 'name' | 'labels' | 'features' | 'addresses'> => ({
+  name,
+  labels,
+  features,
+  addresses
+})
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message.slice(0, 200) : String(error))

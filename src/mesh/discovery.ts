@@ -6,7 +6,6 @@ import type { Card } from '../core/peers/index.ts'
 import type { CardService } from './cards.ts'
 import { startDeadline } from './deadline.ts'
 import type { DiscoveryMethod, LogRecord } from './mesh.ts'
-import type { Pinger } from './ping.ts'
 import type { Timers } from './ports.ts'
 
 /** Peers that mDNS hears of. */
@@ -17,8 +16,7 @@ export interface MdnsPort {
 
 export interface DiscoveryOptions {
   readonly libp2p: Libp2p
-  readonly cards: Pick<CardService, 'fetch'>
-  readonly pinger: Pick<Pinger, 'ping'>
+  readonly cards: Pick<CardService, 'visit'>
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
@@ -44,7 +42,8 @@ export interface DiscoverOptions {
 export interface DiscoveredPeer {
   readonly peerId: string
   readonly card: Card
-  readonly rttMs: number | undefined
+  /** How long it took to answer on an open stream. */
+  readonly rttMs: number
   readonly foundBy: readonly DiscoveryMethod[]
 }
 
@@ -55,7 +54,9 @@ const visitsAtOnce = 8
 const mdnsPatienceMs = 6_500
 /** A walk has converged when nobody new was heard of for so long: a network that just started needs a moment. */
 const quietMs = 2_500
-const roundMs = 250
+const roundMs = 750
+/** Without a bootstrap peer somebody may still call. With one, the walk waits for it until the time is over. */
+const lonelyMs = 5_000
 
 /** Finds peers, and visits each one: only who answers with a card of its own counts. libp2p does not dial what it discovers. */
 export class Discovery {
@@ -86,7 +87,8 @@ export class Discovery {
   /** Returns as soon as `count` peers answered, or nobody new turns up any more, or the time is over: then with what there is. @throws {MeshError} OPTION_INVALID, ABORTED */
   async discover(options: DiscoverOptions = {}): Promise<readonly DiscoveredPeer[]> {
     const { method = 'all', count = 10, timeoutMs = 15_000, signal } = options
-    if (method === 'mdns' && this.#options.mdns === undefined) throw new MeshError('OPTION_INVALID', { path: 'method', value: 'mdns', allowed: 'kademlia, bootstrap or all while the option mdns is false' })
+    if (method === 'mdns' && this.#options.mdns === undefined)
+      throw new MeshError('OPTION_INVALID', { path: 'method', value: 'mdns', allowed: 'kademlia, bootstrap or all while the option mdns is false' })
     using deadline = startDeadline(this.#options.timers, { operation: 'discover', timeoutMs, signal })
     const search = new Search(this.#options, { count, signal: deadline.signal })
     const methods: readonly DiscoveryMethod[] = method === 'all' ? ['bootstrap', 'mdns', 'kademlia'] : [method]
@@ -114,17 +116,23 @@ export class Discovery {
     const { clock, timers } = this.#options
     const end = after(clock.monotonic(), mdnsPatienceMs)
     while (!search.done && clock.monotonic() < end) {
-      for (const [peerId, { addresses }] of this.#seen) search.offer(peerIdFromString(peerId), addresses.map((address) => multiaddr(address)), 'mdns')
+      for (const [peerId, { addresses }] of this.#seen)
+        search.offer(
+          peerIdFromString(peerId),
+          addresses.map((address) => multiaddr(address)),
+          'mdns'
+        )
       await pause(timers, 100)
     }
   }
 
   /** Looks for the neighbours of our own id and of random ids, again and again, until nobody new turned up for a while. */
   async #walk(search: Search): Promise<void> {
-    const { libp2p, random, clock, timers } = this.#options
+    const { libp2p, random, clock, timers, bootstrap } = this.#options
     let heard = 0
     let newsAt = clock.monotonic()
-    for (let round = 0; !search.done && clock.monotonic() - newsAt < quietMs; round++) {
+    const patienceMs = (): number => (heard > 0 ? quietMs : bootstrap.length > 0 ? Number.POSITIVE_INFINITY : lonelyMs)
+    for (let round = 0; !search.done && clock.monotonic() - newsAt < patienceMs(); round++) {
       await this.#offerConnected(search)
       await this.#lookUp(round === 0 ? libp2p.peerId.toMultihash().bytes : random.bytes(32), search)
       await search.settled()
@@ -163,7 +171,7 @@ class Search {
   readonly #count: number
   readonly #enough = new AbortController()
   readonly #methods = new Map<string, Set<DiscoveryMethod>>()
-  readonly #found = new Map<string, { readonly card: Card; readonly rttMs: number | undefined }>()
+  readonly #found = new Map<string, { readonly card: Card; readonly rttMs: number }>()
   readonly #waiting: { readonly peer: PeerId; readonly addresses: readonly Multiaddr[] }[] = []
   readonly #running = new Set<Promise<void>>()
 
@@ -218,13 +226,12 @@ class Search {
   }
 
   async #visit(peer: PeerId, addresses: readonly Multiaddr[]): Promise<void> {
-    const { libp2p, cards, pinger, log } = this.#options
+    const { libp2p, cards, log } = this.#options
     const peerId = peer.toString()
     const signal = AbortSignal.any([this.signal, AbortSignal.timeout(visitTimeoutMs)])
     try {
       if (addresses.length > 0) await libp2p.peerStore.merge(peer, { multiaddrs: addresses.slice(0, 16) })
-      const card = await cards.fetch(peerId, signal)
-      const [rttMs] = await pinger.ping(peerId, { count: 1, signal }).catch(() => [undefined])
+      const { card, rttMs } = await cards.visit(peerId, signal)
       if (this.#found.size < this.#count) this.#found.set(peerId, { card, rttMs })
     } catch (error) {
       log({ level: 'debug', event: 'discovery.no-answer', fields: { peer: peerId, reason: String(error).slice(0, 200) } })

@@ -83,7 +83,9 @@ export class GossipWatchdog {
   }
 
   #isDeaf(connections: readonly Connection[]): boolean {
-    const streams = connections.flatMap((connection) => connection.streams).filter((stream) => stream.protocol === this.#options.protocol && stream.status === 'open')
+    const streams = connections
+      .flatMap((connection) => connection.streams)
+      .filter((stream) => stream.protocol === this.#options.protocol && stream.status === 'open')
     return !streams.some((stream) => stream.direction === 'outbound') || !streams.some((stream) => stream.direction === 'inbound')
   }
 

@@ -94,7 +94,8 @@ export class PairingService {
       return await this.#save(invite.publicKey, card, { alias, addresses: invite.addresses })
     } catch (error) {
       if (deadline.signal.aborted) throw deadline.error()
-      if (isMeshError(error, 'PEER_UNREACHABLE') && invite.expiresAt <= platform.clock.wall()) throw new MeshError('INVITE_EXPIRED', {}, { cause: error })
+      if (isMeshError(error, 'PEER_UNREACHABLE') && invite.expiresAt <= platform.clock.wall())
+        throw new MeshError('INVITE_EXPIRED', {}, { cause: error })
       throw error
     }
   }
@@ -164,7 +165,11 @@ export class PairingService {
       case 'paired':
         return undefined
       case 'failed':
-        this.#options.log({ level: 'warn', event: output.error.code, fields: { what: 'pairing', peer: shortPeerId(stream.peerId), reason: output.error.message } })
+        this.#options.log({
+          level: 'warn',
+          event: output.error.code,
+          fields: { what: 'pairing', peer: shortPeerId(stream.peerId), reason: output.error.message }
+        })
         return undefined
       default:
         return output satisfies never
@@ -187,7 +192,12 @@ export class PairingService {
     const invite = await peerStore.invite(inviteId)
     if (invite === undefined) return undefined
     const isOurs = invite.usedBy === peerId && (await peerStore.pairs()).some((pair) => pair.peerId === peerId)
-    return { secret: invite.secret, expiresAt: invite.expiresAt, failures: invite.failures, usedBy: invite.usedBy === '' ? 'nobody' : isOurs ? 'this-peer' : 'another' }
+    return {
+      secret: invite.secret,
+      expiresAt: invite.expiresAt,
+      failures: invite.failures,
+      usedBy: invite.usedBy === '' ? 'nobody' : isOurs ? 'this-peer' : 'another'
+    }
   }
 
   async #save(publicKey: Uint8Array, card: Card, more: PairExtras): Promise<PairRecord> {
@@ -204,7 +214,14 @@ export class PairingService {
     const before = (await peerStore.pairs()).find((pair) => pair.peerId === peerId)
     const withPeer = (address: string): string => (address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)
     const all = [...new Set([...card.addresses, ...addresses].map(withPeer))].filter((address) => address.endsWith(`/p2p/${peerId}`))
-    return { publicKey, peerId, name: card.name, alias: alias === '' ? (before?.alias ?? '') : alias, addresses: all.slice(0, maxAddresses), pairedAt: before?.pairedAt ?? clock.wall() }
+    return {
+      publicKey,
+      peerId,
+      name: card.name,
+      alias: alias === '' ? (before?.alias ?? '') : alias,
+      addresses: all.slice(0, maxAddresses),
+      pairedAt: before?.pairedAt ?? clock.wall()
+    }
   }
 
   async #checkAlias(alias: string, publicKey: Uint8Array): Promise<void> {
@@ -247,7 +264,8 @@ interface PairExtras {
 export function inviteAddresses(addresses: readonly string[]): readonly string[] {
   const bare = [...new Set(addresses.map((address) => address.replace(/\/p2p\/[^/]+$/, '')))]
   const isLoopback = (address: string): boolean => address.startsWith('/ip4/127.') || address.startsWith('/ip6/::1/')
-  const isLocal = (address: string): boolean => /^\/ip4\/(10|192\.168|172\.(1[6-9]|2\d|3[01])|169\.254)\./.test(address) || /^\/ip6\/(fe80|f[cd])/.test(address)
+  const isLocal = (address: string): boolean =>
+    /^\/ip4\/(10|192\.168|172\.(1[6-9]|2\d|3[01])|169\.254)\./.test(address) || /^\/ip6\/(fe80|f[cd])/.test(address)
   const others = bare.filter((address) => !isLoopback(address))
   if (others.length === 0) return bare.slice(0, inviteLimits.addresses)
   return [...others.filter((address) => !isLocal(address)), ...others.filter(isLocal)].slice(0, inviteLimits.addresses)

@@ -44,7 +44,11 @@ export class Pinger {
       await stream.close({ signal: deadline.signal })
       return times
     } catch (cause) {
-      const error = deadline.signal.aborted ? deadline.error() : isMeshError(cause) ? cause : new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: reasonOf(cause) }, { cause })
+      const error = deadline.signal.aborted
+        ? deadline.error()
+        : isMeshError(cause)
+          ? cause
+          : new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: reasonOf(cause) }, { cause })
       stream?.abort(error)
       throw error
     }

@@ -1,7 +1,7 @@
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { type GossipSub, type GossipSubComponents, gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
-import type { Libp2p } from '@libp2p/interface'
+import type { Libp2p, PeerDiscovery } from '@libp2p/interface'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { noise } from '@libp2p/noise'
@@ -21,11 +21,16 @@ import { handshakeMs, inboundConnectionsPerSecond, maxHalfOpen, monitorPing, use
 import { freeListenAddresses } from './listen-addresses.ts'
 import { TrafficMeter } from './traffic-meter.ts'
 
+/** How often mDNS asks; discovery waits for one question more. */
+const mdnsIntervalMs = 5_000
+
 export interface HostServices extends Record<string, unknown> {
   readonly identify: Identify
   readonly ping: Ping
   readonly dht: KadDHT
   readonly gossip: GossipSub
+  /** undefined when it is off. */
+  readonly mdns?: PeerDiscovery
 }
 
 export type MeshHost = Libp2p<HostServices>
@@ -100,10 +105,9 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], tr
     },
     connectionMonitor: { protocolPrefix: ids.prefix, pingInterval: 15_000, pingTimeout: monitorPing },
     ...(options.datastore === undefined ? {} : { datastore: options.datastore }),
-    peerDiscovery: options.mdns ? [mdns({ serviceTag: ids.mdnsTag, interval: 10_000 })] : [],
     services: {
       identify: identify({ protocolPrefix: ids.prefix, maxMessageSize: 8_192 }),
-      ping: ping({ protocolPrefix: ids.prefix, maxInboundStreams: 8 }),
+      ping: ping({ protocolPrefix: ids.prefix, maxInboundStreams: 8, maxOutboundStreams: 32 }),
       dht: kadDHT({
         protocol: ids.dht,
         clientMode: false,
@@ -113,6 +117,7 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], tr
         initialQuerySelfInterval: 500,
         providers: { cacheSize: 256 }
       }),
+      ...(options.mdns ? { mdns: mdns({ serviceTag: ids.mdnsTag, interval: mdnsIntervalMs }) } : {}),
       gossip: (components: GossipSubComponents) => useGossipProtocol(makeGossip(options.network)(components), ids.gossip)
     }
   }
