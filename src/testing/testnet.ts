@@ -35,7 +35,15 @@ export async function createTestnet(count: number, options: TestnetOptions = {})
   const add = async (config: MeshConfig = {}, setup: MeshSetup = {}): Promise<Mesh> => {
     const index = nodes.length
     const node = await createMesh(
-      { name: `node-${index}`, network: 'testnet', listenAddrs: ['/ip4/127.0.0.1/tcp/0'], mdns: false, ...bootstrapOf(nodes, options), ...at(options.config, index), ...config },
+      {
+        name: `node-${index}`,
+        network: 'testnet',
+        listenAddrs: ['/ip4/127.0.0.1/tcp/0'],
+        mdns: false,
+        ...bootstrapOf(nodes, options),
+        ...at(options.config, index),
+        ...config
+      },
       { hostLimits: openLimits, onLog: (record) => options.onLog?.(index, record), ...at(options.setup, index), ...setup }
     )
     nodes.push(node)

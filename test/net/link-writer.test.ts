@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MeshError, isMeshError } from '../../src/core/base/index.ts'
+import { FrameReader } from '../../src/mesh/frame-reader.ts'
+import { LinkWriter, writeBytes } from '../../src/mesh/link-writer.ts'
+
+/** A stream that takes as many writes as it is told. */
+class Link {
+  writableNeedsDrain = false
+  readonly writes: Uint8Array[] = []
+  takes = Number.POSITIVE_INFINITY
+
+  send(bytes: Uint8Array): boolean {
+    assert.ok(!this.writableNeedsDrain, 'written while the stream wanted to drain: libp2p resets it for that')
+    this.writes.push(bytes)
+    this.takes -= 1
+    this.writableNeedsDrain = this.takes <= 0
+    return !this.writableNeedsDrain
+  }
+
+  /** The frames that were written. */
+  frames(): readonly Uint8Array[] {
+    const reader = new FrameReader({ protocol: 'test', maxFrameBytes: 1_048_576 })
+    for (const write of this.writes) reader.push(write)
+    const frames: Uint8Array[] = []
+    while (reader.ready) frames.push(reader.take())
+    assert.equal(reader.held, 0)
+    return frames
+  }
+}
+
+const writerOf = (link: Link): LinkWriter => new LinkWriter({ link, protocol: 'test', onBytes: () => undefined })
+const turn = (): Promise<void> => new Promise((resolve) => queueMicrotask(resolve))
+
+test('what is sent in one turn leaves in one write, in order, in a microtask', async () => {
+  const link = new Link()
+  const writer = writerOf(link)
+  for (let index = 0; index < 50; index++) void writer.send(new Uint8Array([index]))
+  assert.equal(link.writes.length, 0)
+  await turn()
+  assert.equal(link.writes.length, 1)
+  assert.deepEqual(
+    link.frames().map((frame) => frame[0]),
+    Array.from({ length: 50 }, (_, index) => index)
+  )
+})
+
+test('a write takes frames up to its size, and a frame that is larger goes alone', async () => {
+  const link = new Link()
+  const writer = writerOf(link)
+  const big = new Uint8Array(3 * writeBytes)
+  await Promise.all([writer.send(big), ...Array.from({ length: 10 }, () => writer.send(new Uint8Array(writeBytes / 4 - 4))), writer.flush()])
+  assert.deepEqual(
+    link.writes.map((write) => write.length),
+    [big.length + 4, writeBytes, writeBytes, writeBytes / 2]
+  )
+})
+
+test('while the stream wants to drain nothing is written, and what waited follows', async () => {
+  const link = new Link()
+  const writer = writerOf(link)
+  link.takes = 1
+  void writer.send(new Uint8Array([1]))
+  await turn()
+  void writer.send(new Uint8Array([2]))
+  void writer.send(new Uint8Array([3]))
+  await turn()
+  assert.equal(link.writes.length, 1)
+  link.takes = 5
+  link.writableNeedsDrain = false
+  writer.pump()
+  assert.deepEqual(
+    link.frames().map((frame) => frame[0]),
+    [1, 2, 3]
+  )
+  assert.equal(link.writes.length, 2)
+})
+
+test('a sender that awaits never runs ahead of a stalled stream', async () => {
+  const link = new Link()
+  const writer = writerOf(link)
+  link.takes = 1
+  let sent = 0
+  const sending = (async () => {
+    for (; sent < 1_000; sent++) await writer.send(new Uint8Array(65_536))
+  })()
+  for (let index = 0; index < 5_000; index++) await turn()
+  assert.ok(writer.queuedBytes < 1_048_576, `${writer.queuedBytes} bytes are queued`)
+  assert.ok(sent < 20, `${sent} frames were taken`)
+  link.takes = Number.POSITIVE_INFINITY
+  link.writableNeedsDrain = false
+  writer.pump()
+  await sending
+  await writer.flush()
+  assert.equal(link.frames().length, 1_000)
+})
+
+test('a sender that does not await is stopped at a bound', async () => {
+  const link = new Link()
+  link.writableNeedsDrain = true
+  const writer = writerOf(link)
+  const results = await Promise.allSettled([...Array.from({ length: 400 }, () => Promise.race([writer.send(new Uint8Array(65_536)), turn()]))])
+  assert.ok(results.some((result) => result.status === 'rejected' && isMeshError(result.reason, 'PROTOCOL_LIMIT')))
+  assert.ok(writer.queuedBytes < 17 * 1_048_576)
+})
+
+test('when the stream fails every waiting and later call is told', async () => {
+  const link = new Link()
+  link.writableNeedsDrain = true
+  const writer = writerOf(link)
+  const sends = Array.from({ length: 20 }, () => writer.send(new Uint8Array(65_536)))
+  const flush = writer.flush()
+  const error = new MeshError('PEER_UNREACHABLE', { peer: 'p' })
+  writer.fail(error)
+  const results = await Promise.allSettled([...sends, flush, writer.send(new Uint8Array(1))])
+  assert.ok(results.slice(-3).every((result) => result.status === 'rejected' && result.reason === error))
+  assert.equal(writer.queuedBytes, 0)
+})
