@@ -1,3 +1,4 @@
-export { type NetworkConditions, SimulatedNetwork, Simulator } from './simulator.ts'
-export { SeededRandom } from './seeded-random.ts'
-export { createTestnet, type Testnet, type TestnetOptions } from './testnet.ts'
+export * from './delivery-simulation.ts'
+export * from './memory-store.ts'
+export * from './seeded-random.ts'
+export * from './simulator.ts'

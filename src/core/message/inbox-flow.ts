@@ -30,15 +30,21 @@ export class InboxFlow {
     return this.#wakeAt
   }
 
-  /** Counts a frame that goes to the store. */
-  open(frame: { readonly stream: number; readonly peer: InboxPeer; readonly bytes: number; readonly messages: number }, now: Millis): void {
+  /** Counts the messages of a frame. */
+  count(frame: { readonly stream: number; readonly peer: InboxPeer; readonly messages: number }, now: Millis): void {
     const stream = this.#streams.get(frame.stream) ?? this.#add(frame.stream, frame.peer)
     stream.perSecond = frame.peer.messagesPerSecond
-    stream.bytes += frame.bytes
-    stream.frames.push(frame.bytes)
-    this.#allBytes += frame.bytes
     this.#bucket(stream.key, stream.perSecond, now).take(frame.messages, stream.perSecond, now)
     this.#changed = stream
+  }
+
+  /** Counts the bytes of a frame that goes to the store. */
+  open(id: number, bytes: number): void {
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return
+    stream.bytes += bytes
+    stream.frames.push(bytes)
+    this.#allBytes += bytes
   }
 
   /** The store answered the oldest frame of a stream. */

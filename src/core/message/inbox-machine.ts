@@ -22,7 +22,6 @@ interface Decoded {
 interface PendingBatch {
   readonly stream: number
   readonly peer: InboxPeer
-  readonly bytes: number
   readonly decoded: readonly Decoded[]
   /** Refusals of messages that could not be given to the store. */
   readonly refused: readonly Receipt[]
@@ -97,8 +96,8 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
     try {
       const batch = openBatch(frame, { peer: peer.publicKey, self: signer.publicKey }, { verifier, sha256: this.#sha256 })
       const pending = this.#decodeAll(batch, { stream, peer, at })
-      this.#flow.open({ stream, peer, bytes: frame.length, messages: batch.header.size }, now)
-      this.#admit(pending, batch.header.floor)
+      this.#flow.count({ stream, peer, messages: batch.header.size }, now)
+      this.#admit(pending, { floor: batch.header.floor, bytes: frame.length })
     } catch (thrown) {
       this.#out.push({ type: 'misbehaved', stream, publicKey: peer.publicKey, error: toMeshError(thrown) })
     }
@@ -107,19 +106,18 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
   #decodeAll(batch: OpenBatch, from: { readonly stream: number; readonly peer: InboxPeer; readonly at: Instant }): PendingBatch {
     const decoded: Decoded[] = []
     const refused: Receipt[] = []
-    let bytes = 0
-    for (const [index, bytesOfEnvelope] of batch.envelopes.entries()) {
-      bytes += bytesOfEnvelope.length
-      const result = this.#decodeOne(batch, index, bytesOfEnvelope, from.at)
+    for (const index of batch.envelopes.keys()) {
+      const result = this.#decodeOne(batch, index, from.at)
       if ('state' in result) refused.push(result)
       else decoded.push(result)
     }
-    return { stream: from.stream, peer: from.peer, bytes, decoded, refused }
+    return { stream: from.stream, peer: from.peer, decoded, refused }
   }
 
   /** One message of a verified batch; a refusal when it is of another version or malformed, and still can be named. */
-  #decodeOne(batch: OpenBatch, index: number, bytes: Uint8Array, received: Instant): Decoded | Receipt {
+  #decodeOne(batch: OpenBatch, index: number, received: Instant): Decoded | Receipt {
     const { header } = batch
+    const bytes = batch.envelopes[index] ?? new Uint8Array()
     const digest = this.#sha256(bytes)
     let envelope: Envelope
     try {
@@ -138,12 +136,13 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
     return { message, envelope }
   }
 
-  #admit(pending: PendingBatch, floor: number): void {
+  #admit(pending: PendingBatch, batch: { readonly floor: number; readonly bytes: number }): void {
+    if (pending.decoded.length === 0) return this.#answer(pending, pending.refused)
     const token = ++this.#token
     this.#pending.set(token, pending)
+    this.#flow.open(pending.stream, batch.bytes)
     const messages = pending.decoded.map(({ message }) => message)
-    // Even without a message the floor is worth recording, and the answer comes in the order of the batches.
-    this.#out.push({ type: 'admit', token, messages, floor, limits: pending.peer.limits })
+    this.#out.push({ type: 'admit', token, messages, floor: batch.floor, limits: pending.peer.limits })
   }
 
   /** The commit is done: now, and never before, the receipts are signed. */

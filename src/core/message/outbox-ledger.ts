@@ -28,7 +28,10 @@ export class OutboxLedger {
   readonly settler = new Settler()
   readonly destinations = new Map<string, Destination>()
   readonly #entries = new Map<string, Entry>()
+  /** Messages that ended before and get a better end (read after stored): only while that is being committed. */
+  readonly #upgrades = new Map<string, Entry>()
   readonly #expiries = new Heap<Expiry>((a, b) => a.at < b.at)
+  readonly #loosened = new Set<Destination>()
   #out: OutboxOutput[] = []
   #token = 0
   #queued = 0
@@ -65,8 +68,16 @@ export class OutboxLedger {
     return out
   }
 
+  /** Destinations whose window got room, however that was, since the last call. */
+  takeLoosened(): readonly Destination[] {
+    if (this.#loosened.size === 0) return []
+    const loosened = [...this.#loosened]
+    this.#loosened.clear()
+    return loosened
+  }
+
   find(id: string): Entry | undefined {
-    return this.#entries.get(id)
+    return this.#entries.get(id) ?? this.#upgrades.get(id)
   }
 
   destinationOf(publicKey: Uint8Array): Destination {
@@ -95,7 +106,10 @@ export class OutboxLedger {
 
   /** Strikes an entry out: its end is committed, or it never was in the store. */
   forget(entry: Entry): void {
-    if (!entry.isTracked) return
+    if (!entry.isTracked) {
+      this.#upgrades.delete(entry.id)
+      return
+    }
     entry.isTracked = false
     this.#entries.delete(entry.id)
     this.#queued--
@@ -122,6 +136,7 @@ export class OutboxLedger {
   /** Takes an entry out of the air. */
   land(entry: Entry): void {
     if (entry.flight === undefined) return
+    this.#loosened.add(entry.destination)
     entry.destination.land(entry)
     this.flyingBytes -= entry.bytes
     this.flying--
@@ -140,6 +155,7 @@ export class OutboxLedger {
     this.land(entry)
     this.uncache(entry)
     entry.stage = 'ended'
+    if (!entry.isTracked) this.#upgrades.set(entry.id, entry)
     entry.state = ending.state
     entry.wanted = ending.state
     entry.failure = ending.failure

@@ -262,8 +262,6 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
       if (entry?.envelopeDigest === undefined) unknown.push(receipt)
       else if (this.#isAbout(receipt, { row: entry.row, digest: entry.envelopeDigest, source })) this.#apply(entry, receipt, now)
     }
-    const destination = this.#ledger.destinations.get(mapKey(source))
-    if (destination !== undefined) this.#sender.kick(destination, now)
     if (unknown.length > 0) this.#lookUp(source, unknown)
   }
 

@@ -283,6 +283,7 @@ export class OutboxSender {
       if (timer.kind === 'receipt') this.#checkReceipts(timer.destination, now)
       else if (timer.destination.retryAt === timer.at) this.kick(timer.destination, now)
     }
+    for (const destination of this.#ledger.takeLoosened()) this.kick(destination, now)
     if (this.#starved.size === 0 || this.#ledger.flyingBytes >= maxFlyingBytes || this.#ledger.settler.isBlocked(now)) return
     const starved = [...this.#starved]
     this.#starved.clear()
