@@ -93,11 +93,15 @@ export const somethingAt = (path: string): boolean => statOf(checkedPath(path)) 
 
 /** Makes the names in `folder` durable. */
 export function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
+    const descriptor = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch (error) {
+    throw fileError(error, folder)
   }
 }
 

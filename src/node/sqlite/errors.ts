@@ -1,4 +1,5 @@
 import { MeshError, toMeshError } from '../../core/base/index.ts'
+import { fileError } from '../files.ts'
 
 // Primary result codes of SQLite (sqlite3.h); an extended code has its primary one in the low byte.
 const sqliteBusy = 5
@@ -25,7 +26,7 @@ export function sqliteFailure(error: unknown): SqliteFailure | undefined {
 /** An error of a request as a MeshError: DISK_FULL, STORE_FAILED, STATE_CORRUPT, STATE_IN_USE, or what it already was. */
 export function storeError(error: unknown, file: string): MeshError {
   const failure = sqliteFailure(error)
-  if (failure === undefined) return toMeshError(error)
+  if (failure === undefined) return error instanceof Error && 'syscall' in error ? fileError(error, file) : toMeshError(error)
   const details = { file, reason: `${failure.message} (SQLite ${failure.extended})` }
   switch (failure.primary) {
     case sqliteFull:

@@ -70,8 +70,13 @@ function create(file: string): void {
   for (const rest of [draft, `${draft}-wal`, `${draft}-journal`]) rmSync(rest, { force: true })
   createPrivateFile(draft, new Uint8Array(0))
   const database = connect(draft)
-  migrate(database, draft)
-  database.close()
+  try {
+    migrate(database, draft)
+    // Closing would do this too, but in silence when it fails: the name would then go to a file whose tables are still in its log.
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  } finally {
+    database.close()
+  }
   renameSync(draft, file)
   syncFolder(dirname(file))
 }
