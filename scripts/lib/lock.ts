@@ -9,6 +9,7 @@ export interface LockEntry {
   readonly devOptional?: boolean
   readonly hasInstallScript?: boolean
   readonly license?: string
+  readonly bin?: Readonly<Record<string, string>>
   readonly optionalDependencies?: Record<string, string>
 }
 

@@ -53,6 +53,9 @@ describe('the lock', () => {
     const missing = [...packages.values()].flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}).filter((name) => !names.has(name)))
     assert.deepEqual(missing, [], 'run: node scripts/tidy-lock.ts')
   })
+  test('has one package that brings node: npm 10 removes the link when there are two', () => {
+    assert.equal(namesWhere((entry) => entry.bin?.['node'] !== undefined).length, 1)
+  })
   test('holds runtime dependencies of known licences only', () => {
     assert.deepEqual(
       namesWhere((entry) => entry.dev !== true && !allowedLicences.test(entry.license ?? '')),
