@@ -1,4 +1,6 @@
 export * from './delivery-simulation.ts'
 export * from './memory-store.ts'
 export * from './seeded-random.ts'
+export * from './simulated-keys.ts'
 export * from './simulator.ts'
+export * from './testnet.ts'
