@@ -4,7 +4,6 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError } from '../core/base/index.ts'
 import type { ArrivedMessage, InboxPeer, OutboxEntry, OutboxRecovery, VolatileMessage } from '../core/message/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
-import { isPeerId } from '../core/peers/index.ts'
 import type { GossipPort } from './cards.ts'
 import { Delivery } from './delivery.ts'
 import type { MdnsPort } from './discovery.ts'
@@ -16,7 +15,7 @@ import { MeshOutbox, type Recipient } from './mesh-outbox.ts'
 import { Neighbourhood } from './neighbourhood.ts'
 import { NodeMetrics } from './node-metrics.ts'
 import { NodeStatus } from './node-status.ts'
-import { keyOf, PeerBook } from './peer-book.ts'
+import { isKnownPeerId, keyOf, PeerBook } from './peer-book.ts'
 import { PendingRequests } from './pending-requests.ts'
 import type { PairRecord, Platform } from './ports.ts'
 import { ProtocolHost, shortPeerId } from './protocol-host.ts'
@@ -130,9 +129,10 @@ export class MeshNode implements mesh.Mesh {
     return this.#status.addresses()
   }
 
-  async send(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
-    const recipient = this.#knownRecipient(destination) ?? (await this.#recipient(destination))
-    return this.#send(recipient, content, options)
+  send(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
+    const known = this.#knownRecipient(destination)
+    if (known !== undefined) return this.#send(known, content, options)
+    return this.#recipient(destination).then((recipient) => this.#send(recipient, content, options))
   }
 
   async request(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.ReceivedMessage> {
@@ -284,7 +284,7 @@ export class MeshNode implements mesh.Mesh {
 
   /** The fast way for a whole peer id, which says all by itself. */
   #knownRecipient(destination: string): Recipient | undefined {
-    if (!isPeerId(destination) || destination === this.peerId) return undefined
+    if (!isKnownPeerId(destination) || destination === this.peerId) return undefined
     return { peerId: destination, publicKey: keyOf(destination), label: '' }
   }
 

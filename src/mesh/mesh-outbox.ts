@@ -57,20 +57,17 @@ export class MeshOutbox implements Outbox {
   }
 
   /** Hands a volatile message to the peer's stream. @throws {MeshError} PEER_UNREACHABLE, BODY_TOO_LARGE */
-  async sendVolatile(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
+  sendVolatile(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
     const { clock } = this.#options.platform
     const start = clock.monotonic()
-    const { destination, ...draft } = this.#draft(recipient, content, options)
-    const message: VolatileMessage = { ...draft, toLabel: destination.label, timestamp: clock.wall() }
-    await this.#options.delivery.sendVolatile(recipient, message)
-    return {
-      ...{ id: draft.id, to: [this.#options.book.referenceOf(recipient.peerId)], type: draft.type, priority: draft.priority, status: 'sent', path: 'direct' },
-      ms: Math.round(clock.monotonic() - start),
-      attempts: 1,
-      acceptedAt: message.timestamp,
-      expiresAt: message.timestamp,
-      error: undefined
-    }
+    const { destination, label, id, type, priority, inReplyTo, expectsReply, ttlS, contentType, body } = this.#draft(recipient, content, options)
+    const timestamp = clock.wall()
+    const message: VolatileMessage = { id, type, label, toLabel: destination.label, inReplyTo, expectsReply, priority, ttlS, timestamp, contentType, body }
+    const to = [this.#options.book.referenceOf(recipient.peerId)]
+    return this.#options.delivery.sendVolatile(recipient, message).then(() => {
+      const ms = clock.monotonic() - start
+      return { id, to, type, priority, status: 'sent', path: 'direct', ms, attempts: 1, acceptedAt: timestamp, expiresAt: timestamp, error: undefined }
+    })
   }
 
   async list(query: { readonly states?: readonly OutboxState[]; readonly limit?: number; readonly to?: string } = {}): Promise<readonly SendReport[]> {

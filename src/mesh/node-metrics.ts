@@ -10,6 +10,8 @@ type Delivery = 'durable' | 'volatile'
 export class NodeMetrics {
   readonly #registry = new MetricRegistry()
   readonly #residentBytes: () => number
+  /** Counted apart, since these are the messages of which there are very many; given to the registry when it is asked. */
+  readonly #volatile = { sent: new Map<MessageType, number>(), received: new Map<MessageType, number>() }
 
   constructor(residentBytes: () => number) {
     this.#residentBytes = residentBytes
@@ -28,11 +30,14 @@ export class NodeMetrics {
   }
 
   arrived(types: readonly MessageType[], delivery: Delivery): void {
-    for (const type of types) this.#registry.count('received', { type, delivery })
+    for (const type of types) {
+      if (delivery === 'volatile') increment(this.#volatile.received, type)
+      else this.#registry.count('received', { type, delivery })
+    }
   }
 
   volatileSent(type: MessageType): void {
-    this.#registry.count('volatileSent', { type })
+    increment(this.#volatile.sent, type)
   }
 
   /** Messages that this node refused. */
@@ -62,6 +67,8 @@ export class NodeMetrics {
   /** All metrics in Prometheus text format, with the gauges as they are now. */
   text(status: MeshStatus, now: { readonly outbox: OutboxCounts; readonly inboxBytes: number }): string {
     const registry = this.#registry
+    for (const [type, total] of this.#volatile.sent) registry.countTo('volatileSent', { type }, total)
+    for (const [type, total] of this.#volatile.received) registry.countTo('received', { type, delivery: 'volatile' }, total)
     registry.set('uptime', {}, status.uptimeS)
     registry.set('health', {}, status.health.length)
     for (const state of ['connected', 'paired', 'known'] as const) registry.set('peers', { state }, status.peers[state])
@@ -75,3 +82,5 @@ export class NodeMetrics {
     return prometheusText(registry)
   }
 }
+
+const increment = (counts: Map<MessageType, number>, type: MessageType): void => void counts.set(type, (counts.get(type) ?? 0) + 1)

@@ -174,6 +174,9 @@ export function keyOf(peerId: string): Uint8Array {
   return key
 }
 
+/** Whether `keyOf` has met this peer id: then it is one. */
+export const isKnownPeerId = (text: string): boolean => keys.has(text)
+
 function parsePeerId(text: string): PeerId {
   try {
     return peerIdFromString(text)

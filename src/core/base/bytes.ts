@@ -162,6 +162,14 @@ export class ByteWriter {
     return this
   }
 
+  /** The characters of a text that is known to be ASCII: what is none would be cut to eight bits. */
+  ascii(text: string): this {
+    this.#reserve(text.length)
+    for (let index = 0; index < text.length; index++) this.#bytes[this.#length + index] = text.charCodeAt(index)
+    this.#length += text.length
+    return this
+  }
+
   /** `bytes` behind their length as u16. */
   prefixed16(bytes: Uint8Array): this {
     return this.u16(bytes.length).raw(bytes)

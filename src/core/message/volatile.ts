@@ -56,12 +56,18 @@ function writeMessage(writer: ByteWriter, message: VolatileMessage): void {
     .u32(message.ttlS)
     .u16(high)
     .u32(message.timestamp - high * high32)
-  writeText(writer, message.id)
-  if (inReplyTo !== undefined) writeText(writer, inReplyTo)
+  writeId(writer, message.id)
+  if (inReplyTo !== undefined) writeId(writer, inReplyTo)
   writeText(writer, message.label)
   writeText(writer, message.toLabel)
   if (contentType === 0) writeText(writer, message.contentType)
   writer.prefixed32(message.body)
+}
+
+/** Ids are ASCII by their rule. @throws {MeshError} OPTION_INVALID */
+function writeId(writer: ByteWriter, id: string): void {
+  if (!isMessageId(id)) throw new MeshError('OPTION_INVALID', { path: 'id', value: id.slice(0, 80), allowed: '1 to 64 of A-Z a-z 0-9 . _ -' })
+  writer.u8(id.length).ascii(id)
 }
 
 function writeText(writer: ByteWriter, text: string): void {
