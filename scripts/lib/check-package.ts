@@ -29,7 +29,8 @@ const consumerConfig = {
   compilerOptions: {
     module: 'NodeNext',
     target: 'ES2024',
-    lib: ['ES2024', 'ESNext.Disposable'],
+    // libp2p's own declarations speak of DOM types.
+    lib: ['ES2024', 'ESNext.Disposable', 'DOM'],
     types: ['node'],
     strict: true,
     noEmit: true,
