@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import { root, toolEnvironment } from '../../scripts/lib/paths.ts'
 
 const outputs: Readonly<Record<string, readonly RegExp[]>> = {
+  'examples/testnet.ts': [/a message to a paired peer is stored/, /a message from a stranger is held/, /the third node found 2 others/],
   'examples/two-agents.ts': [
     /bob is paired with alice/,
     /alice got a Thought of bob: Processing sensory data/,
