@@ -9,6 +9,6 @@ process.exitCode = await run({
   stdout: process.stdout,
   stderr: process.stderr,
   version: '0.0.0-test',
-  daemonEntry: new URL('./fake-daemon.ts', import.meta.url),
+  daemonEntry: new URL(import.meta.url.endsWith('.ts') ? './fake-daemon.ts' : './fake-daemon.js', import.meta.url),
   onInterrupt
 })

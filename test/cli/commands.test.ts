@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { z } from 'zod'
+import { catalogue, type CommandName } from '../../src/api/index.ts'
+import { Home } from './support.ts'
+
+/** One line of each command, in an order in which each has something to say. */
+const lines: readonly (readonly [CommandName, readonly string[]])[] = [
+  ['init', ['init', '--max-peers', '100', '--name', 'me']],
+  ['status', ['status']],
+  ['status', ['status', '--detailed']],
+  ['message', ['message', 'agent-001', '--msg-type', 'thought', '--content', 'Processing sensory data', '--priority', '8']],
+  ['message', ['message', 'node-beta', '--msg-type', 'command', '--content', 'Execute task sequence', '--priority', '10']],
+  ['message', ['message', 'stranger', 'hi']],
+  ['message', ['message', 'echo', 'do it', '--request']],
+  ['message', ['message', 'offline', 'later', '--wait', 'accepted', '--id', 'mine']],
+  ['inboxList', ['inbox']],
+  ['inboxList', ['inbox', 'list', '--state', 'held']],
+  ['inboxRead', ['inbox', 'read', 'm1']],
+  ['inboxRead', ['inbox', 'read', '--type', 'thought', '--limit', '2']],
+  ['inboxReply', ['inbox', 'reply', 'm1', 'thanks']],
+  ['inboxAck', ['inbox', 'ack', 'm1', 'unheard-of']],
+  ['outboxList', ['outbox']],
+  ['outboxRetry', ['outbox', 'retry']],
+  ['outboxCancel', ['outbox', 'cancel', 'mine']],
+  ['listen', ['listen', '--once', '--ack']],
+  ['invite', ['invite', '--expires', '600']],
+  ['join', ['join', 'synaptic-invite-1-abc', '--as', 'bob']],
+  ['peers', ['peers']],
+  ['peers', ['peers', 'stranger']],
+  ['discover', ['discover', '--method', 'kademlia', '--count', '20']],
+  ['discover', ['discover', '--method', 'mdns', '--count', '5']],
+  ['ping', ['ping', 'agent-001', '--count', '2']],
+  ['metrics', ['metrics']],
+  ['configGet', ['config', 'get', 'max_peers']],
+  ['configGet', ['config', 'get']],
+  ['configSet', ['config', 'set', 'max_peers', '7']],
+  ['configPath', ['config', 'path']],
+  ['configCheck', ['config', 'check']],
+  ['logs', ['logs', '--lines', '1']],
+  ['wait', ['wait', '--peers', '2']],
+  ['restart', ['restart']],
+  ['stop', ['stop']],
+  ['start', ['start']]
+]
+
+const inbox = [
+  { id: 'm1', body: 'first line\nsecond \u001b[31mred\u001b[0m\u202e' },
+  { id: 'm2', type: 'Command', expectsReply: true, label: 'planner', body: 'run\u009b2J', source: { peerId: '12D3KooWx', name: 'agent\u202e-001' } },
+  { id: 'm3', state: 'held', paired: false, body: 'psst' }
+]
+
+async function runAll(home: Home, extra: readonly string[]): Promise<ReadonlyMap<string, { readonly name: CommandName; readonly stdout: string }>> {
+  home.messages(inbox)
+  const answers = new Map<string, { readonly name: CommandName; readonly stdout: string }>()
+  for (const [name, line] of lines) {
+    const { code, stdout, stderr } = await home.p2p(...line, ...extra)
+    assert.equal(code, 0, `${line.join(' ')}: ${stderr}`)
+    assert.doesNotMatch(stdout + stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/u, line.join(' '))
+    answers.set(line.join(' '), { name, stdout })
+  }
+  return answers
+}
+
+test('under --json every command prints exactly one JSON value (a stream one a line) of the shape that its schema tells', async (t) => {
+  const answers = await runAll(new Home(t), ['--json'])
+  for (const [line, { name, stdout }] of answers) {
+    const values = stdout.trimEnd().split('\n')
+    assert.equal(values.length, 1, line)
+    assert.doesNotThrow(() => catalogue[name].output(z).parse(JSON.parse(values[0] ?? '')), line)
+  }
+  assert.deepEqual(new Set([...answers.values()].map(({ name }) => name)), new Set(Object.keys(catalogue).filter((name) => name !== 'demo')))
+})
+
+const goldenFile = new URL('./golden.txt', import.meta.url)
+
+/** What differs from run to run, by a name. */
+const settled = (text: string, home: Home): string =>
+  text
+    .replaceAll(home.folder, 'HOME')
+    .replaceAll(/pid[ =]\d+/g, 'pid PID')
+    .replaceAll(/[\d.]+ MiB of memory/g, 'N MiB of memory')
+    .replaceAll(/after [\d.]+ s/g, 'after N s')
+    .replaceAll(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (info|warn|error)/gm, 'TIME $1')
+
+test('what people are shown is what test/cli/golden.txt says (UPDATE=1 writes it anew)', async (t) => {
+  const home = new Home(t)
+  const answers = await runAll(home, [])
+  const text = [...answers].map(([line, { stdout }]) => `$ synaptic-mesh p2p ${line}\n${settled(stdout, home)}`).join('\n')
+  if (process.env['UPDATE'] === '1') writeFileSync(goldenFile, text)
+  assert.ok(existsSync(goldenFile))
+  assert.equal(text, readFileSync(goldenFile, 'utf8'))
+})
