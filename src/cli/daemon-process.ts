@@ -51,6 +51,29 @@ export async function startDaemonProcess(context: CommandContext, client: Contro
   await client.call('daemon', {}, { signal: context.signal })
 }
 
+/** Starts the daemon, or waits for one that somebody else starts at this moment. @throws as `startDaemonProcess` */
+export async function ensureDaemonProcess(context: CommandContext, client: ControlClient): Promise<void> {
+  try {
+    await startDaemonProcess(context, client)
+  } catch (error) {
+    if (!isMeshError(error, 'DAEMON_RUNNING')) throw error
+    await untilAnswering(context, client)
+  }
+}
+
+async function untilAnswering(context: CommandContext, client: ControlClient): Promise<void> {
+  const deadline = Date.now() + startMs
+  for (;;) {
+    try {
+      await client.call('daemon', {}, { signal: context.signal })
+      return
+    } catch (error) {
+      if (!isMeshError(error, 'DAEMON_UNREACHABLE') || Date.now() > deadline) throw error
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
 /** The daemon's first line; undefined when it ended, or `deadline` came, without one. */
 async function readNotice(stream: NodeJS.ReadableStream, deadline: AbortSignal): Promise<StartNotice | undefined> {
   const { promise, resolve } = Promise.withResolvers<StartNotice | undefined>()

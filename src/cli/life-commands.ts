@@ -2,7 +2,7 @@ import { type Catalogue, ControlClient, type InputOf } from '../api/index.ts'
 import { isMeshError, MeshError } from '../core/base/index.ts'
 import { checkOption, type OptionKey, type OptionValue } from '../core/options/index.ts'
 import type { CommandContext } from './context.ts'
-import { daemonArguments, requireProfile, startDaemonProcess, stopDaemon } from './daemon-process.ts'
+import { daemonArguments, ensureDaemonProcess, requireProfile, startDaemonProcess, stopDaemon } from './daemon-process.ts'
 import { renderers } from './render.ts'
 
 type InitInput = InputOf<Catalogue['init']>
@@ -55,7 +55,7 @@ async function runWith(isChanged: boolean, context: CommandContext) {
   if (running !== undefined && !isChanged) return running
   if (running !== undefined) await stopDaemon(context, client)
   context.output.progress('starting the daemon')
-  await startDaemonProcess(context, client)
+  await ensureDaemonProcess(context, client)
   return client.call('daemon', {}, { signal: context.signal })
 }
 

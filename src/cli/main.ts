@@ -23,6 +23,8 @@ export interface Surroundings extends Streams {
 /** Runs one command line; resolves with the exit code. Never throws. */
 export async function run(surroundings: Surroundings): Promise<number> {
   const { argv, environment } = surroundings
+  // A reader that goes away is told by the write itself.
+  for (const stream of [surroundings.stdout, surroundings.stderr]) stream.on('error', () => undefined)
   // Before anything is parsed, so that a wrong command line is told in the form that was asked for.
   let output = new Output(surroundings, { json: argv.includes('--json'), quiet: argv.includes('--quiet'), environment })
   try {

@@ -9,7 +9,7 @@ import {
 } from '../api/index.ts'
 import { isMeshError, type MeshError } from '../core/base/index.ts'
 import type { CommandContext } from './context.ts'
-import { requireProfile, startDaemonProcess } from './daemon-process.ts'
+import { requireProfile, ensureDaemonProcess } from './daemon-process.ts'
 
 /** What the client waits beyond the time that an operation was given, so that its own answer comes first. */
 const graceMs = 5_000
@@ -60,7 +60,7 @@ export class RemoteDaemon implements AsyncDisposable {
       if (!this.#context.globals.start || !isNotRunning(error)) throw error
     }
     this.#context.output.progress('starting the daemon')
-    await startDaemonProcess(this.#context, this.#client)
+    await ensureDaemonProcess(this.#context, this.#client)
     this.#isReady = true
     return work()
   }

@@ -28,15 +28,15 @@ const routes = Object.values(operations as Record<string, Command>).flatMap(({ r
 /** These get every combination, the others every one and two faults. */
 const full = new Set(['/v1/status', '/v1/messages', '/v1/listen', '/v1/stop'])
 
-function* cases(): Generator<Case> {
-  for (const route of routes)
-    for (const kind of kinds)
-      for (const token of tokenKinds)
-        for (const host of hostKinds)
-          for (const origin of originKinds) {
-            const faults = Number(kind !== 'own') + Number(token !== 'good') + Number(host !== 'good') + Number(origin !== 'none')
-            if (faults > 0 && (faults <= 2 || full.has(route.path))) yield { route, kind, token, host, origin }
-          }
+function cases(): readonly Case[] {
+  const bad = routes.flatMap((route) => kinds.flatMap((kind) => tokenKinds.map((token) => ({ route, kind, token }))))
+  const all = bad.flatMap((each) => hostKinds.flatMap((host) => originKinds.map((origin) => ({ ...each, host, origin }))))
+  return all.filter((each) => isWanted(each) && expected(each) !== undefined)
+}
+
+function isWanted({ route, kind, token, host, origin }: Case): boolean {
+  const faults = Number(kind !== 'own') + Number(token !== 'good') + Number(host !== 'good') + Number(origin !== 'none')
+  return faults > 0 && (faults <= 2 || full.has(route.path))
 }
 
 function hostLines(kind: Case['host'], port: number): readonly string[] {
@@ -123,7 +123,7 @@ test('no route answers, and nothing changes, without the token, with a foreign H
   const tokens = { admin: rig.token('admin'), read: rig.token('read'), other: other.token('admin') }
   rig.mesh.receive({ id: 'there-before' })
   const before = rig.mesh.stateHash()
-  const all = [...cases()].filter((each) => expected(each) !== undefined)
+  const all = cases()
   t.diagnostic(`${all.length} cases`)
   assert.ok(all.length > 8_000, `${all.length} cases`)
   const failures: string[] = []
