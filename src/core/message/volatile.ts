@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, fromUtf8, MeshError, utf8, type WallMillis, wallMillis } from '../base/index.ts'
-import { isContentType, isLabel, isMessageId } from './field-rules.ts'
+import { invalidOption, isContentType, isIntegerIn, isLabel, isMessageId } from './field-rules.ts'
 import { type MessageType, messageLimits, messageTypes } from './types.ts'
 import { contentTypeCode, contentTypeOfCode, messageTypeNumber } from './type-tables.ts'
 
@@ -27,6 +27,7 @@ const flagExpectsReply = 1
 const flagInReplyTo = 2
 const frameHeaderBytes = 4
 const high32 = 2 ** 32
+const maxTimestamp = 2 ** 48 - 1
 
 /** Bytes of a message in a frame besides body, id and texts: for deciding whether another one fits. */
 export const volatileOverheadBytes = 512
@@ -43,8 +44,22 @@ export function encodeVolatile(messages: readonly VolatileMessage[]): Uint8Array
   return writer.finish()
 }
 
+/** @throws {MeshError} BODY_TOO_LARGE, OPTION_INVALID */
+function checkMessage(message: VolatileMessage): void {
+  const { id, inReplyTo, priority, ttlS, timestamp, label, toLabel, contentType, body } = message
+  if (body.length > messageLimits.bodyBytes) throw new MeshError('BODY_TOO_LARGE', { bytes: body.length, max: messageLimits.bodyBytes })
+  if (!isMessageId(id)) throw invalidOption('id', id, '1 to 64 of A-Z a-z 0-9 . _ -')
+  if (inReplyTo !== undefined && !isMessageId(inReplyTo)) throw invalidOption('inReplyTo', inReplyTo, 'a message id')
+  if (!isIntegerIn(priority, 0, messageLimits.priority)) throw invalidOption('priority', priority, `an integer from 0 to ${messageLimits.priority}`)
+  if (!isIntegerIn(ttlS, 1, messageLimits.ttlS)) throw invalidOption('ttlS', ttlS, `an integer from 1 to ${messageLimits.ttlS}`)
+  if (!isIntegerIn(timestamp, 0, maxTimestamp)) throw invalidOption('timestamp', timestamp, 'whole milliseconds of 48 bits')
+  if (!isLabel(label)) throw invalidOption('label', label, 'at most 64 characters, none of them a control character')
+  if (!isLabel(toLabel)) throw invalidOption('toLabel', toLabel, 'at most 64 characters, none of them a control character')
+  if (contentTypeCode(contentType) === 0 && !isContentType(contentType)) throw invalidOption('contentType', contentType, '1 to 127 printable ASCII characters')
+}
+
 function writeMessage(writer: ByteWriter, message: VolatileMessage): void {
-  if (message.body.length > messageLimits.bodyBytes) throw new MeshError('BODY_TOO_LARGE', { bytes: message.body.length, max: messageLimits.bodyBytes })
+  checkMessage(message)
   const { inReplyTo } = message
   const contentType = contentTypeCode(message.contentType)
   const high = Math.floor(message.timestamp / high32)
