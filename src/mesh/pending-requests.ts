@@ -31,13 +31,12 @@ export class PendingRequests {
 
   /** Sends by `send` and waits for the Response. @throws {MeshError} TIMEOUT, ABORTED, and what `send` throws */
   async ask(request: { readonly id: string; readonly peerId: string }, send: () => Promise<unknown>, call: CallOptions): Promise<ReceivedMessage> {
-    const { promise, resolve } = Promise.withResolvers<ReceivedMessage>()
+    const { promise, resolve, reject } = Promise.withResolvers<ReceivedMessage>()
     this.#pending.set(request.id, { peerId: request.peerId, resolve })
     using deadline = startDeadline(this.#timers, { operation: 'request', timeoutMs: call.timeoutMs ?? requestTimeoutMs, signal: call.signal })
     try {
-      const failed = Promise.withResolvers<never>()
-      send().catch(failed.reject)
-      return await within(deadline, Promise.race([promise, failed.promise]))
+      send().catch(reject)
+      return await within(deadline, promise)
     } finally {
       this.#pending.delete(request.id)
     }
