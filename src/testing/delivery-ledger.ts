@@ -53,14 +53,21 @@ export class DeliveryLedger {
   }
 
   violate(text: string): never {
-    throw new Error(`seed ${this.#simulator.seed}, at ${this.#simulator.now} ms: ${text}. Replay: SEED=${this.#simulator.seed} node --test test/sim/delivery.test.ts`)
+    throw new Error(
+      `seed ${this.#simulator.seed}, at ${this.#simulator.now} ms: ${text}. Replay: SEED=${this.#simulator.seed} node --test test/sim/delivery.test.ts`
+    )
   }
 
   isAccepted(id: string): boolean {
     return this.#accepted.has(id)
   }
 
-  submitted(call: { readonly from: DeliveryNode; readonly to: DeliveryNode; readonly draft: MessageDraft; readonly result: OutboxEntry | MeshError }): void {
+  submitted(call: {
+    readonly from: DeliveryNode
+    readonly to: DeliveryNode
+    readonly draft: MessageDraft
+    readonly result: OutboxEntry | MeshError
+  }): void {
     const { from, to, draft, result } = call
     if (result instanceof MeshError) {
       if (result.code !== 'DISK_FULL' && result.code !== 'STORE_FAILED') this.violate(`${draft.id} was rejected: ${result.code}`)
@@ -75,7 +82,8 @@ export class DeliveryLedger {
     const row = this.#nodes[node]?.disk.outbox.load([entry.id])[0]
     const last = this.#told.get(entry.id)
     if (isEnded(entry.state)) {
-      if (row === undefined || row.state === 'accepted' || row.state === 'sent') this.violate(`${entry.id} was told to be ${entry.state} before its commit`)
+      if (row === undefined || row.state === 'accepted' || row.state === 'sent')
+        this.violate(`${entry.id} was told to be ${entry.state} before its commit`)
       if (last !== undefined && isEnded(last) && !isUpgrade(last, entry.state)) this.violate(`${entry.id} went from ${last} to ${entry.state}`)
       this.#endedAt.set(entry.id, this.#simulator.now)
     } else if (last !== undefined && isEnded(last)) this.violate(`${entry.id} was ${last} and is ${entry.state} again`)
@@ -149,18 +157,23 @@ export class DeliveryLedger {
     if (!isEnded(row.state)) this.violate(`${draft.id} is still ${row.state} after ttl + 60 s`)
     const isLong = draft.ttlS * 1_000 >= maxTtlMs
     const isRefused = row.state === 'failed' && row.failure !== 'EXPIRED'
-    if (isLong && (row.state === 'expired-unknown' || row.failure === 'EXPIRED')) this.violate(`${draft.id} from ${from} to ${to} was not delivered in ${draft.ttlS} s (${row.state} ${row.failure})`)
-    if (isRefused && !['COMMAND_NOT_ALLOWED', 'CANCELLED', 'QUOTA', 'DISK_FULL'].includes(row.failure)) this.violate(`${draft.id} failed with ${row.failure}`)
+    if (isLong && (row.state === 'expired-unknown' || row.failure === 'EXPIRED'))
+      this.violate(`${draft.id} from ${from} to ${to} was not delivered in ${draft.ttlS} s (${row.state} ${row.failure})`)
+    if (isRefused && !['COMMAND_NOT_ALLOWED', 'CANCELLED', 'QUOTA', 'DISK_FULL'].includes(row.failure))
+      this.violate(`${draft.id} failed with ${row.failure}`)
     // A reboot leaves the wall clock as the only evidence; a crash, time in which nothing could be written.
     const began = Math.max(at, this.#rebootedAt.get(from) ?? 0)
     const limit = Math.max(began + draft.ttlS * 1_000, (this.#crashedAt.get(from) ?? 0) + 10_000) + graceMs
     const endedAt = this.#endedAt.get(draft.id)
-    if (endedAt !== undefined && endedAt > limit && row.state !== 'read' && row.state !== 'stored') this.violate(`${draft.id} ended ${endedAt - at} ms after it was accepted, its ttl is ${draft.ttlS} s`)
+    if (endedAt !== undefined && endedAt > limit && row.state !== 'read' && row.state !== 'stored')
+      this.violate(`${draft.id} ended ${endedAt - at} ms after it was accepted, its ttl is ${draft.ttlS} s`)
   }
 
   #checkTruth(row: OutboxRow, isThere: boolean): void {
-    if ((row.state === 'stored' || row.state === 'read' || row.state === 'held') && !isThere) this.violate(`${row.id} is ${row.state} at its sender and lost at its recipient`)
-    if (row.state === 'failed' && row.failure === 'EXPIRED' && row.attempts === 0 && isThere) this.violate(`${row.id} is "never sent" at its sender and was delivered`)
+    if ((row.state === 'stored' || row.state === 'read' || row.state === 'held') && !isThere)
+      this.violate(`${row.id} is ${row.state} at its sender and lost at its recipient`)
+    if (row.state === 'failed' && row.failure === 'EXPIRED' && row.attempts === 0 && isThere)
+      this.violate(`${row.id} is "never sent" at its sender and was delivered`)
   }
 
   /** Sequences rise in the order of acceptance on the disk, and a reader sees each at most once. */
@@ -173,13 +186,15 @@ export class DeliveryLedger {
         seen.add(key)
         const sender = this.#nodes.find((each) => toHex(each.publicKey) === toHex(row.source))
         const sent = sender?.disk.outbox.load([row.id])[0]
-        if (sent?.sequence !== row.sequence) this.violate(`${row.id} has sequence ${row.sequence} at its recipient and ${sent?.sequence} at its sender`)
+        if (sent?.sequence !== row.sequence)
+          this.violate(`${row.id} has sequence ${row.sequence} at its recipient and ${sent?.sequence} at its sender`)
       }
     }
   }
 }
 
-const keyOf = (node: DeliveryNode, message: { readonly source: Uint8Array; readonly id: string }): string => `${node.index} ${toHex(message.source)} ${message.id}`
+const keyOf = (node: DeliveryNode, message: { readonly source: Uint8Array; readonly id: string }): string =>
+  `${node.index} ${toHex(message.source)} ${message.id}`
 
 function isUpgrade(from: OutboxState, to: OutboxState): boolean {
   return (from === 'stored' && to === 'read') || (from === 'held' && (to === 'stored' || to === 'read'))

@@ -125,7 +125,14 @@ export class DeliveryNode implements Clock {
     const store = new MemoryDeliveryStore(this.#simulator, this.disk, { maxCommitMs })
     const recovery = await store.recoverOutbox()
     const tools = { signer: new SimulatedSigner(this.publicKey), verifier: simulatedVerifier, sha256: nativeSha256 }
-    const outbox = new OutboxMachine({ ...tools, recovery, at: this.instant(), random: this.#simulator.random, maxMessages: outboxMaxMessages, maxBytes: 1_000_000_000 })
+    const outbox = new OutboxMachine({
+      ...tools,
+      recovery,
+      at: this.instant(),
+      random: this.#simulator.random,
+      maxMessages: outboxMaxMessages,
+      maxBytes: 1_000_000_000
+    })
     const inbox = this.#options.makeInbox?.(tools) ?? new InboxMachine(tools)
     this.#life = { store, outbox, inbox, calls: new Map(), paused: new Map(), cancelOutboxWake: undefined, cancelInboxWake: undefined }
     this.#outbox({ type: 'start' })
@@ -323,16 +330,18 @@ export class DeliveryNode implements Clock {
 
   #when<Result>(promise: Promise<Result>, then: { readonly done: (result: Result) => void; readonly failed: (error: MeshError) => void }): void {
     const life = this.#life
-    promise.then(
-      (result) => {
-        if (life === this.#life) then.done(result)
-      },
-      (thrown: unknown) => {
-        if (life !== this.#life) return
-        then.failed(toMeshError(thrown))
-        this.onStoreError(thrown)
-      }
-    ).catch((thrown: unknown) => this.#options.world.onThrown(thrown))
+    promise
+      .then(
+        (result) => {
+          if (life === this.#life) then.done(result)
+        },
+        (thrown: unknown) => {
+          if (life !== this.#life) return
+          then.failed(toMeshError(thrown))
+          this.onStoreError(thrown)
+        }
+      )
+      .catch((thrown: unknown) => this.#options.world.onThrown(thrown))
   }
 
   /** After STORE_FAILED nobody knows what is on the disk: the process ends, and the next one reads it. False for other errors but DISK_FULL. */

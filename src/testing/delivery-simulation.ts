@@ -1,5 +1,13 @@
 import { toHex } from '../core/base/index.ts'
-import { type AdmissionLimits, type ArrivedMessage, type InboxMachine, isMessageId, type MessageDraft, messageTypes, type OutboxEntry } from '../core/message/index.ts'
+import {
+  type AdmissionLimits,
+  type ArrivedMessage,
+  type InboxMachine,
+  isMessageId,
+  type MessageDraft,
+  messageTypes,
+  type OutboxEntry
+} from '../core/message/index.ts'
 import { DeliveryLedger } from './delivery-ledger.ts'
 import { DeliveryNode, type DeliveryWorld, type SimulatedLink } from './delivery-node.ts'
 import { SimulatedNetwork, Simulator } from './simulator.ts'
@@ -48,12 +56,21 @@ class DeliverySimulation implements DeliveryWorld {
     this.simulator = new Simulator(options.seed)
     const { random } = this.simulator
     this.#network = new SimulatedNetwork(this.simulator, {
-      minDelayMs: 1, maxDelayMs: random.pick([5, 50, 400]), loss: random.pick([0, 0, 0.05, 0.3]), duplication: random.pick([0, 0.1, 0.5])
+      minDelayMs: 1,
+      maxDelayMs: random.pick([5, 50, 400]),
+      loss: random.pick([0, 0, 0.05, 0.3]),
+      duplication: random.pick([0, 0.1, 0.5])
     })
     this.#quota = random.pick([1_000, 1_000, 4])
     const { makeInbox } = options
     this.#nodes = Array.from({ length: this.#options.nodes }, (_, index) => {
-      return new DeliveryNode({ index, world: this, maxCommitMs: random.pick([2, 20]), outboxMaxMessages: 1_000, ...(makeInbox === undefined ? {} : { makeInbox }) })
+      return new DeliveryNode({
+        index,
+        world: this,
+        maxCommitMs: random.pick([2, 20]),
+        outboxMaxMessages: 1_000,
+        ...(makeInbox === undefined ? {} : { makeInbox })
+      })
     })
     this.#ledger = new DeliveryLedger(this.simulator, this.#nodes)
     for (const a of this.#nodes) for (const b of this.#nodes) if (random.chance(0.85)) this.#pair(a.index, b.index)
@@ -70,7 +87,13 @@ class DeliverySimulation implements DeliveryWorld {
     await this.#mend()
     await this.simulator.runUntil(chaosMs + this.#ledger.settleMs)
     this.#ledger.check()
-    return { accepted: this.#ledger.acceptedCount, ends: this.#ledger.ends(), crashes: this.#crashes, handedOut: this.#ledger.handedOut, virtualMs: this.simulator.now }
+    return {
+      accepted: this.#ledger.acceptedCount,
+      ends: this.#ledger.ends(),
+      crashes: this.#crashes,
+      handedOut: this.#ledger.handedOut,
+      virtualMs: this.simulator.now
+    }
   }
 
   // The users
@@ -215,7 +238,8 @@ class DeliverySimulation implements DeliveryWorld {
     const target = this.#nodeOf(publicKey)
     const source = this.#nodes[from]
     this.simulator.schedule(random.integer(1, 100), () => {
-      const isReachable = target !== undefined && target.isUp && this.#network.canReach(from, target.index) && this.#network.canReach(target.index, from)
+      const isReachable =
+        target !== undefined && target.isUp && this.#network.canReach(from, target.index) && this.#network.canReach(target.index, from)
       if (!isReachable || source === undefined || !source.isUp) return done(undefined)
       const link: SimulatedLink = { id: ++this.#lastLink, from, to: target.index, isOpen: true }
       this.#links.add(link)

@@ -1,5 +1,14 @@
 import { equalBytes, toHex } from '../core/base/index.ts'
-import { type AckOutcome, type AdmissionFacts, type AdmissionLimits, type AdmitOutcome, decideAdmission, type InboundMessage, type InboxFilter, type InboxRow } from '../core/message/index.ts'
+import {
+  type AckOutcome,
+  type AdmissionFacts,
+  type AdmissionLimits,
+  type AdmitOutcome,
+  decideAdmission,
+  type InboundMessage,
+  type InboxFilter,
+  type InboxRow
+} from '../core/message/index.ts'
 
 const epochsOfSource = 4
 

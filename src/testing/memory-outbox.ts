@@ -17,7 +17,12 @@ export class MemoryOutbox {
 
   recover(): OutboxRecovery {
     const pending = [...this.#rows.values()].filter((row) => isPending(row.state)).map(entryOf)
-    return { epoch: this.#epoch, pending: pending.toSorted((a, b) => a.sequence - b.sequence), sequences: [...this.#sequences.values()], retries: [...this.#retries.values()] }
+    return {
+      epoch: this.#epoch,
+      pending: pending.toSorted((a, b) => a.sequence - b.sequence),
+      sequences: [...this.#sequences.values()],
+      retries: [...this.#retries.values()]
+    }
   }
 
   enqueue(row: OutboxRow): EnqueueOutcome {
@@ -34,10 +39,16 @@ export class MemoryOutbox {
     return ids.flatMap((id) => this.#rows.get(id) ?? [])
   }
 
-  list(filter: { readonly states: readonly OutboxState[] | undefined; readonly destination: Uint8Array | undefined; readonly limit: number }): readonly OutboxEntry[] {
+  list(filter: {
+    readonly states: readonly OutboxState[] | undefined
+    readonly destination: Uint8Array | undefined
+    readonly limit: number
+  }): readonly OutboxEntry[] {
     const { states, destination, limit } = filter
     return [...this.#rows.values()]
-      .filter((row) => (states === undefined || states.includes(row.state)) && (destination === undefined || equalBytes(row.destination, destination)))
+      .filter(
+        (row) => (states === undefined || states.includes(row.state)) && (destination === undefined || equalBytes(row.destination, destination))
+      )
       .slice(0, limit)
       .map(entryOf)
   }

@@ -79,7 +79,11 @@ export class MemoryDeliveryStore implements DeliveryStore {
     return this.#read(() => this.#disk.outbox.load(ids))
   }
 
-  listOutbox(filter: { readonly states: readonly OutboxState[] | undefined; readonly destination: Uint8Array | undefined; readonly limit: number }): Promise<readonly OutboxEntry[]> {
+  listOutbox(filter: {
+    readonly states: readonly OutboxState[] | undefined
+    readonly destination: Uint8Array | undefined
+    readonly limit: number
+  }): Promise<readonly OutboxEntry[]> {
     return this.#read(() => this.#disk.outbox.list(filter))
   }
 

@@ -98,7 +98,8 @@ type Mutation = (bytes: Uint8Array, random: SeededRandom, valid: readonly Uint8A
 const place = (bytes: Uint8Array, random: SeededRandom): number => random.integer(0, Math.max(0, bytes.length - 1))
 
 /** Places near the start are chosen more often: heads and lengths stand there. */
-const earlyPlace = (bytes: Uint8Array, random: SeededRandom): number => (random.chance(0.5) ? place(bytes.subarray(0, 40), random) : place(bytes, random))
+const earlyPlace = (bytes: Uint8Array, random: SeededRandom): number =>
+  random.chance(0.5) ? place(bytes.subarray(0, 40), random) : place(bytes, random)
 
 function edited(bytes: Uint8Array, edit: (copy: Uint8Array) => void): Uint8Array {
   const copy = Uint8Array.from(bytes)
@@ -107,7 +108,10 @@ function edited(bytes: Uint8Array, edit: (copy: Uint8Array) => void): Uint8Array
 }
 
 const mutations: readonly Mutation[] = [
-  (bytes, random) => edited(bytes, (copy) => void (copy[earlyPlace(copy, random)]! ^= 1 << random.integer(0, 7))),
+  (bytes, random) => {
+    const at = earlyPlace(bytes, random)
+    return edited(bytes, (copy) => copy.fill((copy[at] ?? 0) ^ (1 << random.integer(0, 7)), at, at + 1))
+  },
   (bytes, random) => edited(bytes, (copy) => void (copy[earlyPlace(copy, random)] = random.pick([0, 1, 127, 128, 255, random.integer(0, 255)]))),
   (bytes, random) => edited(bytes, (copy) => copy.fill(random.pick([0, 255]), place(copy, random), place(copy, random))),
   (bytes, random) => bytes.slice(0, place(bytes, random)),

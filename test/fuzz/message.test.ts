@@ -42,7 +42,10 @@ const receipts = [
 ]
 const volatiles = [
   encodeVolatile([volatileMessage()]),
-  encodeVolatile([volatileMessage({ label: 'ä', toLabel: 'b', inReplyTo: 'x', expectsReply: true, contentType: 'text/x-own' }), volatileMessage({ body: new Uint8Array(200) })])
+  encodeVolatile([
+    volatileMessage({ label: 'ä', toLabel: 'b', inReplyTo: 'x', expectsReply: true, contentType: 'text/x-own' }),
+    volatileMessage({ body: new Uint8Array(200) })
+  ])
 ]
 
 fuzzDecoder({ name: 'envelope', decode: decodeEnvelope, valid: envelopes, encode: (value) => encodeEnvelope(value as Envelope) })
@@ -50,14 +53,23 @@ fuzzDecoder({ name: 'envelope identity', decode: identityOf, valid: envelopes })
 fuzzDecoder({ name: 'batch header', decode: decodeBatchHeader, valid: headers, encode: (value) => encodeBatchHeader(value as BatchHeader) })
 fuzzDecoder({ name: 'batch', decode: decodeBatch, valid: batches })
 fuzzDecoder({
-  name: 'open batch', decode: (bytes) => openBatch(bytes, channel, tools), valid: batches,
+  name: 'open batch',
+  decode: (bytes) => openBatch(bytes, channel, tools),
+  valid: batches,
   codes: ['MESSAGE_MALFORMED', 'UNSUPPORTED_VERSION', 'IDENTITY_MISMATCH', 'SIGNATURE_INVALID']
 })
 fuzzDecoder({ name: 'proof', decode: decodeProof, valid: proofs })
 fuzzDecoder({ name: 'receipts', decode: decodeReceipts, valid: receipts })
 fuzzDecoder({
-  name: 'open receipts', decode: (bytes) => openReceipts(bytes, { peer: bob.publicKey, self: alice.publicKey }, tools.verifier), valid: receipts,
+  name: 'open receipts',
+  decode: (bytes) => openReceipts(bytes, { peer: bob.publicKey, self: alice.publicKey }, tools.verifier),
+  valid: receipts,
   codes: ['MESSAGE_MALFORMED', 'UNSUPPORTED_VERSION', 'IDENTITY_MISMATCH', 'SIGNATURE_INVALID']
 })
-fuzzDecoder({ name: 'volatile frame', decode: decodeVolatile, valid: volatiles, encode: (value) => encodeVolatile(value as readonly VolatileMessage[]) })
+fuzzDecoder({
+  name: 'volatile frame',
+  decode: decodeVolatile,
+  valid: volatiles,
+  encode: (value) => encodeVolatile(value as readonly VolatileMessage[])
+})
 fuzzDecoder({ name: 'frame kind', decode: frameKind, valid: [...batches, ...receipts, ...volatiles] })

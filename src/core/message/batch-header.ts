@@ -30,7 +30,8 @@ export function decodeBatchHeader(bytes: Uint8Array): BatchHeader {
   const value = decodeCbor(bytes, { what, maxBytes: batchHeaderMaxBytes, maxItems: 9, maxDepth: 1 })
   if (!Array.isArray(value)) throw malformedCbor(what, 'not an array')
   const fields: readonly unknown[] = value
-  if (isIntegerIn(fields[0], 0, 65_535) && fields[0] !== batchVersion) throw new MeshError('UNSUPPORTED_VERSION', { what: 'The batch', version: fields[0] })
+  if (isIntegerIn(fields[0], 0, 65_535) && fields[0] !== batchVersion)
+    throw new MeshError('UNSUPPORTED_VERSION', { what: 'The batch', version: fields[0] })
   if (fields.length !== 8 || fields[0] !== batchVersion) throw malformedCbor(what, 'not an array of 8')
   return {
     source: bytesOf(fields[1], 32),

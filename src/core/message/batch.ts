@@ -99,7 +99,10 @@ export function checkKey(what: string, claimed: Uint8Array, actual: Uint8Array):
 
 export const proofVersion = 1
 
-function encodeProof(prefix: Uint8Array, part: { readonly index: number; readonly salt: Uint8Array; readonly path: readonly Uint8Array[] }): Uint8Array {
+function encodeProof(
+  prefix: Uint8Array,
+  part: { readonly index: number; readonly salt: Uint8Array; readonly path: readonly Uint8Array[] }
+): Uint8Array {
   const writer = new ByteWriter(prefix.length + 19 + 32 * part.path.length).raw(prefix).u16(part.index).raw(part.salt).u8(part.path.length)
   for (const hash of part.path) writer.raw(hash)
   return writer.finish()

@@ -87,7 +87,8 @@ function bytesField(value: unknown, name: string, length: number): Uint8Array {
 }
 
 function bodyField(value: unknown): Uint8Array {
-  if (!(value instanceof Uint8Array) || value.length > messageLimits.bodyBytes) throw malformedCbor(what, `body is not at most ${messageLimits.bodyBytes} bytes`)
+  if (!(value instanceof Uint8Array) || value.length > messageLimits.bodyBytes)
+    throw malformedCbor(what, `body is not at most ${messageLimits.bodyBytes} bytes`)
   return value
 }
 
@@ -132,7 +133,16 @@ const asciiText = (bytes: Uint8Array): string => (bytes.every((byte) => byte < 1
 export function contentDigest(draft: MessageDraft, sha256: Sha256): Uint8Array {
   const { destination } = draft
   return sha256(
-    encodeCbor([messageTypeNumber(draft.type), destination.key, destination.label, draft.label, draft.inReplyTo ?? null, draft.expectsReply, draft.contentType, draft.body])
+    encodeCbor([
+      messageTypeNumber(draft.type),
+      destination.key,
+      destination.label,
+      draft.label,
+      draft.inReplyTo ?? null,
+      draft.expectsReply,
+      draft.contentType,
+      draft.body
+    ])
   )
 }
 
@@ -142,9 +152,11 @@ export function checkDraft(draft: MessageDraft): void {
   if (!messageTypes.includes(draft.type)) throw invalidOption('type', draft.type, `one of ${messageTypes.join(', ')}`)
   if (draft.destination.key.length !== keyBytes) throw invalidOption('destination', `${draft.destination.key.length} bytes`, 'a key of 32 bytes')
   if (!isLabel(draft.label)) throw invalidOption('label', draft.label, 'at most 64 characters, none of them a control character')
-  if (!isLabel(draft.destination.label)) throw invalidOption('toLabel', draft.destination.label, 'at most 64 characters, none of them a control character')
+  if (!isLabel(draft.destination.label))
+    throw invalidOption('toLabel', draft.destination.label, 'at most 64 characters, none of them a control character')
   if (draft.inReplyTo !== undefined && !isMessageId(draft.inReplyTo)) throw invalidOption('inReplyTo', draft.inReplyTo, 'a message id')
-  if (!isIntegerIn(draft.priority, 0, messageLimits.priority)) throw invalidOption('priority', draft.priority, `an integer from 0 to ${messageLimits.priority}`)
+  if (!isIntegerIn(draft.priority, 0, messageLimits.priority))
+    throw invalidOption('priority', draft.priority, `an integer from 0 to ${messageLimits.priority}`)
   if (!isIntegerIn(draft.ttlS, 1, messageLimits.ttlS)) throw invalidOption('ttlS', draft.ttlS, `an integer from 1 to ${messageLimits.ttlS}`)
   if (!isContentType(draft.contentType)) throw invalidOption('contentType', draft.contentType, '1 to 127 printable ASCII characters')
   if (draft.body.length > messageLimits.bodyBytes) throw new MeshError('BODY_TOO_LARGE', { bytes: draft.body.length, max: messageLimits.bodyBytes })

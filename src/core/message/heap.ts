@@ -73,4 +73,5 @@ export interface Prioritized {
 }
 
 /** The order of sending: higher priority first, then in the order of acceptance. */
-export const isSentBefore = (a: Prioritized, b: Prioritized): boolean => (a.priority === b.priority ? a.sequence < b.sequence : a.priority > b.priority)
+export const isSentBefore = (a: Prioritized, b: Prioritized): boolean =>
+  a.priority === b.priority ? a.sequence < b.sequence : a.priority > b.priority

@@ -103,7 +103,15 @@ export class InboxFlow {
   }
 
   #add(id: number, peer: InboxPeer): Stream {
-    const stream: Stream = { id, key: mapKey(peer.publicKey), perSecond: peer.messagesPerSecond, bytes: 0, frames: [], isPaused: false, isClosed: false }
+    const stream: Stream = {
+      id,
+      key: mapKey(peer.publicKey),
+      perSecond: peer.messagesPerSecond,
+      bytes: 0,
+      frames: [],
+      isPaused: false,
+      isClosed: false
+    }
     this.#streams.set(id, stream)
     return stream
   }

@@ -131,7 +131,17 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
     checkKey('The epoch of an envelope', epoch, header.epoch)
     if (sequence === 0) return { id, digest, epoch, sequence, state: 'refused', code: 'MESSAGE_MALFORMED' }
     const message: InboundMessage = {
-      source: header.source, epoch, sequence, id, type, priority, digest, envelope: bytes, proof: batch.proof(index), received, ttlMs: remainingLifeMs(envelope, header.sentAt)
+      source: header.source,
+      epoch,
+      sequence,
+      id,
+      type,
+      priority,
+      digest,
+      envelope: bytes,
+      proof: batch.proof(index),
+      received,
+      ttlMs: remainingLifeMs(envelope, header.sentAt)
     }
     return { message, envelope }
   }
@@ -199,7 +209,8 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
   }
 
   #released(input: Input<'released'>): void {
-    for (const { source, id, digest, epoch, sequence } of input.rows) this.#receipts.add(source, { id, digest, epoch, sequence, state: 'stored', code: undefined })
+    for (const { source, id, digest, epoch, sequence } of input.rows)
+      this.#receipts.add(source, { id, digest, epoch, sequence, state: 'stored', code: undefined })
   }
 
   #volatile(input: Input<'volatile'>, now: Millis): void {

@@ -52,7 +52,13 @@ export type InboxInput =
 /** What an InboxMachine wants done, in order. */
 export type InboxOutput =
   /** Call `DeliveryStore.admit(messages, floor, limits)`; answer `admitted` or `admit-failed`. Admits of one source must run in order. */
-  | { readonly type: 'admit'; readonly token: number; readonly messages: readonly InboundMessage[]; readonly floor: number; readonly limits: AdmissionLimits }
+  | {
+      readonly type: 'admit'
+      readonly token: number
+      readonly messages: readonly InboundMessage[]
+      readonly floor: number
+      readonly limits: AdmissionLimits
+    }
   /** Write `frame` (RECEIPTS, signed) to `stream` when it is still open, else to any message stream of the peer, else drop it. */
   | { readonly type: 'receipts'; readonly stream: number | undefined; readonly publicKey: Uint8Array; readonly frame: Uint8Array }
   /** New messages, committed: the source of the event `message`. Those `held` raise no event but count as pending. */

@@ -74,7 +74,13 @@ export function merklePathLength(leafIndex: number, size: number): number {
 
 /** Whether `path` leads from the leaf at `index` of a tree of `size` leaves to `root`. */
 export function verifyMerklePath(
-  claim: { readonly leaf: Uint8Array; readonly index: number; readonly size: number; readonly path: readonly Uint8Array[]; readonly root: Uint8Array },
+  claim: {
+    readonly leaf: Uint8Array
+    readonly index: number
+    readonly size: number
+    readonly path: readonly Uint8Array[]
+    readonly root: Uint8Array
+  },
   sha256: Sha256
 ): boolean {
   const { size, path } = claim

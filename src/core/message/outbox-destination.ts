@@ -102,18 +102,22 @@ export class Destination {
     }
   }
 
-  /** Notes that the end of a sequence is committed: the floor may rise. */
-  release(sequence: number): void {
+  /** Notes that the end of a sequence is committed: the floor may rise. True when entries can be sent now that were too far ahead. */
+  release(sequence: number): boolean {
     this.#live.delete(sequence)
     const { floor } = this
+    let isLoosened = false
     if (this.#head > 1_024 && this.#head * 2 > this.#order.length) {
       this.#order.splice(0, this.#head)
       this.#head = 0
     }
     for (let entry = this.#beyond.peek(); entry !== undefined && entry.sequence < floor + messageLimits.sequenceWindow; entry = this.#beyond.peek()) {
       this.#beyond.pop()
-      if (entry.stage === 'ready') this.#ready.push(entry)
+      if (entry.stage !== 'ready') continue
+      this.#ready.push(entry)
+      isLoosened = true
     }
+    return isLoosened
   }
 
   /** Puts an entry in the queue. */

@@ -1,7 +1,7 @@
 import { after, type Millis } from '../base/index.ts'
 import { Heap } from './heap.ts'
 import { Destination, mapKey } from './outbox-destination.ts'
-import { Entry, isEnd } from './outbox-entry.ts'
+import { type Entry, isEnd } from './outbox-entry.ts'
 import { Settler } from './outbox-settler.ts'
 import type { OutboxOutput } from './outbox-types.ts'
 import type { OutboxState } from './types.ts'
@@ -191,7 +191,7 @@ export class OutboxLedger {
       if (entry.cancelCall !== undefined) this.emit({ type: 'cancelled', call: entry.cancelCall, entry: entry.after(change) })
       entry.cancelCall = undefined
       if (entry.unsettled > 0 || this.settler.isMarked(entry)) continue
-      if (entry.isTracked) entry.destination.release(entry.sequence)
+      if (entry.isTracked && entry.destination.release(entry.sequence)) this.#loosened.add(entry.destination)
       this.forget(entry)
     }
   }

@@ -140,7 +140,18 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
     const { id, type, priority } = draft
     const ttlMs = draft.ttlS * 1_000
     const row = {
-      id, destination: destination.publicKey, sequence, type, priority, ttlMs, accepted: at, digest: submit.digest, attempts: 0, path: '', failure: '', settledMs: 0
+      id,
+      destination: destination.publicKey,
+      sequence,
+      type,
+      priority,
+      ttlMs,
+      accepted: at,
+      digest: submit.digest,
+      attempts: 0,
+      path: '',
+      failure: '',
+      settledMs: 0
     } as const
     const entry = new Entry({ row: { ...row, state: 'accepted', bytes: envelope.length }, destination, deadline: after(now, ttlMs) })
     // With a stream at hand it is written as sent right away: one commit less, and a crash never makes "sent" look like "never sent".
@@ -164,7 +175,14 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
     const { label, ...fields } = input.draft
     const { recovery, signer } = this.#options
     const timestamp = wallMillis(Math.max(0, Math.floor(input.at.wall)))
-    return encodeEnvelope({ ...fields, version: 1, source: { kind: 'peer', key: signer.publicKey, label }, epoch: recovery.epoch, sequence, timestamp })
+    return encodeEnvelope({
+      ...fields,
+      version: 1,
+      source: { kind: 'peer', key: signer.publicKey, label },
+      epoch: recovery.epoch,
+      sequence,
+      timestamp
+    })
   }
 
   #enqueued(input: Input<'enqueued'>, now: Millis): void {
@@ -197,7 +215,8 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
       if (outcome.outcome === 'conflict') this.#ledger.emit({ type: 'rejected', call, error: new MeshError('ID_CONFLICT', { id: entry.id }) })
       else this.#ledger.emit({ type: 'submitted', call, entry: outcome.row, duplicate: true })
     }
-    if (entry.cancelCall !== undefined) this.#rejectCancel({ call: entry.cancelCall, id: entry.id }, outcome.outcome === 'duplicate' ? outcome.row : undefined)
+    if (entry.cancelCall !== undefined)
+      this.#rejectCancel({ call: entry.cancelCall, id: entry.id }, outcome.outcome === 'duplicate' ? outcome.row : undefined)
   }
 
   #enqueueFailed(input: Input<'enqueue-failed'>): void {
@@ -290,7 +309,11 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
 
   #endedEntry(row: OutboxRow): Entry {
     const { envelope, ...rest } = row
-    const entry = new Entry({ row: { ...rest, bytes: envelope.length }, destination: this.#ledger.destinationOf(row.destination), deadline: expiryOf(row, this.#options.at) })
+    const entry = new Entry({
+      row: { ...rest, bytes: envelope.length },
+      destination: this.#ledger.destinationOf(row.destination),
+      deadline: expiryOf(row, this.#options.at)
+    })
     entry.stage = 'ended'
     return entry
   }

@@ -203,7 +203,10 @@ export class OutboxSender {
     const clockOffset = Math.max(...entries.map((entry) => entry.clockOffset))
     const sentAt = wallMillis(Math.max(0, Math.round(now + clockOffset)))
     const envelopes = entries.map((entry) => this.#transmit(entry))
-    const frame = sealBatch({ header: { destination: publicKey, epoch: recovery.epoch, sentAt, floor }, envelopes }, { signer, random, sha256: this.#sha256 })
+    const frame = sealBatch(
+      { header: { destination: publicKey, epoch: recovery.epoch, sentAt, floor }, envelopes },
+      { signer, random, sha256: this.#sha256 }
+    )
     flight.sentAt = now
     this.#ledger.emit({ type: 'send', destination: publicKey, link: flight.link, frame, messages: entries.length })
     if (!destination.hasReceiptTimer) this.#armReceiptTimer(destination, after(now, receiptTimes.silenceMs))

@@ -39,7 +39,11 @@ export function decodeProof(bytes: Uint8Array): Proof {
  * The envelope, when the proof shows that its source signed it.
  * @throws {MeshError} MESSAGE_MALFORMED, UNSUPPORTED_VERSION, IDENTITY_MISMATCH, SIGNATURE_INVALID
  */
-export function verifyProof(envelopeBytes: Uint8Array, proofBytes: Uint8Array, tools: { readonly verifier: Verifier; readonly sha256: Sha256 }): Envelope {
+export function verifyProof(
+  envelopeBytes: Uint8Array,
+  proofBytes: Uint8Array,
+  tools: { readonly verifier: Verifier; readonly sha256: Sha256 }
+): Envelope {
   const envelope = decodeEnvelope(envelopeBytes)
   const proof = decodeProof(proofBytes)
   const { header } = proof

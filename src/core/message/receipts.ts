@@ -37,11 +37,7 @@ const bounds = { what, maxBytes: maxBodyBytes, maxItems: 5 + 7 * messageLimits.b
 /** The signed RECEIPTS frame of 1–256 receipts. */
 export function sealReceipts(sender: Uint8Array, receipts: readonly Receipt[], signer: Signer): Uint8Array {
   const body = encodeCbor([receiptsVersion, signer.publicKey, sender, receipts.map(receiptValue)])
-  return new ByteWriter(body.length + 5 + signatureBytes)
-    .u8(frameKinds.receipts)
-    .prefixed32(body)
-    .raw(signer.sign('receipt', body))
-    .finish()
+  return new ByteWriter(body.length + 5 + signatureBytes).u8(frameKinds.receipts).prefixed32(body).raw(signer.sign('receipt', body)).finish()
 }
 
 const receiptValue = (receipt: Receipt): CborValue => [
@@ -67,9 +63,11 @@ function decodeBody(body: Uint8Array): Receipts {
   const value = decodeCbor(body, bounds)
   if (!Array.isArray(value)) throw malformedCbor(what, 'not an array')
   const fields: readonly unknown[] = value
-  if (isIntegerIn(fields[0], 0, 65_535) && fields[0] !== receiptsVersion) throw new MeshError('UNSUPPORTED_VERSION', { what: 'The receipt', version: fields[0] })
+  if (isIntegerIn(fields[0], 0, 65_535) && fields[0] !== receiptsVersion)
+    throw new MeshError('UNSUPPORTED_VERSION', { what: 'The receipt', version: fields[0] })
   const [version, recipient, sender, list] = fields
-  if (fields.length !== 4 || version !== receiptsVersion || !isBytes(recipient, 32) || !isBytes(sender, 32)) throw malformedCbor(what, 'not an array of 4')
+  if (fields.length !== 4 || version !== receiptsVersion || !isBytes(recipient, 32) || !isBytes(sender, 32))
+    throw malformedCbor(what, 'not an array of 4')
   if (!Array.isArray(list) || list.length < 1 || list.length > messageLimits.batchMessages) throw malformedCbor(what, 'not 1 to 256 receipts')
   return { recipient, sender, receipts: list.map(toReceipt) }
 }

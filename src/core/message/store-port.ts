@@ -137,7 +137,11 @@ export interface DeliveryStore {
   enqueue(row: OutboxRow): Promise<EnqueueOutcome>
   /** The rows of `ids` that still exist, with their envelopes. */
   loadOutbox(ids: readonly string[]): Promise<readonly OutboxRow[]>
-  listOutbox(filter: { readonly states: readonly OutboxState[] | undefined; readonly destination: Uint8Array | undefined; readonly limit: number }): Promise<readonly OutboxEntry[]>
+  listOutbox(filter: {
+    readonly states: readonly OutboxState[] | undefined
+    readonly destination: Uint8Array | undefined
+    readonly limit: number
+  }): Promise<readonly OutboxEntry[]>
   settle(changes: readonly OutboxChange[]): Promise<void>
   saveRetry(retry: DestinationRetry): Promise<void>
   /** Admits messages of one source in order, in one transaction. `floor`: the source's signed statement that all below it has ended. */

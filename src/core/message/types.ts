@@ -54,7 +54,16 @@ export const receiptStates = ['stored', 'read', 'held', 'refused'] as const
 export type ReceiptState = (typeof receiptStates)[number]
 
 /** Why a receipt refuses; each is also a code of the error table. */
-export const refusalCodes = ['QUOTA', 'COMMAND_NOT_ALLOWED', 'EXPIRED', 'ID_CONFLICT', 'UNSUPPORTED_VERSION', 'MESSAGE_MALFORMED', 'DISK_FULL', 'PROTOCOL_LIMIT'] as const
+export const refusalCodes = [
+  'QUOTA',
+  'COMMAND_NOT_ALLOWED',
+  'EXPIRED',
+  'ID_CONFLICT',
+  'UNSUPPORTED_VERSION',
+  'MESSAGE_MALFORMED',
+  'DISK_FULL',
+  'PROTOCOL_LIMIT'
+] as const
 export type RefusalCode = (typeof refusalCodes)[number]
 
 /** Where a message of the outbox stands. `stored`, `read`, `held`, `failed` and `expired-unknown` end the sending. */

@@ -55,7 +55,8 @@ function checkMessage(message: VolatileMessage): void {
   if (!isIntegerIn(timestamp, 0, maxTimestamp)) throw invalidOption('timestamp', timestamp, 'whole milliseconds of 48 bits')
   if (!isLabel(label)) throw invalidOption('label', label, 'at most 64 characters, none of them a control character')
   if (!isLabel(toLabel)) throw invalidOption('toLabel', toLabel, 'at most 64 characters, none of them a control character')
-  if (contentTypeCode(contentType) === 0 && !isContentType(contentType)) throw invalidOption('contentType', contentType, '1 to 127 printable ASCII characters')
+  if (contentTypeCode(contentType) === 0 && !isContentType(contentType))
+    throw invalidOption('contentType', contentType, '1 to 127 printable ASCII characters')
 }
 
 function writeMessage(writer: ByteWriter, message: VolatileMessage): void {

@@ -23,57 +23,149 @@ const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 /** Every metric of a node. Keys are what the code uses; names are what Prometheus sees. No label ever names a peer. */
 export const metricCatalogue = {
   uptime: metric({ name: 'synaptic_mesh_uptime_seconds', type: 'gauge', unit: 'seconds', help: 'Time since the node started.', labels: {} }),
-  health: metric({ name: 'synaptic_mesh_health_findings', type: 'gauge', unit: 'findings', help: 'Findings that status shows under health.', labels: {} }),
+  health: metric({
+    name: 'synaptic_mesh_health_findings',
+    type: 'gauge',
+    unit: 'findings',
+    help: 'Findings that status shows under health.',
+    labels: {}
+  }),
   peers: metric({
-    name: 'synaptic_mesh_peers', type: 'gauge', unit: 'peers', help: 'Peers, by how they are known.', labels: { state: ['connected', 'paired', 'known'] }
+    name: 'synaptic_mesh_peers',
+    type: 'gauge',
+    unit: 'peers',
+    help: 'Peers, by how they are known.',
+    labels: { state: ['connected', 'paired', 'known'] }
   }),
   connections: metric({
-    name: 'synaptic_mesh_connections_total', type: 'counter', unit: 'connections', help: 'Connections that were opened, closed, or could not be opened.',
+    name: 'synaptic_mesh_connections_total',
+    type: 'counter',
+    unit: 'connections',
+    help: 'Connections that were opened, closed, or could not be opened.',
     labels: { event: ['opened', 'closed', 'failed'], direction: ['inbound', 'outbound'] }
   }),
-  bytes: metric({ name: 'synaptic_mesh_bytes_total', type: 'counter', unit: 'bytes', help: 'Bytes on all connections.', labels: { direction: ['sent', 'received'] } }),
+  bytes: metric({
+    name: 'synaptic_mesh_bytes_total',
+    type: 'counter',
+    unit: 'bytes',
+    help: 'Bytes on all connections.',
+    labels: { direction: ['sent', 'received'] }
+  }),
   outboxStates: metric({
-    name: 'synaptic_mesh_outbox_messages_total', type: 'counter', unit: 'messages', help: 'Durable messages of this node that reached a state, after its commit.',
+    name: 'synaptic_mesh_outbox_messages_total',
+    type: 'counter',
+    unit: 'messages',
+    help: 'Durable messages of this node that reached a state, after its commit.',
     labels: { type: messageType, state: ['accepted', 'sent', 'stored', 'read', 'held', 'failed', 'expired-unknown'] }
   }),
   received: metric({
-    name: 'synaptic_mesh_received_messages_total', type: 'counter', unit: 'messages', help: 'Messages that were taken from peers.',
+    name: 'synaptic_mesh_received_messages_total',
+    type: 'counter',
+    unit: 'messages',
+    help: 'Messages that were taken from peers.',
     labels: { type: messageType, delivery: ['durable', 'volatile'] }
   }),
   volatileSent: metric({
-    name: 'synaptic_mesh_volatile_sent_messages_total', type: 'counter', unit: 'messages', help: 'Volatile messages that were handed to a stream.', labels: { type: messageType }
+    name: 'synaptic_mesh_volatile_sent_messages_total',
+    type: 'counter',
+    unit: 'messages',
+    help: 'Volatile messages that were handed to a stream.',
+    labels: { type: messageType }
   }),
   latency: metric({
-    name: 'synaptic_mesh_message_latency_seconds', type: 'histogram', unit: 'seconds', help: "From acceptance to the recipient's receipt, of durable messages.",
-    labels: {}, buckets: secondsBuckets
+    name: 'synaptic_mesh_message_latency_seconds',
+    type: 'histogram',
+    unit: 'seconds',
+    help: "From acceptance to the recipient's receipt, of durable messages.",
+    labels: {},
+    buckets: secondsBuckets
   }),
-  outboxQueue: metric({ name: 'synaptic_mesh_outbox_queue_messages', type: 'gauge', unit: 'messages', help: 'Messages that wait to be delivered.', labels: {} }),
-  outboxBytes: metric({ name: 'synaptic_mesh_outbox_queue_bytes', type: 'gauge', unit: 'bytes', help: 'Bytes that wait to be delivered.', labels: {} }),
-  outboxInFlight: metric({ name: 'synaptic_mesh_outbox_in_flight_messages', type: 'gauge', unit: 'messages', help: 'Messages sent and waiting for a receipt.', labels: {} }),
-  inboxQueue: metric({ name: 'synaptic_mesh_inbox_queue_messages', type: 'gauge', unit: 'messages', help: 'Messages in the inbox.', labels: { state: ['unread', 'held'] } }),
-  inboxBytes: metric({ name: 'synaptic_mesh_inbox_queue_bytes', type: 'gauge', unit: 'bytes', help: 'Bytes of the messages in the inbox.', labels: {} }),
+  outboxQueue: metric({
+    name: 'synaptic_mesh_outbox_queue_messages',
+    type: 'gauge',
+    unit: 'messages',
+    help: 'Messages that wait to be delivered.',
+    labels: {}
+  }),
+  outboxBytes: metric({
+    name: 'synaptic_mesh_outbox_queue_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Bytes that wait to be delivered.',
+    labels: {}
+  }),
+  outboxInFlight: metric({
+    name: 'synaptic_mesh_outbox_in_flight_messages',
+    type: 'gauge',
+    unit: 'messages',
+    help: 'Messages sent and waiting for a receipt.',
+    labels: {}
+  }),
+  inboxQueue: metric({
+    name: 'synaptic_mesh_inbox_queue_messages',
+    type: 'gauge',
+    unit: 'messages',
+    help: 'Messages in the inbox.',
+    labels: { state: ['unread', 'held'] }
+  }),
+  inboxBytes: metric({
+    name: 'synaptic_mesh_inbox_queue_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Bytes of the messages in the inbox.',
+    labels: {}
+  }),
   refusals: metric({
-    name: 'synaptic_mesh_refused_messages_total', type: 'counter', unit: 'messages', help: 'Messages that this node refused (given) or that were refused to it (received).',
+    name: 'synaptic_mesh_refused_messages_total',
+    type: 'counter',
+    unit: 'messages',
+    help: 'Messages that this node refused (given) or that were refused to it (received).',
     labels: { direction: ['given', 'received'], delivery: ['durable', 'volatile'], code: errorCodes }
   }),
   protocolErrors: metric({
-    name: 'synaptic_mesh_protocol_errors_total', type: 'counter', unit: 'errors', help: 'Streams that were ended because a peer broke a protocol.',
+    name: 'synaptic_mesh_protocol_errors_total',
+    type: 'counter',
+    unit: 'errors',
+    help: 'Streams that were ended because a peer broke a protocol.',
     labels: { protocol: { atMost: 32 }, code: errorCodes }
   }),
-  errors: metric({ name: 'synaptic_mesh_errors_total', type: 'counter', unit: 'errors', help: 'Errors that were logged, by code.', labels: { code: errorCodes } }),
-  storeCommits: metric({ name: 'synaptic_mesh_store_commits_total', type: 'counter', unit: 'commits', help: 'Transactions that were committed with synchronous=FULL.', labels: {} }),
+  errors: metric({
+    name: 'synaptic_mesh_errors_total',
+    type: 'counter',
+    unit: 'errors',
+    help: 'Errors that were logged, by code.',
+    labels: { code: errorCodes }
+  }),
+  storeCommits: metric({
+    name: 'synaptic_mesh_store_commits_total',
+    type: 'counter',
+    unit: 'commits',
+    help: 'Transactions that were committed with synchronous=FULL.',
+    labels: {}
+  }),
   storeCommitSeconds: metric({
-    name: 'synaptic_mesh_store_commit_seconds', type: 'histogram', unit: 'seconds', help: 'From the first waiting change to the end of its commit.', labels: {}, buckets: secondsBuckets
+    name: 'synaptic_mesh_store_commit_seconds',
+    type: 'histogram',
+    unit: 'seconds',
+    help: 'From the first waiting change to the end of its commit.',
+    labels: {},
+    buckets: secondsBuckets
   }),
   storeFailures: metric({
-    name: 'synaptic_mesh_store_failures_total', type: 'counter', unit: 'errors', help: 'Commits that failed.', labels: { code: ['DISK_FULL', 'STORE_FAILED', 'other'] }
+    name: 'synaptic_mesh_store_failures_total',
+    type: 'counter',
+    unit: 'errors',
+    help: 'Commits that failed.',
+    labels: { code: ['DISK_FULL', 'STORE_FAILED', 'other'] }
   }),
   memory: metric({ name: 'synaptic_mesh_resident_memory_bytes', type: 'gauge', unit: 'bytes', help: 'Resident memory of the process.', labels: {} })
 } as const satisfies Record<string, MetricEntry>
 
 export type MetricKey = keyof typeof metricCatalogue
 
-type KeysOfType<Type extends MetricEntry['type']> = { readonly [Key in MetricKey]: (typeof metricCatalogue)[Key]['type'] extends Type ? Key : never }[MetricKey]
+type KeysOfType<Type extends MetricEntry['type']> = {
+  readonly [Key in MetricKey]: (typeof metricCatalogue)[Key]['type'] extends Type ? Key : never
+}[MetricKey]
 export type CounterKey = KeysOfType<'counter'>
 export type GaugeKey = KeysOfType<'gauge'>
 export type HistogramKey = KeysOfType<'histogram'>

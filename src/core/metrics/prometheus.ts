@@ -9,7 +9,8 @@ export function prometheusText(registry: MetricRegistry): string {
   let text = ''
   for (const { entry, series } of registry.all()) {
     text += `# HELP ${entry.name} ${escapeHelp(entry.help)}\n# TYPE ${entry.name} ${entry.type}\n`
-    for (const each of series.length > 0 ? series : unset(entry)) text += entry.type === 'histogram' ? histogramLines(entry, each) : `${entry.name}${labelText(each.labels)} ${numberText(each.value)}\n`
+    for (const each of series.length > 0 ? series : unset(entry))
+      text += entry.type === 'histogram' ? histogramLines(entry, each) : `${entry.name}${labelText(each.labels)} ${numberText(each.value)}\n`
   }
   return text
 }

@@ -1,4 +1,13 @@
-import { type CounterKey, type GaugeKey, type HistogramKey, type LabelsOf, type LabelValues, metricCatalogue, type MetricEntry, type MetricKey } from './catalogue.ts'
+import {
+  type CounterKey,
+  type GaugeKey,
+  type HistogramKey,
+  type LabelsOf,
+  type LabelValues,
+  metricCatalogue,
+  type MetricEntry,
+  type MetricKey
+} from './catalogue.ts'
 
 /** One line's worth of a counter or gauge, or a whole histogram. */
 export interface Series {

@@ -1,21 +1,61 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type AdmissionFacts, type AdmissionLimits, decideAdmission, type InboundMessage, type KnownMessage } from '../../../src/core/message/index.ts'
+import {
+  type AdmissionFacts,
+  type AdmissionLimits,
+  decideAdmission,
+  type InboundMessage,
+  type KnownMessage
+} from '../../../src/core/message/index.ts'
 import { alice, epoch, instant } from './samples.ts'
 
 const message = (change: Partial<InboundMessage> = {}): InboundMessage => ({
-  source: alice.publicKey, epoch, sequence: 10, id: 'm-10', type: 'Thought', priority: 5, digest: new Uint8Array(32).fill(1), envelope: new Uint8Array(100),
-  proof: new Uint8Array(), received: instant(0), ttlMs: 1_000, ...change
+  source: alice.publicKey,
+  epoch,
+  sequence: 10,
+  id: 'm-10',
+  type: 'Thought',
+  priority: 5,
+  digest: new Uint8Array(32).fill(1),
+  envelope: new Uint8Array(100),
+  proof: new Uint8Array(),
+  received: instant(0),
+  ttlMs: 1_000,
+  ...change
 })
 const facts = (change: Partial<AdmissionFacts> = {}): AdmissionFacts => ({
-  floor: 1, bySequence: undefined, byId: undefined, messages: 0, bytes: 0, messagesOfSource: 0, bytesOfSource: 0, ...change
+  floor: 1,
+  bySequence: undefined,
+  byId: undefined,
+  messages: 0,
+  bytes: 0,
+  messagesOfSource: 0,
+  bytesOfSource: 0,
+  ...change
 })
 const limits = (change: Partial<AdmissionLimits> = {}): AdmissionLimits => ({
-  paired: true, maxMessages: 10, maxBytes: 10_000, maxMessagesOfSource: 5, maxBytesOfSource: 500, ...change
+  paired: true,
+  maxMessages: 10,
+  maxBytes: 10_000,
+  maxMessagesOfSource: 5,
+  maxBytesOfSource: 500,
+  ...change
 })
-const known = (change: Partial<KnownMessage> = {}): KnownMessage => ({ epoch, sequence: 10, id: 'm-10', digest: new Uint8Array(32).fill(1), state: 'unread', position: 3, ...change })
+const known = (change: Partial<KnownMessage> = {}): KnownMessage => ({
+  epoch,
+  sequence: 10,
+  id: 'm-10',
+  digest: new Uint8Array(32).fill(1),
+  state: 'unread',
+  position: 3,
+  ...change
+})
 
-function verdict(change: { readonly message?: Partial<InboundMessage>; readonly facts?: Partial<AdmissionFacts>; readonly limits?: Partial<AdmissionLimits> }): string {
+function verdict(change: {
+  readonly message?: Partial<InboundMessage>
+  readonly facts?: Partial<AdmissionFacts>
+  readonly limits?: Partial<AdmissionLimits>
+}): string {
   const decision = decideAdmission(message(change.message), facts(change.facts), limits(change.limits))
   if (decision.action === 'insert') return `insert ${decision.state}`
   const { outcome } = decision

@@ -13,7 +13,10 @@ describe('batch', () => {
     assert.equal(frameKind(frame), 'batch')
     const opened = openBatch(frame, channel, tools)
     assert.equal(opened.header.size, 3)
-    assert.deepEqual(opened.envelopes.map(toHex), [1, 2, 3].map((sequence) => toHex(encodeEnvelope(envelope({ sequence, id: `m-${sequence}` })))))
+    assert.deepEqual(
+      opened.envelopes.map(toHex),
+      [1, 2, 3].map((sequence) => toHex(encodeEnvelope(envelope({ sequence, id: `m-${sequence}` }))))
+    )
   })
 
   it('is refused when its source is not the peer of the channel, however well it is signed', () => {
@@ -29,7 +32,11 @@ describe('batch', () => {
     for (let offset = 0; offset < frame.length; offset += 3) {
       const changed = Uint8Array.from(frame)
       changed[offset] = (changed[offset] ?? 0) ^ 4
-      assert.throws(() => openBatch(changed, channel, tools), (thrown) => isMeshError(thrown), `byte ${offset}`)
+      assert.throws(
+        () => openBatch(changed, channel, tools),
+        (thrown) => isMeshError(thrown),
+        `byte ${offset}`
+      )
     }
   })
 

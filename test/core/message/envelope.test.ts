@@ -3,36 +3,66 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { encode } from 'cborg'
 import { isMeshError, wallMillis } from '../../../src/core/base/index.ts'
-import { checkDraft, contentDigest, decodeEnvelope, encodeEnvelope, messageLimits, messageTypes, readEnvelopeIdentity } from '../../../src/core/message/index.ts'
+import {
+  checkDraft,
+  contentDigest,
+  decodeEnvelope,
+  encodeEnvelope,
+  messageLimits,
+  messageTypes,
+  readEnvelopeIdentity
+} from '../../../src/core/message/index.ts'
 import { draft, envelope, tools } from './samples.ts'
 
 const label = fc.string({ maxLength: 64, unit: 'grapheme' }).filter((text) => text.length <= 64 && !/[\u0000-\u001f\u007f-\u009f]/.test(text))
 const id = fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/)
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 })
 const principal = fc.record({ kind: fc.constant('peer' as const), key, label }, { noNullPrototype: true })
-const anyEnvelope = fc.record({
-  version: fc.constant(1 as const),
-  id,
-  type: fc.constantFrom(...messageTypes),
-  source: principal,
-  destination: principal,
-  epoch: fc.uint8Array({ minLength: 16, maxLength: 16 }),
-  sequence: fc.maxSafeNat(),
-  inReplyTo: fc.option(id, { nil: undefined }),
-  expectsReply: fc.boolean(),
-  priority: fc.integer({ min: 0, max: 10 }),
-  ttlS: fc.integer({ min: 1, max: messageLimits.ttlS }),
-  timestamp: fc.maxSafeNat().map(wallMillis),
-  contentType: fc.stringMatching(/^[\x20-\x7e]{1,127}$/),
-  body: fc.uint8Array({ maxLength: 2_000 })
-}, { noNullPrototype: true })
+const anyEnvelope = fc.record(
+  {
+    version: fc.constant(1 as const),
+    id,
+    type: fc.constantFrom(...messageTypes),
+    source: principal,
+    destination: principal,
+    epoch: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+    sequence: fc.maxSafeNat(),
+    inReplyTo: fc.option(id, { nil: undefined }),
+    expectsReply: fc.boolean(),
+    priority: fc.integer({ min: 0, max: 10 }),
+    ttlS: fc.integer({ min: 1, max: messageLimits.ttlS }),
+    timestamp: fc.maxSafeNat().map(wallMillis),
+    contentType: fc.stringMatching(/^[\x20-\x7e]{1,127}$/),
+    body: fc.uint8Array({ maxLength: 2_000 })
+  },
+  { noNullPrototype: true }
+)
 
-const malformed = (bytes: Uint8Array): void => assert.throws(() => decodeEnvelope(bytes), (thrown) => isMeshError(thrown, 'MESSAGE_MALFORMED'))
+const malformed = (bytes: Uint8Array): void =>
+  assert.throws(
+    () => decodeEnvelope(bytes),
+    (thrown) => isMeshError(thrown, 'MESSAGE_MALFORMED')
+  )
 
 /** The CBOR fields of the sample with one of them replaced. */
 function withField(index: number, value: unknown): Uint8Array {
   const { version, id: messageId, epoch, sequence, source, destination, priority, ttlS, timestamp, contentType, body } = envelope()
-  const fields: unknown[] = [version, messageId, epoch, sequence, 1, [0, source.key, ''], [0, destination.key, ''], null, false, priority, ttlS, timestamp, contentType, body]
+  const fields: unknown[] = [
+    version,
+    messageId,
+    epoch,
+    sequence,
+    1,
+    [0, source.key, ''],
+    [0, destination.key, ''],
+    null,
+    false,
+    priority,
+    ttlS,
+    timestamp,
+    contentType,
+    body
+  ]
   fields[index] = value
   return encode(fields)
 }
@@ -45,19 +75,37 @@ describe('envelope', () => {
   it('refuses every field that is out of its limits', () => {
     decodeEnvelope(withField(3, 4))
     const wrong: readonly (readonly [number, unknown])[] = [
-      [1, ''], [1, 'a b'], [1, 'x'.repeat(65)], [1, 7],
-      [2, new Uint8Array(15)], [2, 'x'],
-      [3, -1], [3, 1.5], [3, 2n ** 60n],
-      [4, 0], [4, 10], [4, 'Thought'],
-      [5, [1, new Uint8Array(32), '']], [5, [0, new Uint8Array(31), '']], [5, [0, new Uint8Array(32), 'x'.repeat(65)]], [5, [0, new Uint8Array(32), '\u001b[2J']], [5, [0, new Uint8Array(32)]],
+      [1, ''],
+      [1, 'a b'],
+      [1, 'x'.repeat(65)],
+      [1, 7],
+      [2, new Uint8Array(15)],
+      [2, 'x'],
+      [3, -1],
+      [3, 1.5],
+      [3, 2n ** 60n],
+      [4, 0],
+      [4, 10],
+      [4, 'Thought'],
+      [5, [1, new Uint8Array(32), '']],
+      [5, [0, new Uint8Array(31), '']],
+      [5, [0, new Uint8Array(32), 'x'.repeat(65)]],
+      [5, [0, new Uint8Array(32), '\u001b[2J']],
+      [5, [0, new Uint8Array(32)]],
       [6, null],
-      [7, ''], [7, false],
-      [8, 1], [8, null],
+      [7, ''],
+      [7, false],
+      [8, 1],
+      [8, null],
       [9, 11],
-      [10, 0], [10, messageLimits.ttlS + 1],
+      [10, 0],
+      [10, messageLimits.ttlS + 1],
       [11, -5],
-      [12, ''], [12, 'a\nb'], [12, 'x'.repeat(128)],
-      [13, 'text'], [13, null]
+      [12, ''],
+      [12, 'a\nb'],
+      [12, 'x'.repeat(128)],
+      [13, 'text'],
+      [13, null]
     ]
     for (const [index, value] of wrong) malformed(withField(index, value))
   })
@@ -75,7 +123,10 @@ describe('envelope', () => {
 
   it('tells another version apart, and still reads which message it is', () => {
     const future = encode([2, 'some-id', new Uint8Array(16), 9, { anything: [1, 2] }, 'else'])
-    assert.throws(() => decodeEnvelope(future), (thrown) => isMeshError(thrown, 'UNSUPPORTED_VERSION') && thrown.details['version'] === 2)
+    assert.throws(
+      () => decodeEnvelope(future),
+      (thrown) => isMeshError(thrown, 'UNSUPPORTED_VERSION') && thrown.details['version'] === 2
+    )
     assert.deepEqual(readEnvelopeIdentity(future), { version: 2, id: 'some-id', epoch: new Uint8Array(16), sequence: 9 })
   })
 
@@ -99,15 +150,39 @@ describe('envelope', () => {
     const digest = (change: Parameters<typeof draft>[0]): string => Buffer.from(contentDigest(draft(change), tools.sha256)).toString('hex')
     const same = digest({})
     assert.equal(digest({ id: 'another', priority: 0, ttlS: 5 }), same)
-    for (const change of [{ type: 'Command' }, { label: 'x' }, { inReplyTo: 'x' }, { expectsReply: true }, { contentType: 'a/b' }, { body: new Uint8Array(1) }] as const) {
+    for (const change of [
+      { type: 'Command' },
+      { label: 'x' },
+      { inReplyTo: 'x' },
+      { expectsReply: true },
+      { contentType: 'a/b' },
+      { body: new Uint8Array(1) }
+    ] as const) {
       assert.notEqual(digest(change), same)
     }
   })
 
   it('refuses a draft that no peer would take', () => {
     checkDraft(draft())
-    const wrong = [{ id: '' }, { id: 'a/b' }, { priority: 11 }, { priority: 0.5 }, { ttlS: 0 }, { label: '\u0000' }, { label: '\ud800' }, { contentType: '' }, { inReplyTo: ' ' }] as const
-    for (const change of wrong) assert.throws(() => checkDraft(draft(change)), (thrown) => isMeshError(thrown, 'OPTION_INVALID'))
-    assert.throws(() => checkDraft(draft({ body: new Uint8Array(messageLimits.bodyBytes + 1) })), (thrown) => isMeshError(thrown, 'BODY_TOO_LARGE'))
+    const wrong = [
+      { id: '' },
+      { id: 'a/b' },
+      { priority: 11 },
+      { priority: 0.5 },
+      { ttlS: 0 },
+      { label: '\u0000' },
+      { label: '\ud800' },
+      { contentType: '' },
+      { inReplyTo: ' ' }
+    ] as const
+    for (const change of wrong)
+      assert.throws(
+        () => checkDraft(draft(change)),
+        (thrown) => isMeshError(thrown, 'OPTION_INVALID')
+      )
+    assert.throws(
+      () => checkDraft(draft({ body: new Uint8Array(messageLimits.bodyBytes + 1) })),
+      (thrown) => isMeshError(thrown, 'BODY_TOO_LARGE')
+    )
   })
 })

@@ -30,7 +30,11 @@ describe('receipts', () => {
   })
 
   it('fit 256 of the largest in one frame, and refuse more', () => {
-    const largest = Array.from({ length: 256 }, (): Receipt => ({ ...receipt({ id: 'x'.repeat(64), sequence: Number.MAX_SAFE_INTEGER }), state: 'refused', code: 'QUOTA' }))
+    const largest = Array.from({ length: 256 }, (): Receipt => ({
+      ...receipt({ id: 'x'.repeat(64), sequence: Number.MAX_SAFE_INTEGER }),
+      state: 'refused',
+      code: 'QUOTA'
+    }))
     assert.equal(decodeReceipts(sealReceipts(alice.publicKey, largest, bob)).receipts.length, 256)
     throwsCode(() => decodeReceipts(sealReceipts(alice.publicKey, [...largest, receipt()], bob)), 'MESSAGE_MALFORMED')
     throwsCode(() => decodeReceipts(sealReceipts(alice.publicKey, [], bob)), 'MESSAGE_MALFORMED')
@@ -49,7 +53,11 @@ describe('receipts', () => {
     for (let offset = 0; offset < frame.length; offset++) {
       const changed = Uint8Array.from(frame)
       changed[offset] = (changed[offset] ?? 0) ^ 1
-      assert.throws(() => openReceipts(changed, channel, tools.verifier), (thrown) => isMeshError(thrown), `byte ${offset}`)
+      assert.throws(
+        () => openReceipts(changed, channel, tools.verifier),
+        (thrown) => isMeshError(thrown),
+        `byte ${offset}`
+      )
     }
   })
 

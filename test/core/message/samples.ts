@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { type Random, type Signer, wallMillis } from '../../../src/core/base/index.ts'
-import { encodeEnvelope, type Envelope, type Instant, type MessageDraft, type Receipt, sealBatch, type VolatileMessage } from '../../../src/core/message/index.ts'
-import { millis } from '../../../src/core/base/index.ts'
+import { millis, type Random, type Signer, wallMillis } from '../../../src/core/base/index.ts'
+import {
+  encodeEnvelope,
+  type Envelope,
+  type Instant,
+  type MessageDraft,
+  type Receipt,
+  sealBatch,
+  type VolatileMessage
+} from '../../../src/core/message/index.ts'
 import { nativeSha256, SimulatedSigner, simulatedVerifier } from '../../../src/testing/simulated-keys.ts'
 
 export const tools = { sha256: nativeSha256, verifier: simulatedVerifier }
@@ -12,7 +19,10 @@ export const epoch = Uint8Array.from({ length: 16 }, (_, index) => index)
 export const systemRandom: Random = { bytes: (length) => randomBytes(length) }
 
 export const instant = (monotonic: number, change: Partial<Instant> = {}): Instant => ({
-  bootId: 'boot-1', monotonic: millis(monotonic), wall: wallMillis(1_760_000_000_000 + monotonic), ...change
+  bootId: 'boot-1',
+  monotonic: millis(monotonic),
+  wall: wallMillis(1_760_000_000_000 + monotonic),
+  ...change
 })
 
 /** An envelope from alice to bob. */
@@ -49,16 +59,28 @@ export const draft = (change: Partial<MessageDraft> = {}): MessageDraft => ({
 })
 
 /** A BATCH frame from alice to bob. */
-export function batchFrame(envelopes: readonly Uint8Array[], change: { readonly floor?: number; readonly sentAt?: number; readonly signer?: Signer; readonly destination?: Uint8Array } = {}): Uint8Array {
+export function batchFrame(
+  envelopes: readonly Uint8Array[],
+  change: { readonly floor?: number; readonly sentAt?: number; readonly signer?: Signer; readonly destination?: Uint8Array } = {}
+): Uint8Array {
   const { floor = 1, sentAt = 1_760_000_000_500, signer = alice, destination = bob.publicKey } = change
-  return sealBatch({ header: { destination, epoch, sentAt: wallMillis(sentAt), floor }, envelopes }, { signer, random: systemRandom, sha256: tools.sha256 })
+  return sealBatch(
+    { header: { destination, epoch, sentAt: wallMillis(sentAt), floor }, envelopes },
+    { signer, random: systemRandom, sha256: tools.sha256 }
+  )
 }
 
 export const batchOf = (...sequences: readonly number[]): Uint8Array =>
   batchFrame(sequences.map((sequence) => encodeEnvelope(envelope({ sequence, id: `m-${sequence}` }))))
 
 export const receipt = (change: { readonly id?: string; readonly sequence?: number } = {}): Receipt => ({
-  id: 'm-1', digest: new Uint8Array(32).fill(3), epoch, sequence: 1, state: 'stored', code: undefined, ...change
+  id: 'm-1',
+  digest: new Uint8Array(32).fill(3),
+  epoch,
+  sequence: 1,
+  state: 'stored',
+  code: undefined,
+  ...change
 })
 
 export const volatileMessage = (change: Partial<VolatileMessage> = {}): VolatileMessage => ({

@@ -2,7 +2,21 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { millis, wallMillis } from '../../../src/core/base/index.ts'
-import { backoffCapMs, backoffMs, elapsedMs, expiryOf, Heap, instantAt, isSentBefore, messageTypeNumber, messageTypeOfNumber, messageTypes, remainingLifeMs, Ulids, wallClockGraceMs } from '../../../src/core/message/index.ts'
+import {
+  backoffCapMs,
+  backoffMs,
+  elapsedMs,
+  expiryOf,
+  Heap,
+  instantAt,
+  isSentBefore,
+  messageTypeNumber,
+  messageTypeOfNumber,
+  messageTypes,
+  remainingLifeMs,
+  Ulids,
+  wallClockGraceMs
+} from '../../../src/core/message/index.ts'
 import { SeededRandom } from '../../../src/testing/seeded-random.ts'
 import { instant } from './samples.ts'
 
@@ -33,7 +47,8 @@ describe('age', () => {
 
   it('across boots goes by the wall clock, never below zero', () => {
     const accepted = instant(9_000_000)
-    const later = (wallDeltaMs: number): ReturnType<typeof instant> => instant(500, { bootId: 'boot-2', wall: wallMillis(accepted.wall + wallDeltaMs) })
+    const later = (wallDeltaMs: number): ReturnType<typeof instant> =>
+      instant(500, { bootId: 'boot-2', wall: wallMillis(accepted.wall + wallDeltaMs) })
     assert.equal(elapsedMs(accepted, later(70_000)), 70_000)
     assert.equal(elapsedMs(accepted, later(-70_000)), 0)
   })
@@ -85,7 +100,10 @@ describe('priority queue', () => {
         const heap = new Heap(isSentBefore)
         for (const each of items) heap.push(each)
         const popped = items.map(() => heap.pop())
-        assert.deepEqual(popped, items.toSorted((a, b) => b.priority - a.priority || a.sequence - b.sequence))
+        assert.deepEqual(
+          popped,
+          items.toSorted((a, b) => b.priority - a.priority || a.sequence - b.sequence)
+        )
         assert.equal(heap.pop(), undefined)
       })
     )

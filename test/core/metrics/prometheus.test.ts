@@ -44,7 +44,8 @@ describe('metrics', () => {
   })
 
   it('has no label that could name a peer', () => {
-    for (const { labels } of Object.values(metricCatalogue)) for (const label of Object.keys(labels)) assert.ok(!/peer|key|id|address|name|path/i.test(label), label)
+    for (const { labels } of Object.values(metricCatalogue))
+      for (const label of Object.keys(labels)) assert.ok(!/peer|key|id|address|name|path/i.test(label), label)
   })
 
   it('never lets a counter go back', () => {

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { toHex } from '../../../src/core/base/index.ts'
+import { decodeBatch } from '../../../src/core/message/index.ts'
+import { bob, carol, epoch, instant } from './samples.ts'
+
+import { entryOf, Outbox, stored } from './outbox-harness.ts'
+
+describe('outbox: lost connections', () => {
+  it('sends again over the next stream what has no receipt, the same bytes with a new signature', () => {
+    const outbox = new Outbox()
+    outbox.connect()
+    outbox.accept()
+    const first = decodeBatch(outbox.last('send').frame)
+    outbox.input({ type: 'disconnected', destination: bob.publicKey, link: 1 })
+    outbox.advanceTo(outbox.now + 600)
+    assert.equal(outbox.all('connect').length, 1)
+    outbox.connect(2)
+    const load = outbox.last('load')
+    outbox.input({ type: 'loaded', token: load.token, rows: [...outbox.rows.values()] })
+    const second = decodeBatch(outbox.last('send').frame)
+    assert.deepEqual(second.envelopes.map(toHex), first.envelopes.map(toHex))
+    assert.notEqual(toHex(second.signature), toHex(first.signature))
+    assert.equal(outbox.last('send').link, 2)
+  })
+
+  it('waits longer after each failure, at most a minute, and saves how often it failed', () => {
+    const outbox = new Outbox()
+    outbox.accept({ ttlS: 2_592_000 })
+    for (let failures = 1; failures <= 40; failures++) {
+      outbox.input({ type: 'unreachable', destination: bob.publicKey })
+      assert.equal(outbox.last('save-retry').retry.attempts, failures)
+      const before = outbox.now
+      while (outbox.all('connect').length <= failures) outbox.wake()
+      assert.ok(outbox.now - before <= Math.min(60_000, 500 * 2 ** (failures - 1)))
+    }
+  })
+
+  it('does not forget its failures because of a connection without a receipt', () => {
+    const outbox = new Outbox()
+    outbox.accept()
+    for (let link = 1; link <= 6; link++) {
+      outbox.connect(link)
+      outbox.input({ type: 'disconnected', destination: bob.publicKey, link })
+      outbox.advanceTo(outbox.now + 61_000)
+    }
+    assert.equal(outbox.last('save-retry').retry.attempts, 6)
+    outbox.connect(9)
+    outbox.settle()
+    const load = outbox.last('load')
+    outbox.input({ type: 'loaded', token: load.token, rows: [...outbox.rows.values()] })
+    outbox.receive(stored)
+    assert.equal(outbox.last('save-retry').retry.attempts, 0)
+  })
+
+  it('goes on with the backoff of the process before', () => {
+    const before = new Outbox()
+    before.accept()
+    const pending = [...before.rows.values()].map(entryOf)
+    const retries = [{ destination: bob.publicKey, attempts: 12, lastAttempt: instant(1_000_000) }]
+    const outbox = new Outbox({ recovery: { epoch, pending, sequences: [], retries } })
+    outbox.input({ type: 'start' })
+    assert.equal(outbox.all('connect').length, 0)
+    assert.ok((outbox.machine.wakeAt ?? 0) > outbox.now)
+    outbox.input({ type: 'unreachable', destination: bob.publicKey })
+    outbox.advanceTo(outbox.now + 60_000)
+    assert.equal(outbox.all('connect').length, 1)
+  })
+
+  it('tries at once when the peer is known to be there, or when it is told to', () => {
+    const outbox = new Outbox()
+    outbox.accept()
+    for (let failures = 0; failures < 10; failures++) {
+      outbox.input({ type: 'unreachable', destination: bob.publicKey })
+      const before = outbox.all('connect').length
+      if (failures % 2 === 0) outbox.input({ type: 'reachable', destination: bob.publicKey })
+      else outbox.input({ type: 'retry', call: 100 + failures, id: undefined })
+      assert.equal(outbox.all('connect').length, before + 1)
+    }
+    assert.equal(outbox.last('retried').count, 1)
+    outbox.input({ type: 'reachable', destination: carol.publicKey })
+    assert.equal(outbox.last('save-retry').retry.attempts, 10)
+  })
+
+  it('resets a stream over which no receipt came for 30 s, and sends again', () => {
+    const outbox = new Outbox()
+    outbox.connect()
+    outbox.accept()
+    outbox.advanceTo(outbox.now + 29_999)
+    assert.equal(outbox.all('reset').length, 0)
+    outbox.advanceTo(outbox.now + 1)
+    assert.deepEqual(
+      outbox.all('reset').map(({ link }) => link),
+      [1]
+    )
+    outbox.advanceTo(outbox.now + 500)
+    assert.equal(outbox.all('connect').length, 1)
+  })
+
+  it('does not reset a slow stream as long as some receipts come', () => {
+    const outbox = new Outbox()
+    outbox.connect()
+    outbox.accept({ id: 'slow' })
+    for (let index = 0; index < 6; index++) {
+      outbox.advanceTo(outbox.now + 20_000)
+      outbox.accept({ id: `m-${index}` })
+      outbox.receive(stored)
+    }
+    assert.equal(outbox.all('reset').length, 0)
+    outbox.advanceTo(outbox.now + 30_000)
+    assert.equal(outbox.all('reset').length, 1)
+  })
+})
