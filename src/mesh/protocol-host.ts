@@ -7,6 +7,7 @@ import type { LogRecord } from './mesh.ts'
 import type { Timers } from './ports.ts'
 import { type ProtocolLimits, type ProtocolName, protocolTable } from './protocol-table.ts'
 import { TokenBuckets } from './token-buckets.ts'
+import { coalesceWindowUpdates } from './window-updates.ts'
 
 /** Serves one inbound stream. When it returns the stream is closed; when it throws the stream is reset with the error. */
 export type FrameHandler = (stream: FrameStream) => Promise<void>
@@ -46,8 +47,8 @@ interface Served {
   handler: FrameHandler | undefined
 }
 
-/** libp2p's own cap, for each connection: ours is reached first, so that what is refused is seen. */
-const libp2pInboundStreams = 128
+/** libp2p's own cap, for each connection: never reached (the muxer takes fewer), so that what is refused is refused and seen here. */
+const libp2pInboundStreams = 1_000
 const openTimeoutMs = 10_000
 const logEveryMs = 10_000
 const maxLogKeys = 1_024
@@ -191,7 +192,8 @@ export class ProtocolHost {
     } catch (thrown) {
       const error = toMeshError(thrown)
       // What the stream itself found was recorded when it happened; a peer that left is no offence.
-      if (error.code !== 'PEER_UNREACHABLE' && error.code !== 'SHUTTING_DOWN' && error !== stream.offence) this.#refused({ protocol, peerId: stream.peerId, error })
+      if (error.code !== 'PEER_UNREACHABLE' && error.code !== 'SHUTTING_DOWN' && error !== stream.offence)
+        this.#refused({ protocol, peerId: stream.peerId, error })
       stream.abort(error)
     }
   }
@@ -199,6 +201,7 @@ export class ProtocolHost {
   #wrap(protocol: ProtocolName, stream: Stream, connection: Connection): FramedStream {
     const { limits, frameRate } = this.#get(protocol)
     const peerId = connection.remotePeer.toString()
+    coalesceWindowUpdates(stream)
     const framed = new FramedStream({
       stream,
       peerId,

@@ -52,7 +52,7 @@ interface Parts {
 }
 
 async function start({ options, setup, log, identity, stores }: Parts): Promise<Mesh> {
-  const { libp2p, traffic } = await startHost({
+  const { libp2p, traffic, stop } = await startHost({
     seed: identity.libp2pKey.raw.subarray(0, ed25519KeyBytes),
     network: options.network,
     listen: options.listenAddrs,
@@ -66,14 +66,14 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
   try {
     const platform = createPlatform({ identity, network: options.network, stores })
     const release = async (): Promise<void> => {
-      await libp2p.stop()
+      await stop()
       await stores.close()
     }
     const versions = { 'synaptic-mesh': version, node: process.versions.node, sqlite: process.versions['sqlite'] ?? '' }
     const limits = setup.protocolLimits === undefined ? {} : { protocolLimits: setup.protocolLimits }
     return await MeshNode.start({ libp2p, traffic, gossip: gossipPort(libp2p), mdns: mdnsPort(libp2p), platform, options, versions, log, release, residentBytes: () => process.memoryUsage.rss(), ...limits })
   } catch (error) {
-    await libp2p.stop()
+    await stop()
     throw error
   }
 }

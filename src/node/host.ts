@@ -9,6 +9,7 @@ import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
 import { yamux } from '@libp2p/yamux'
+import { MemoryDatastore } from 'datastore-core'
 import type { Datastore } from 'interface-datastore'
 import { type Libp2pOptions, createLibp2p } from 'libp2p'
 import { MeshError, toHex } from '../core/base/index.ts'
@@ -17,9 +18,19 @@ import type { LogRecord } from '../mesh/mesh.ts'
 import { gossipTopic, networkIds } from '../mesh/network-ids.ts'
 import { type GaterLimits, gaterDefaults, hostGater } from './host-gater.ts'
 import { hostLogger } from './host-logger.ts'
-import { handshakeMs, inboundConnectionsPerSecond, maxHalfOpen, monitorPing, useGossipProtocol, yamuxWindow } from './libp2p-workarounds.ts'
+import {
+  handshakeMs,
+  inboundConnectionsPerSecond,
+  maxHalfOpen,
+  monitorPing,
+  streamsPerConnection,
+  useGossipProtocol,
+  yamuxWindow
+} from './libp2p-workarounds.ts'
 import { freeListenAddresses } from './listen-addresses.ts'
+import { systemTimers } from './timers.ts'
 import { TrafficMeter } from './traffic-meter.ts'
+import { WriteBehindDatastore } from './write-behind-datastore.ts'
 
 /** How often mDNS asks; discovery waits for one question more. */
 const mdnsIntervalMs = 5_000
@@ -56,24 +67,37 @@ export interface HostOptions {
 export interface StartedHost {
   readonly libp2p: MeshHost
   readonly traffic: TrafficMeter
+  /** Stops the node and writes what it knows of peers. */
+  stop(): Promise<void>
 }
 
 /** Makes and starts a libp2p node. Bootstrap peers are not its business: the peer supervisor dials them, and goes on dialling. @throws {MeshError} LISTEN_FAILED */
 export async function startHost(options: HostOptions): Promise<StartedHost> {
   const traffic = new TrafficMeter()
+  const datastore = peerDatastore(options)
   const privateKey = await generateKeyPairFromSeed('Ed25519', options.seed)
   for (let attempt = 1; ; attempt++) {
     const listen = await freeListenAddresses(options.listen, options.log)
-    const libp2p = await createLibp2p<HostServices>({ privateKey, ...(await libp2pOptions(options, listen, traffic)) })
+    const libp2p = await createLibp2p<HostServices>({ privateKey, ...(await libp2pOptions({ ...options, datastore }, listen, traffic)) })
     try {
       await libp2p.start()
-      return { libp2p, traffic }
+      const stop = async (): Promise<void> => {
+        await libp2p.stop()
+        await datastore.flush()
+      }
+      return { libp2p, traffic, stop }
     } catch (cause) {
       // Another process may have taken the port since it was found free.
       const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? cause.name) : String(cause)
       if (attempt === 3) throw new MeshError('LISTEN_FAILED', { address: listen.join(', '), reason }, { cause })
     }
   }
+}
+
+function peerDatastore({ datastore, log }: HostOptions): WriteBehindDatastore {
+  const onFailure = (error: MeshError): void =>
+    log({ level: 'warn', event: error.code, fields: { what: 'writing what is known of peers', reason: error.message } })
+  return new WriteBehindDatastore(datastore ?? new MemoryDatastore(), { timers: systemTimers, onFailure })
 }
 
 async function libp2pOptions(options: HostOptions, listen: readonly string[], traffic: TrafficMeter): Promise<Libp2pOptions<HostServices>> {
@@ -86,7 +110,7 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], tr
     addresses: { listen: [...listen] },
     transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } }), webSockets()],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux({ maxInboundStreams: 256, maxEarlyStreams: 16, streamOptions: yamuxWindow })],
+    streamMuxers: [yamux({ maxInboundStreams: streamsPerConnection, maxEarlyStreams: streamsPerConnection, streamOptions: yamuxWindow })],
     connectionGater: hostGater({
       limits: { ...gaterDefaults, ...options.gater },
       onRefused: refused,

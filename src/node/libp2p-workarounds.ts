@@ -1,5 +1,4 @@
 import type { GossipSub } from '@libp2p/gossipsub'
-import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
 
 // What libp2p 3.3 does not do as this software needs it, each with the reason. test/net/libp2p-traps.test.ts tells when upstream has mended one.
 
@@ -18,6 +17,12 @@ export function useGossipProtocol<Service extends Pick<GossipSub, 'protocols'>>(
  */
 export const yamuxWindow = { initialStreamWindowSize: 262_144, maxStreamWindowSize: 1_048_576 } as const
 
+/**
+ * Streams of one connection, in each direction. The same number may come while the connection is still being set up: with libp2p's ten, a peer that begins
+ * at once with a few queries gets a muxer that is closed on a connection that stays "open" and is of no use.
+ */
+export const streamsPerConnection = 256
+
 /** Five connections a second from one address is the default: the sixth local node would be dropped. */
 export const inboundConnectionsPerSecond = 40
 
@@ -32,6 +37,3 @@ export const handshakeMs = 5_000
  * Never under 10 s.
  */
 export const monitorPing = { minTimeout: 10_000, maxTimeout: 30_000 } as const
-
-/** The address without its /p2p part: the peer store keeps addresses without it, and two forms of one address are dialled twice. */
-export const withoutPeerId = (address: Multiaddr): Multiaddr => address.decapsulateCode(CODE_P2P)

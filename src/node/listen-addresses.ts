@@ -45,8 +45,9 @@ async function place(addresses: readonly ListenAddress[], wantedPort: number, { 
     if (left.length > 0) log({ level: 'info', event: 'listen.unsupported', fields: { addresses: left } })
     if (port === wantedPort) return usable
     used.add(port)
-    log({ level: 'warn', event: 'listen.port-taken', fields: { wanted: wantedPort, port, addresses: usable } })
-    return usable.map((address) => address.replace(`/${wantedPort}`, `/${port}`))
+    const moved = usable.map((address) => address.replace(`/tcp/${wantedPort}`, `/tcp/${port}`))
+    log({ level: 'warn', event: 'listen.port-taken', fields: { wanted: wantedPort, port, addresses: moved } })
+    return moved
   }
   throw new MeshError('LISTEN_FAILED', {
     address: names.join(', '),

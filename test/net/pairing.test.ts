@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MeshError, isMeshError } from '../../src/core/base/index.ts'
+import { decodeInvite, encodeInvite } from '../../src/core/peers/index.ts'
+import type { Mesh } from '../../src/mesh/mesh.ts'
+import { createTestnet } from '../../src/testing/testnet.ts'
+
+const failure = (code: string) => (error: unknown) => isMeshError(error) && error.code === code
+const pairedWith = async (node: Mesh): Promise<readonly string[]> => (await node.peers()).filter((peer) => peer.paired).map((peer) => peer.peerId)
+
+/** Nodes that know nothing of each other. */
+const strangers = (count: number) => createTestnet(count, { bootstrap: false })
+
+test('an invite pairs two nodes that know nothing of each other; each pins the name of the other', async () => {
+  await using net = await strangers(2)
+  const { invite, expiresAt } = await net.node(0).invite({ expiresInS: 600 })
+  assert.ok(invite.length <= 300)
+  assert.ok(expiresAt > Date.now() && expiresAt <= Date.now() + 602_000)
+  const joined = await net.node(1).join(invite, { alias: 'boss' })
+  assert.deepEqual(joined, { peerId: net.node(0).peerId, name: 'node-0', alias: 'boss' })
+  assert.deepEqual(await pairedWith(net.node(0)), [net.node(1).peerId])
+  assert.deepEqual(await pairedWith(net.node(1)), [net.node(0).peerId])
+  assert.equal((await net.node(1).peer('boss')).peerId, net.node(0).peerId)
+  assert.equal((await net.node(0).peer('node-1')).paired, true)
+})
+
+test('a used invite is INVITE_USED for another peer, and works again for the one that used it', async () => {
+  await using net = await strangers(3)
+  const { invite } = await net.node(0).invite()
+  await net.node(1).join(invite)
+  await assert.rejects(net.node(2).join(invite), failure('INVITE_USED'))
+  assert.deepEqual(await pairedWith(net.node(2)), [])
+  assert.equal((await net.node(1).join(invite)).peerId, net.node(0).peerId)
+  assert.deepEqual(await pairedWith(net.node(0)), [net.node(1).peerId])
+})
+
+test('of many peers that use one invite at the same time exactly one is paired', async () => {
+  await using net = await strangers(5)
+  const { invite } = await net.node(0).invite()
+  const results = await Promise.allSettled(net.nodes.slice(1).map((node) => node.join(invite)))
+  assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1)
+  for (const result of results) if (result.status === 'rejected') assert.ok(failure('INVITE_USED')(result.reason), String(result.reason))
+  assert.equal((await pairedWith(net.node(0))).length, 1)
+})
+
+test('five wrong secrets burn nothing, for they name another invite; five wrong proofs for the right one do', async () => {
+  await using net = await strangers(3)
+  const { invite } = await net.node(0).invite()
+  const parsed = decodeInvite(invite)
+  const forged = encodeInvite({ ...parsed, secret: parsed.secret.map((byte) => byte ^ 1) })
+  for (let attempt = 0; attempt < 6; attempt++) await assert.rejects(net.node(2).join(forged), failure('INVITE_INVALID'))
+  assert.equal((await net.node(1).join(invite)).peerId, net.node(0).peerId)
+})
+
+test('an altered invite is INVITE_INVALID before anybody is called', async () => {
+  await using net = await strangers(2)
+  const { invite } = await net.node(0).invite()
+  const altered = `${invite.slice(0, 60)}${invite[60] === 'A' ? 'B' : 'A'}${invite.slice(61)}`
+  await assert.rejects(net.node(1).join(altered), failure('INVITE_INVALID'))
+  await assert.rejects(net.node(1).join('not an invite'), failure('INVITE_INVALID'))
+})
+
+test('an invite of another network, of oneself, and one whose inviter is gone are named so', async () => {
+  await using net = await strangers(2)
+  const other = await net.add({ network: 'elsewhere' })
+  const { invite } = await net.node(0).invite()
+  await assert.rejects(other.join(invite), failure('NETWORK_MISMATCH'))
+  await assert.rejects(net.node(0).join(invite), failure('INVITE_INVALID'))
+  await net.node(0).stop()
+  await assert.rejects(net.node(1).join(invite), failure('PEER_UNREACHABLE'))
+})
+
+test('an alias that another peer has is refused before the invite is used', async () => {
+  await using net = await strangers(3)
+  await net.node(0).join((await net.node(1).invite()).invite, { alias: 'friend' })
+  const { invite } = await net.node(2).invite()
+  await assert.rejects(net.node(0).join(invite, { alias: 'friend' }), failure('OPTION_INVALID'))
+  assert.equal((await net.node(0).join(invite, { alias: 'other' })).alias, 'other')
+})
+
+test('the time of an invite has a range', async () => {
+  await using net = await strangers(1)
+  for (const expiresInS of [0, 59, 604_801, 1.5, Number.NaN]) await assert.rejects(net.node(0).invite({ expiresInS }), failure('OPTION_INVALID'))
+})
+
+test('the log of a refused pairing names the code and holds no secret', async () => {
+  const records: string[] = []
+  await using net = await createTestnet(3, { bootstrap: false, onLog: (_index, record) => records.push(JSON.stringify(record)) })
+  const { invite } = await net.node(0).invite()
+  await net.node(1).join(invite)
+  await net
+    .node(2)
+    .join(invite)
+    .catch((error: unknown) => assert.ok(error instanceof MeshError))
+  assert.ok(records.some((record) => record.includes('INVITE_USED')))
+  const secret = Buffer.from(decodeInvite(invite).secret)
+  for (const form of [secret.toString('hex'), secret.toString('base64'), secret.toString('base64url'), invite])
+    assert.ok(!records.some((record) => record.includes(form)))
+})
