@@ -75,7 +75,7 @@ async function untilAnswering(context: CommandContext, client: ControlClient): P
 }
 
 /** The daemon's first line; undefined when it ended, or `deadline` came, without one. */
-async function readNotice(stream: NodeJS.ReadableStream, deadline: AbortSignal): Promise<StartNotice | undefined> {
+export async function readNotice(stream: NodeJS.ReadableStream, deadline: AbortSignal): Promise<StartNotice | undefined> {
   const { promise, resolve } = Promise.withResolvers<StartNotice | undefined>()
   let text = ''
   stream.setEncoding('utf8')

@@ -38,7 +38,11 @@ export class Home {
   readonly paths: ProfilePaths
   readonly environment: NodeJS.ProcessEnv
 
-  constructor(t: TestContext) {
+  readonly #bin: string
+
+  /** `bin`: the program; the real command line around a node in memory unless told. */
+  constructor(t: TestContext, bin = fakeBin) {
+    this.#bin = bin
     const data = join(this.folder, 'd')
     mkdirSync(data, { mode: 0o700 })
     this.paths = profilePaths({ environment: {}, home: this.folder, platform: process.platform, profile: 'default', dataDir: data })
@@ -62,7 +66,7 @@ export class Home {
   }
 
   spawn(args: readonly string[], environment: NodeJS.ProcessEnv = {}): ChildProcessByStdio<Writable, Readable, Readable> {
-    return spawn(process.execPath, [fakeBin, ...args], { env: { ...this.environment, ...environment }, stdio: ['pipe', 'pipe', 'pipe'] })
+    return spawn(process.execPath, [this.#bin, ...args], { env: { ...this.environment, ...environment }, stdio: ['pipe', 'pipe', 'pipe'] })
   }
 
   /** The messages that the next daemon of this home finds in its inbox. */

@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { ControlClient, type OutputOf, type Operations } from '../../api/index.ts'
-import { isMeshError, MeshError } from '../../core/base/index.ts'
+import { ControlClient, fromWireError, type OutputOf, type Operations } from '../../api/index.ts'
+import { MeshError } from '../../core/base/index.ts'
 import { type OptionValue, type ProfilePaths, profilePaths } from '../../core/options/index.ts'
 import type { CommandContext } from '../context.ts'
+import { readNotice } from '../daemon-process.ts'
 
 const startMs = 30_000
 const stopMs = 10_000
@@ -50,19 +51,12 @@ export class DemoNode {
     const args = ['--disable-sigusr1', fileURLToPath(this.#context.daemonEntry), '--profile', this.name, '--data-dir', this.#folder, '--notify']
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], env: cleanEnvironment(this.#context.environment) })
     this.#child = child
-    const notice = child.stdio[3]
-    const deadline = AbortSignal.any([this.#context.signal, AbortSignal.timeout(startMs)])
-    try {
-      await Promise.race([
-        notice === null || notice === undefined ? Promise.resolve() : once(notice, 'data', { signal: deadline }),
-        once(child, 'exit', { signal: deadline })
-      ])
-      this.#about = await this.client.call('daemon', {}, { signal: this.#context.signal })
-    } catch (cause) {
-      if (this.#context.signal.aborted) throw new MeshError('ABORTED', { operation: 'demo' })
-      if (isMeshError(cause)) throw cause
-      throw new MeshError('DAEMON_START_FAILED', { profile: this.name, reason: 'it did not answer' }, { cause })
-    }
+    const { signal } = this.#context
+    const notice = await readNotice(child.stdio[3] as NodeJS.ReadableStream, AbortSignal.any([signal, AbortSignal.timeout(startMs)]))
+    if (signal.aborted) throw new MeshError('ABORTED', { operation: 'demo' })
+    if (notice === undefined) throw new MeshError('DAEMON_START_FAILED', { profile: this.name, reason: 'it did not answer' })
+    if (!notice.ready) throw fromWireError(notice, this.name)
+    this.#about = await this.client.call('daemon', {}, { signal })
   }
 
   /** Ends the process as a power switch would: nothing is written, nothing is said. */
