@@ -43,7 +43,8 @@ export class FrameReader {
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return
     this.#held += chunk.length
-    if (chunk.length >= smallChunkBytes) {
+    // The first one is kept as it came: mostly it is a whole frame, taken at once.
+    if (chunk.length >= smallChunkBytes || this.#head === this.#chunks.length) {
       this.#arena = undefined
       this.#chunks.push(chunk)
       return

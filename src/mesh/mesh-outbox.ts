@@ -1,5 +1,5 @@
 import { MeshError, utf8 } from '../core/base/index.ts'
-import { type MessageDraft, messageLimits, type OutboxEntry, type OutboxState, type Principal, Ulids, type VolatileMessage } from '../core/message/index.ts'
+import { checkDraft, type MessageDraft, messageLimits, type OutboxEntry, type OutboxState, type Principal, Ulids, type VolatileMessage } from '../core/message/index.ts'
 import { startDeadline, within } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import type { Outbox, PeerReference, SendOptions, SendReport } from './mesh.ts'
@@ -60,7 +60,9 @@ export class MeshOutbox implements Outbox {
   sendVolatile(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
     const { clock } = this.#options.platform
     const start = clock.monotonic()
-    const { destination, label, id, type, priority, inReplyTo, expectsReply, ttlS, contentType, body } = this.#draft(recipient, content, options)
+    const draft = this.#draft(recipient, content, options)
+    checkDraft(draft)
+    const { destination, label, id, type, priority, inReplyTo, expectsReply, ttlS, contentType, body } = draft
     const timestamp = clock.wall()
     const message: VolatileMessage = { id, type, label, toLabel: destination.label, inReplyTo, expectsReply, priority, ttlS, timestamp, contentType, body }
     const to = [this.#options.book.referenceOf(recipient.peerId)]

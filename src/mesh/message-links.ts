@@ -54,6 +54,12 @@ export class MessageLinks {
     return links.find((link) => link.outbound) ?? links[0]
   }
 
+  /** The outbound link to a peer, when it is open. */
+  outbound(publicKey: Uint8Array): MessageLink | undefined {
+    for (const link of this.#byPeer.get(toHex(publicKey)) ?? []) if (link.outbound) return link
+    return undefined
+  }
+
   /** The outbound link to a peer, opened (dialling if needed) when there is none. @throws {MeshError} PEER_UNREACHABLE */
   open(publicKey: Uint8Array): Promise<MessageLink> {
     const key = toHex(publicKey)

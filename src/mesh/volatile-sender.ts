@@ -1,5 +1,6 @@
 import { MeshError } from '../core/base/index.ts'
 import { encodeVolatile, messageLimits, type VolatileMessage, volatileOverheadBytes } from '../core/message/index.ts'
+import type { FrameStream } from './frame-stream.ts'
 import type { MessageLinks } from './message-links.ts'
 
 /** Whom a volatile message goes to. */
@@ -40,25 +41,30 @@ export class VolatileSender {
     if (queue === undefined) {
       queue = { publicKey, waiting: [], bytes: 0 }
       this.#queues.set(key, queue)
-      queueMicrotask(() => void this.#drain(key))
+      queueMicrotask(() => this.#drain(key))
     }
     if (queue.bytes > maxWaitingBytes) return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: 'volatile messages', reason: '32 MiB wait for the peer' }))
-    queue.bytes += message.body.length + volatileOverheadBytes
+    queue.bytes += weightOf(message)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     queue.waiting.push({ message, resolve, reject })
     return promise
   }
 
-  async #drain(key: string): Promise<void> {
+  #drain(key: string): void {
     const queue = this.#queues.get(key)
     if (queue === undefined) return
+    const open = this.#links.outbound(queue.publicKey)
+    if (open === undefined || queue.bytes > frameBytes || queue.waiting.length > frameMessages) void this.#drainAll(queue, key)
+    else {
+      this.#queues.delete(key)
+      void this.#write(queue, open.stream)
+    }
+  }
+
+  async #drainAll(queue: Queue, key: string): Promise<void> {
     try {
       const { stream } = await this.#links.open(queue.publicKey)
-      while (queue.waiting.length > 0) {
-        const batch = takeBatch(queue.waiting)
-        for (const { message } of batch) queue.bytes -= message.body.length + volatileOverheadBytes
-        await this.#write(batch, (frame) => stream.send(frame))
-      }
+      while (queue.waiting.length > 0) await this.#write(queue, stream)
       this.#queues.delete(key)
     } catch (error) {
       this.#queues.delete(key)
@@ -66,23 +72,36 @@ export class VolatileSender {
     }
   }
 
-  async #write(batch: readonly Waiting[], send: (frame: Uint8Array) => Promise<void>): Promise<void> {
-    try {
-      await send(encodeVolatile(batch.map(({ message }) => message)))
-      for (const { resolve } of batch) resolve()
-    } catch (error) {
-      for (const { reject } of batch) reject(error)
-    }
+  /** Writes one frame; resolves when the stream takes more, whatever became of it. */
+  #write(queue: Queue, stream: FrameStream): Promise<void> {
+    const batch = takeBatch(queue)
+    return send(stream, batch).then(
+      () => {
+        for (const { resolve } of batch) resolve()
+      },
+      (error: unknown) => {
+        for (const { reject } of batch) reject(error)
+      }
+    )
   }
 }
 
-function takeBatch(waiting: Waiting[]): readonly Waiting[] {
+async function send(stream: FrameStream, batch: readonly Waiting[]): Promise<void> {
+  await stream.send(encodeVolatile(batch.map(({ message }) => message)))
+}
+
+const weightOf = ({ body }: VolatileMessage): number => body.length + volatileOverheadBytes
+
+/** The messages of the next frame, out of the queue. */
+function takeBatch(queue: Queue): readonly Waiting[] {
   let bytes = 0
   let count = 0
-  for (const { message } of waiting) {
-    bytes += message.body.length + volatileOverheadBytes
-    if (count > 0 && (bytes > frameBytes || count === frameMessages)) break
+  for (const { message } of queue.waiting) {
+    const more = weightOf(message)
+    if (count > 0 && (bytes + more > frameBytes || count === frameMessages)) break
+    bytes += more
     count += 1
   }
-  return waiting.splice(0, count)
+  queue.bytes -= bytes
+  return queue.waiting.splice(0, count)
 }

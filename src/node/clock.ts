@@ -9,8 +9,10 @@ const bootIdFile = '/proc/sys/kernel/random/boot_id'
  * elsewhere the id is this process's own, so that nothing of another process is ever compared.
  */
 export function systemClock(): Clock {
+  // Both count CLOCK_MONOTONIC: one since boot, the other since the process began, which is much cheaper to ask.
+  const processBeganAt = Number(process.hrtime.bigint()) / 1e6 - performance.now()
   return {
-    monotonic: () => millis(Number(process.hrtime.bigint()) / 1e6),
+    monotonic: () => millis(processBeganAt + performance.now()),
     // The only wall clock of the product. oxlint-disable-next-line no-restricted-properties
     wall: () => wallMillis(Date.now()),
     bootId: readBootId()

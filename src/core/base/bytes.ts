@@ -185,6 +185,11 @@ export class ByteWriter {
     return this.#bytes.slice(0, this.#length)
   }
 
+  /** What was written, without a copy; the writer must not be used afterwards. */
+  take(): Bytes {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
   #reserve(more: number): void {
     if (this.#length + more <= this.#bytes.length) return
     const grown = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + more))

@@ -41,7 +41,7 @@ export function encodeVolatile(messages: readonly VolatileMessage[]): Uint8Array
   for (const message of messages) capacity += message.body.length + 128
   const writer = new ByteWriter(capacity).u8(volatileKind).u8(volatileVersion).u16(messages.length)
   for (const message of messages) writeMessage(writer, message)
-  return writer.finish()
+  return writer.take()
 }
 
 /** @throws {MeshError} BODY_TOO_LARGE, OPTION_INVALID */
