@@ -54,8 +54,12 @@ describe('batch', () => {
     throwsCode(() => openBatch(Uint8Array.of(1, header.length >> 8, header.length & 255, ...header, ...rest), channel, tools), 'SIGNATURE_INVALID')
   })
 
-  it('is refused over the cap of a frame, before anything is built of it', () => {
-    throwsCode(() => decodeBatch(new Uint8Array(messageLimits.frameBytes + 1).fill(1)), 'MESSAGE_MALFORMED')
+  it('is refused over the cap of a frame, however well it is made', () => {
+    const body = new Uint8Array(600_000)
+    const two = [1, 2].map((sequence) => encodeEnvelope(envelope({ sequence, body })))
+    openBatch(batchFrame(two.slice(1)), channel, tools)
+    assert.ok(batchFrame(two).length > messageLimits.frameBytes)
+    throwsCode(() => openBatch(batchFrame(two), channel, tools), 'MESSAGE_MALFORMED')
   })
 
   it('has fresh salts in each transmission', () => {

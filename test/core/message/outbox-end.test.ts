@@ -29,6 +29,17 @@ describe('outbox: the end', () => {
     assert.deepEqual(outbox.states(), ['sent', 'expired-unknown'])
   })
 
+  it('makes room: what waited behind messages that expired under way is sent', () => {
+    const outbox = new Outbox()
+    outbox.connect()
+    outbox.accept({ id: 'a', ttlS: 5 })
+    outbox.accept({ id: 'b', ttlS: 5 })
+    outbox.accept({ id: 'c' })
+    assert.equal(outbox.all('send').length, 2)
+    outbox.advanceTo(outbox.now + 25_000)
+    assert.equal(outbox.all('send').length, 3)
+  })
+
   it('does not come sooner or later because the wall clock was set by ten years', () => {
     for (const jumpMs of [-315_360_000_000, 315_360_000_000]) {
       const before = new Outbox()
