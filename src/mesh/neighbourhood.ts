@@ -57,7 +57,7 @@ export class Neighbourhood {
     const common = { libp2p, log, ...platform }
     this.#cards = new CardService({ ...common, host, gossip, network, describe: () => ({ name, labels: [], features: [...ownFeatures] }), onCard: (peerId, card) => this.#onCard(peerId, card) })
     this.#pinger = new Pinger(common)
-    this.#discovery = new Discovery({ ...common, cards: this.#cards, pinger: this.#pinger, mdns, bootstrap: bootstrapPeers, dhtProtocol: ids.dht })
+    this.#discovery = new Discovery({ ...common, cards: this.#cards, mdns, bootstrap: bootstrapPeers, dhtProtocol: ids.dht })
     this.#pairing = new PairingService({ libp2p, log, host, platform, cards: this.#cards, network, onPaired: (pair) => this.#onPaired(pair) })
     this.#supervisor = new PeerSupervisor(common)
     this.#watchdog = new GossipWatchdog({ ...common, protocol: ids.gossip })

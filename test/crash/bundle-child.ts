@@ -2,11 +2,19 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
-/** Bundles a child of this folder, of the tree `root`, with its storage thread, as a release is bundled; returns the program. It starts several times faster so. */
-export async function bundleChild(root: string, folder: string, name: 'store-child' | 'sweep-child' | 'cut-child' = 'store-child'): Promise<string> {
+/** The programs that crash tests start, by the name of their bundle. */
+const sources = {
+  'store-child': 'test/crash/store-child.ts',
+  'sweep-child': 'test/crash/sweep-child.ts',
+  'cut-child': 'test/crash/cut-child.ts',
+  daemon: 'src/daemon/main.ts'
+} as const
+
+/** Bundles a program of the tree `root`, with its storage thread, as a release is bundled: it starts several times faster so. Returns its file. */
+export async function bundleChild(root: string, folder: string, name: keyof typeof sources = 'store-child'): Promise<string> {
   await build({
     absWorkingDir: root,
-    entryPoints: { [name]: join(root, `test/crash/${name}.ts`), 'store-worker': join(root, 'src/node/sqlite/store-worker.ts') },
+    entryPoints: { [name]: join(root, sources[name]), 'store-worker': join(root, 'src/node/sqlite/store-worker.ts') },
     outdir: folder,
     bundle: true,
     splitting: true,
