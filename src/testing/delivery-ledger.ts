@@ -135,7 +135,8 @@ export class DeliveryLedger {
 
   /** Compares every accepted message with what is on the disks. */
   check(): void {
-    if (this.#failure !== undefined) throw this.#failure
+    const failure = this.#failure
+    if (failure !== undefined) throw failure instanceof Error ? failure : new Error(String(failure))
     for (const { accepted, row, isThere } of this.#outcomes()) {
       this.#checkEnd(accepted, row)
       this.#checkTruth(row, isThere)

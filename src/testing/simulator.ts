@@ -47,7 +47,7 @@ export class Simulator {
       this.#now = event.at
       event.run()
       // A few turns of the microtask queue: what one event resolved is handled before the next one.
-      for (let turn = 0; turn < 4; turn++) await undefined
+      for (let turn = 0; turn < 4; turn++) await Promise.resolve()
     }
     this.#now = Math.max(this.#now, time)
   }

@@ -16,7 +16,6 @@ export {
   type ResolvedOptions,
   resolveOptions
 } from './resolve.ts'
-export { suggest } from './suggest.ts'
 export { type OptionEntry, type OptionKey, optionTable } from './table.ts'
 
 type CamelCase<Text extends string> = Text extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail>>}` : Text

@@ -1,3 +1,4 @@
+import { prometheusContentType } from '../../core/metrics/index.ts'
 import type { DetailedStatus, MeshStatus } from '../../mesh/mesh.ts'
 import { wirePeer } from '../convert.ts'
 import type { Context, Handler } from './context.ts'
@@ -38,7 +39,7 @@ function details(status: DetailedStatus) {
 }
 
 export const metrics: Handler<'metrics'> = async (_input, { mesh }) => ({
-  contentType: 'text/plain; version=0.0.4; charset=utf-8',
+  contentType: prometheusContentType,
   text: await mesh.metrics()
 })
 

@@ -8,7 +8,6 @@ import {
   type OutboxOptions,
   type OutboxOutput,
   type OutboxRow,
-  type OutboxState,
   type Receipt,
   type RefusalCode,
   sealReceipts
@@ -112,7 +111,7 @@ export class Outbox {
     this.input({ type: 'receipts', source: bob.publicKey, frame: sealReceipts(alice.publicKey, receipts, bob) })
   }
 
-  states(id = 'm-1'): readonly (OutboxState | string)[] {
+  states(id = 'm-1'): readonly string[] {
     return this.all('state')
       .filter(({ entry }) => entry.id === id)
       .map(({ entry }) => (entry.failure === '' ? entry.state : `${entry.state} ${entry.failure}`))
