@@ -1,5 +1,5 @@
 export * from '../core/base/index.ts'
-export { inboxStates, type MessageType, messageTypes, outboxStates } from '../core/message/index.ts'
+export { type InboxState, inboxStates, type MessageType, messageTypes, type OutboxState, outboxStates } from '../core/message/index.ts'
 export type { MeshOptions } from '../core/options/index.ts'
 export * from '../mesh/mesh.ts'
 export { createMesh, type MeshConfig, type MeshSetup } from './create-mesh.ts'

@@ -136,7 +136,7 @@ export class DeliveryLedger {
   /** Compares every accepted message with what is on the disks. */
   check(): void {
     const failure = this.#failure
-    if (failure !== undefined) throw failure instanceof Error ? failure : new Error(String(failure))
+    if (failure !== undefined) throw failure instanceof Error ? failure : new Error('a handler threw what is no error', { cause: failure })
     for (const { accepted, row, isThere } of this.#outcomes()) {
       this.#checkEnd(accepted, row)
       this.#checkTruth(row, isThere)
