@@ -1,4 +1,4 @@
-import { toHex } from '../core/base/index.ts'
+import { equalBytes } from '../core/base/index.ts'
 import {
   type AdmissionLimits,
   type ArrivedMessage,
@@ -288,7 +288,7 @@ class DeliverySimulation implements DeliveryWorld {
   }
 
   #nodeOf(publicKey: Uint8Array): DeliveryNode | undefined {
-    return this.#nodes.find((node) => toHex(node.publicKey) === toHex(publicKey))
+    return this.#nodes.find((node) => equalBytes(node.publicKey, publicKey))
   }
 
   limitsOf(node: number, publicKey: Uint8Array): AdmissionLimits {

@@ -138,28 +138,28 @@ describe('outbox: floor and store', () => {
   })
 
   it('never sends a sequence that the recipient would refuse for being too far ahead', () => {
-    const outbox = new Outbox()
-    outbox.connect()
-    outbox.accept({ id: 'stuck', priority: 0 })
-    const stuck = outbox.last('send').frame
-    for (let block = 0; block < 257; block++) {
-      const calls = Array.from({ length: 256 }, (_, index) => outbox.submit({ id: `b-${block}-${index}` }))
-      outbox.commit(...calls)
-      const sends = outbox.fresh().filter(({ type }) => type === 'send') as readonly Output<'send'>[]
-      for (const { frame } of sends) if (frame !== stuck) outbox.receive(stored, frame)
-      for (const { token } of outbox.fresh().filter(({ type }) => type === 'settle') as readonly Output<'settle'>[])
-        outbox.input({ type: 'settled', token })
-      outbox.outputs.length = 0
-      outbox.fresh()
+    const before = new Outbox()
+    before.accept({ id: 'stuck', priority: 0 })
+    const [stuck] = before.rows.values()
+    const recovery = {
+      epoch,
+      pending: [entryOf(stuck ?? assert.fail())],
+      sequences: [{ destination: bob.publicKey, sequence: messageLimits.sequenceWindow - 10 }],
+      retries: []
     }
-    assert.equal(outbox.machine.counts.queued, 1 + (257 * 256 + 1 - 65_536))
-    outbox.receive(stored, stuck)
-    assert.equal(outbox.all('send').length, 0)
+    const outbox = new Outbox({ recovery })
+    outbox.commit(...Array.from({ length: 30 }, (_, index) => outbox.submit({ id: `far-${index}` })))
+    outbox.connect()
     outbox.settle()
-    assert.deepEqual(
-      outbox.all('send').map(({ messages }) => messages),
-      [256, 1]
-    )
+    outbox.input({ type: 'loaded', token: outbox.last('load').token, rows: stuck === undefined ? [] : [stuck] })
+    assert.equal(outbox.last('send').messages, 11)
+    assert.equal(Math.max(...sequencesOf(outbox.last('send').frame)), messageLimits.sequenceWindow)
+    // Everything that was sent ends; the floor rises when that is committed, and the rest follows.
+    outbox.receive(stored)
+    assert.equal(outbox.all('send').length, 1)
+    outbox.settle()
+    outbox.settle()
+    assert.equal(outbox.last('send').messages, 20)
   })
 
   it('loads what it does not hold in memory, and ends what has vanished from the store', () => {
