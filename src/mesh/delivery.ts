@@ -77,6 +77,7 @@ export class Delivery {
   #enqueued: { readonly call: number; readonly outcome: EnqueueOutcome }[] = []
   #lastCall = 0
   #poisoned = false
+  #stopped = false
 
   constructor(options: DeliveryOptions) {
     this.#options = options
@@ -112,6 +113,7 @@ export class Delivery {
 
   /** Ends all streams and answers every open call with SHUTTING_DOWN. What was accepted stays in the store. */
   stop(): void {
+    this.#stopped = true
     this.#outbox.stop()
     this.#inbox.stop()
     for (const { open } of this.#gates.values()) open()
@@ -140,6 +142,7 @@ export class Delivery {
 
   /** Resolves when the message was handed to a stream of the peer. @throws {MeshError} PEER_UNREACHABLE */
   sendVolatile(recipient: VolatileRecipient, message: VolatileMessage): Promise<void> {
+    if (this.#stopped) return Promise.reject(new MeshError('SHUTTING_DOWN'))
     return this.#volatile.send(recipient, message)
   }
 
@@ -168,6 +171,7 @@ export class Delivery {
   }
 
   #call<Result extends CallResult>(input: (call: number) => OutboxInput): Promise<Result> {
+    if (this.#stopped) return Promise.reject(new MeshError('SHUTTING_DOWN'))
     if (this.#poisoned) return Promise.reject(new MeshError('STORE_FAILED'))
     const call = ++this.#lastCall
     const { promise, resolve, reject } = Promise.withResolvers<Result>()
