@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import { chmod, open, readFile, rm, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { ControlClient } from '../api/index.ts'
 import { isMeshError, MeshError } from '../core/base/index.ts'
 import type { ProfilePaths } from '../core/options/index.ts'
@@ -10,6 +11,8 @@ const errorCode = (error: unknown): string => (error instanceof Error && 'code' 
 /** How long a bind may take before its lock counts as left behind. */
 const bindLockMs = 10_000
 const probeMs = 2_000
+/** How long its owner may take to write its pid into it. */
+const bindLockWriteMs = 500
 
 /**
  * Binds the profile's socket, which is the lock on the profile. A dead socket is replaced; one that answers is not.
@@ -52,24 +55,32 @@ async function ownerOf(paths: ProfilePaths): Promise<number | string | undefined
 }
 
 async function takeBindLock(path: string, paths: ProfilePaths): Promise<AsyncDisposable> {
-  for (let attempt = 0; attempt < 2; attempt++) {
+  for (let attempt = 0; attempt < 3; attempt++) {
     try {
-      await using file = await open(path, 'wx', 0o600)
-      await file.writeFile(String(process.pid))
+      await writeLock(path)
       return { [Symbol.asyncDispose]: () => rm(path, { force: true }) }
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw new MeshError('PATH_UNSAFE', { file: path, reason: errorCode(error) }, { cause: error })
-      if (!(await isLeftBehind(path))) break
-      await rm(path, { force: true })
+      if (await isLeftBehind(path)) await rm(path, { force: true })
+      else if (attempt === 0) await wait(bindLockWriteMs + 100)
+      else break
     }
   }
   throw new MeshError('DAEMON_RUNNING', { profile: paths.profile, pid: (await readFile(path, 'utf8').catch(() => '')) || 'unknown' })
+}
+
+// Not in the loop above: bundled, `using` in a loop throws the error of an earlier turn again.
+async function writeLock(path: string): Promise<void> {
+  await using file = await open(path, 'wx', 0o600)
+  await file.writeFile(String(process.pid))
 }
 
 async function isLeftBehind(path: string): Promise<boolean> {
   try {
     const [pid, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)])
     if (Date.now() - mtimeMs > bindLockMs) return true
+    // Empty: its owner has not written its pid yet, or was killed before it could.
+    if (pid === '') return Date.now() - mtimeMs > bindLockWriteMs
     process.kill(Number(pid), 0)
     return false
   } catch (error) {

@@ -36,11 +36,11 @@ export class SendingAgent {
     this.#ledger = ledger
   }
 
-  /** Sends until `stop`; every message that was begun is accepted in the end. */
+  /** Sends until `stop`, the same message until it is accepted. */
   async send(): Promise<void> {
     while (this.#isSending) {
       const id = `k-${++this.#number}`
-      while (!(await this.#accept(id))) await sleep(10)
+      while (!(await this.#accept(id)) && this.#isSending) await sleep(10)
       await sleep(4)
     }
   }

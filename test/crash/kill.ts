@@ -44,13 +44,17 @@ export async function killDaemons({ kills, seed, root, onKill }: DaemonKillOptio
     const program = await bundleChild(root, join(base, 'program'), 'daemon')
     for (const name of ['alpha', 'beta']) daemons.push(await MeshDaemon.create(base, name, program))
     const run = new KillRun(daemons, randomOf(seed))
-    await run.start()
-    for (let done = 0; done < kills; done++) {
-      await run.killOnce()
-      onKill?.(done + 1)
+    try {
+      await run.start()
+      for (let done = 0; done < kills; done++) {
+        await run.killOnce()
+        onKill?.(done + 1)
+      }
+      const report = await run.finish()
+      return { ...report, seconds: (performance.now() - started) / 1_000 }
+    } finally {
+      run.stop()
     }
-    const report = await run.finish()
-    return { ...report, seconds: (performance.now() - started) / 1_000 }
   } finally {
     await Promise.all(daemons.map((daemon) => daemon.kill()))
     rmSync(base, { recursive: true, force: true })
@@ -86,6 +90,12 @@ class KillRun {
     this.#agents = Promise.all([this.#sending.send(), this.#sending.send(), this.#sending.watch(), this.#reading.read()])
   }
 
+  /** Ends the agents. */
+  stop(): void {
+    this.#sending.stop()
+    this.#reading.stop()
+  }
+
   /** One kill: in four of five cases after messages went through again, else while the daemon starts. */
   async killOnce(): Promise<void> {
     const victim = victims[Math.floor(this.#random() * victims.length)] ?? 'both'
@@ -114,7 +124,7 @@ class KillRun {
         await this.#sending.ask(id).catch((error: unknown) => this.#ledger.wrong.push(`${id}: ${String(error)}`))
       await sleep(50)
     }
-    this.#reading.stop()
+    this.stop()
     await this.#agents
     const codes = await Promise.all([this.#sender.stop(), this.#recipient.stop()])
     return {
