@@ -59,7 +59,7 @@ const fetchTimeoutMs = 5_000
 /** A card is signed anew after this, so that a peer that kept it knows it for current. */
 const reissueMs = 3_600_000
 const firstAnnouncesMs = [1_000, 5_000, 30_000] as const
-const firstProvideMs = 3_000
+const firstProvideMs = 5_000
 const nextProvideMs = 20_000
 const provideTimeoutMs = 30_000
 /** Announcements taken from one signer in a second. */

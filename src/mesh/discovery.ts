@@ -14,12 +14,22 @@ export interface MdnsPort {
   onPeer(handler: (peerId: string, addresses: readonly string[]) => void): () => void
 }
 
+/** The DHT, as far as discovery uses it. */
+export interface DhtPort {
+  /**
+   * Walks towards `key` and yields everybody that is heard of on the way, in any order, some twice. libp2p's own lookup yields the nearest only, at its
+   * end: for them twenty peers are asked, while the first one that is asked knows most of a small network.
+   */
+  walk(key: Uint8Array, signal: AbortSignal): AsyncIterable<{ readonly id: PeerId; readonly multiaddrs: readonly Multiaddr[] }>
+}
+
 export interface DiscoveryOptions {
   readonly libp2p: Libp2p
   readonly cards: Pick<CardService, 'visit'>
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
+  readonly dht: DhtPort
   /** undefined when mDNS is off. */
   readonly mdns: MdnsPort | undefined
   /** Multiaddrs with /p2p. */
@@ -54,7 +64,8 @@ const visitsAtOnce = 8
 const mdnsPatienceMs = 6_500
 /** A walk has converged when nobody new was heard of for so long: a network that just started needs a moment. */
 const quietMs = 2_500
-const roundMs = 750
+const firstRoundMs = 500
+const maxRoundMs = 2_000
 /** Without a bootstrap peer somebody may still call. With one, the walk waits for it until the time is over. */
 const lonelyMs = 5_000
 
@@ -134,23 +145,29 @@ export class Discovery {
     const patienceMs = (): number => (heard > 0 ? quietMs : bootstrap.length > 0 ? Number.POSITIVE_INFINITY : lonelyMs)
     for (let round = 0; !search.done && clock.monotonic() - newsAt < patienceMs(); round++) {
       await this.#offerConnected(search)
-      await this.#lookUp(round === 0 ? libp2p.peerId.toMultihash().bytes : random.bytes(32), search)
+      await search.settled()
+      if (!search.done) await this.#lookUp(round === 0 ? libp2p.peerId.toMultihash().bytes : random.bytes(32), search)
       await search.settled()
       if (search.offered > heard) newsAt = clock.monotonic()
       heard = search.offered
-      if (!search.done) await pause(timers, roundMs)
+      if (!search.done) await pause(timers, Math.min(maxRoundMs, firstRoundMs * 2 ** round))
     }
   }
 
+  /** One lookup, which ends early when as many were heard of as are still wanted. */
   async #lookUp(key: Uint8Array, search: Search): Promise<void> {
-    const { libp2p, log } = this.#options
+    const { dht, log } = this.#options
+    const enough = search.offered + search.missing
+    const stop = new AbortController()
     try {
-      for await (const peer of libp2p.peerRouting.getClosestPeers(key, { signal: search.signal })) {
+      for await (const peer of dht.walk(key, AbortSignal.any([search.signal, stop.signal]))) {
         search.offer(peer.id, peer.multiaddrs, 'kademlia')
-        if (search.done) return
+        if (search.done || search.offered >= enough) return
       }
     } catch (error) {
       if (!search.signal.aborted) log({ level: 'debug', event: 'dht.lookup-ended', fields: { reason: String(error).slice(0, 200) } })
+    } finally {
+      stop.abort()
     }
   }
 
@@ -188,6 +205,11 @@ class Search {
   /** How many different peers were heard of. */
   get offered(): number {
     return this.#methods.size
+  }
+
+  /** How many are still to be found. */
+  get missing(): number {
+    return this.#count - this.#found.size
   }
 
   get found(): readonly DiscoveredPeer[] {

@@ -6,7 +6,7 @@ import type { ArrivedMessage, InboxPeer, OutboxEntry, OutboxRecovery, VolatileMe
 import type { MeshOptions } from '../core/options/index.ts'
 import type { GossipPort } from './cards.ts'
 import { Delivery } from './delivery.ts'
-import type { MdnsPort } from './discovery.ts'
+import type { DhtPort, MdnsPort } from './discovery.ts'
 import { EventHub } from './event-hub.ts'
 import { LatencyWindow } from './latency-window.ts'
 import type * as mesh from './mesh.ts'
@@ -34,6 +34,7 @@ export interface MeshNodeOptions {
   readonly gossip: GossipPort
   /** undefined while mDNS is off. */
   readonly mdns: MdnsPort | undefined
+  readonly dht: DhtPort
   readonly traffic: Traffic
   readonly platform: Platform
   readonly options: MeshOptions
@@ -257,6 +258,7 @@ export class MeshNode implements mesh.Mesh {
       libp2p,
       gossip: this.#config.gossip,
       mdns: this.#config.mdns,
+      dht: this.#config.dht,
       platform,
       options,
       host: this.#host,

@@ -5,7 +5,7 @@ import { isMeshError } from '../core/base/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import { type Card, isPeerName } from '../core/peers/index.ts'
 import { CardService, type GossipPort } from './cards.ts'
-import { Discovery, type MdnsPort } from './discovery.ts'
+import { type DhtPort, Discovery, type MdnsPort } from './discovery.ts'
 import { GossipWatchdog } from './gossip-watchdog.ts'
 import type { CallOptions, DiscoverReport, DiscoveryMethod, HealthFinding, LogRecord, Mesh } from './mesh.ts'
 import { networkIds } from './network-ids.ts'
@@ -22,6 +22,7 @@ export interface NeighbourhoodOptions {
   readonly gossip: GossipPort
   /** undefined while mDNS is off. */
   readonly mdns: MdnsPort | undefined
+  readonly dht: DhtPort
   readonly platform: Platform
   readonly options: MeshOptions
   readonly host: ProtocolHost
@@ -51,13 +52,13 @@ export class Neighbourhood {
 
   constructor(options: NeighbourhoodOptions) {
     this.#options = options
-    const { libp2p, platform, host, log, gossip, mdns } = options
+    const { libp2p, platform, host, log, gossip, mdns, dht } = options
     const { network, name, bootstrapPeers } = options.options
     const ids = networkIds(network)
     const common = { libp2p, log, ...platform }
     this.#cards = new CardService({ ...common, host, gossip, network, describe: () => ({ name, labels: [], features: [...ownFeatures] }), onCard: (peerId, card) => this.#onCard(peerId, card) })
     this.#pinger = new Pinger(common)
-    this.#discovery = new Discovery({ ...common, cards: this.#cards, mdns, bootstrap: bootstrapPeers, dhtProtocol: ids.dht })
+    this.#discovery = new Discovery({ ...common, cards: this.#cards, mdns, dht, bootstrap: bootstrapPeers, dhtProtocol: ids.dht })
     this.#pairing = new PairingService({ libp2p, log, host, platform, cards: this.#cards, network, onPaired: (pair) => this.#onPaired(pair) })
     this.#supervisor = new PeerSupervisor(common)
     this.#watchdog = new GossipWatchdog({ ...common, protocol: ids.gossip })

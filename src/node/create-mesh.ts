@@ -5,7 +5,7 @@ import type { LogRecord, Mesh } from '../mesh/mesh.ts'
 import { MeshNode } from '../mesh/mesh-node.ts'
 import type { ProtocolLimits, ProtocolName } from '../mesh/protocol-table.ts'
 import { type HostOptions, startHost } from './host.ts'
-import { gossipPort, mdnsPort } from './host-ports.ts'
+import { dhtPort, gossipPort, mdnsPort } from './host-ports.ts'
 import { ensureIdentity, ephemeralIdentity, type Identity } from './identity.ts'
 import { createPlatform } from './platform.ts'
 import { openMemoryStores, openStores, type Stores, type StoreWatch } from './sqlite/stores.ts'
@@ -71,7 +71,7 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
     }
     const versions = { 'synaptic-mesh': version, node: process.versions.node, sqlite: process.versions['sqlite'] ?? '' }
     const limits = setup.protocolLimits === undefined ? {} : { protocolLimits: setup.protocolLimits }
-    return await MeshNode.start({ libp2p, traffic, gossip: gossipPort(libp2p), mdns: mdnsPort(libp2p), platform, options, versions, log, release, residentBytes: () => process.memoryUsage.rss(), ...limits })
+    return await MeshNode.start({ libp2p, traffic, gossip: gossipPort(libp2p), mdns: mdnsPort(libp2p), dht: dhtPort(libp2p), platform, options, versions, log, release, residentBytes: () => process.memoryUsage.rss(), ...limits })
   } catch (error) {
     await stop()
     throw error

@@ -1,7 +1,7 @@
 import { TopicValidatorResult } from '@libp2p/gossipsub'
 import type { PeerInfo } from '@libp2p/interface'
 import type { GossipPort } from '../mesh/cards.ts'
-import type { MdnsPort } from '../mesh/discovery.ts'
+import type { DhtPort, MdnsPort } from '../mesh/discovery.ts'
 import type { MeshHost } from './host.ts'
 
 const results = { accept: TopicValidatorResult.Accept, ignore: TopicValidatorResult.Ignore, reject: TopicValidatorResult.Reject } as const
@@ -29,6 +29,18 @@ export function mdnsPort(libp2p: MeshHost): MdnsPort | undefined {
       const listener = ({ detail }: CustomEvent<PeerInfo>): void => handler(detail.id.toString(), detail.multiaddrs.map(String))
       mdns.addEventListener('peer', listener)
       return () => mdns.removeEventListener('peer', listener)
+    }
+  }
+}
+
+/** Walks of libp2p's Kademlia. */
+export function dhtPort(libp2p: MeshHost): DhtPort {
+  return {
+    async *walk(key, signal) {
+      for await (const event of libp2p.services.dht.getClosestPeers(key, { signal })) {
+        if (event.name === 'PEER_RESPONSE') yield* event.closer
+        else if (event.name === 'FINAL_PEER') yield event.peer
+      }
     }
   }
 }
