@@ -25,7 +25,9 @@ const rounds = Number(process.argv[2] ?? 5)
 const answerTimeoutMs = 180_000
 
 async function startChild(file: string, args: readonly string[]): Promise<Child> {
-  const child: ChildProcessByStdio<Writable, Readable, null> = spawn(process.execPath, [join(import.meta.dirname, 'messages', file), ...args], { stdio: ['pipe', 'pipe', 'ignore'] })
+  const child: ChildProcessByStdio<Writable, Readable, null> = spawn(process.execPath, [join(import.meta.dirname, 'messages', file), ...args], {
+    stdio: ['pipe', 'pipe', 'ignore']
+  })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const next = async (): Promise<Figures & { readonly address?: string; readonly error?: string }> => {
     const timer = setTimeout(() => child.kill('SIGKILL'), answerTimeoutMs)
@@ -79,7 +81,10 @@ async function withoutFlush(): Promise<{ readonly entry: string; readonly remove
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
 /** Runs the same work on each of the pairs in turn, `rounds` times, and takes the median of each. The first round warms up. */
-async function interleave(pairs: readonly Pair[], work: { readonly name: string; readonly count: number; readonly figure: string }): Promise<readonly number[]> {
+async function interleave(
+  pairs: readonly Pair[],
+  work: { readonly name: string; readonly count: number; readonly figure: string }
+): Promise<readonly number[]> {
   const samples = pairs.map((): number[] => [])
   for (let round = 0; round <= rounds; round++) {
     for (const [index, pair] of pairs.entries()) {
@@ -90,7 +95,9 @@ async function interleave(pairs: readonly Pair[], work: { readonly name: string;
   const medians = samples.map(median)
   for (const [index, pair] of pairs.entries()) {
     const values = (samples[index] ?? []).map((value) => value.toFixed(value < 100 ? 2 : 0)).join(' ')
-    process.stdout.write(`${work.name.padEnd(12)} ${work.figure.padEnd(10)} ${pair.name.padEnd(34)} ${(medians[index] ?? Number.NaN).toFixed(2).padStart(12)}   (${values})\n`)
+    process.stdout.write(
+      `${work.name.padEnd(12)} ${work.figure.padEnd(10)} ${pair.name.padEnd(34)} ${(medians[index] ?? Number.NaN).toFixed(2).padStart(12)}   (${values})\n`
+    )
   }
   return medians
 }
@@ -118,11 +125,19 @@ try {
   if (nats === undefined) process.stdout.write('NATS: not here (apt-get install nats-server prints it beside)\n')
   else {
     process.stdout.write(`core NATS, published and received: ${nats.core.toFixed(0)} a second\n`)
-    process.stdout.write(`JetStream with its defaults, pipelined publish and acknowledgement: ${nats.jetStream.toFixed(0)} a second (acknowledges before fsync)\n`)
+    process.stdout.write(
+      `JetStream with its defaults, pipelined publish and acknowledgement: ${nats.jetStream.toFixed(0)} a second (acknowledges before fsync)\n`
+    )
   }
   process.stdout.write(`volatile against HyperDHT: ${(flood / floodHyper).toFixed(2)} (target 1)\n`)
   verdict([
-    { name: 'durable, acknowledged', value: durable, unit: '/s', atLeast: 3_000, reference: { name: 'the same with synchronous=OFF', value: durableOff, ratioAtLeast: 0.3 } },
+    {
+      name: 'durable, acknowledged',
+      value: durable,
+      unit: '/s',
+      atLeast: 3_000,
+      reference: { name: 'the same with synchronous=OFF', value: durableOff, ratioAtLeast: 0.3 }
+    },
     { name: 'durable against synchronous=OFF', value: durable / durableOff, unit: 'of it', atLeast: 0.3 },
     { name: 'one durable message, p50', value: onePlain, unit: 'ms', atMost: 15 },
     { name: 'volatile against plain libp2p', value: flood / floodPlain, unit: 'times', atLeast: 5 },

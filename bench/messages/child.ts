@@ -11,7 +11,10 @@ export interface Side {
   stop(): Promise<void>
 }
 
-type Request = { readonly do: 'connect'; readonly address: string } | { readonly do: 'run'; readonly name: string; readonly count: number } | { readonly do: 'stop' }
+type Request =
+  | { readonly do: 'connect'; readonly address: string }
+  | { readonly do: 'run'; readonly name: string; readonly count: number }
+  | { readonly do: 'stop' }
 
 /** Serves a side over stdin and stdout until it is told to stop. */
 export async function serveSide(side: Side): Promise<void> {

@@ -48,7 +48,9 @@ export class MeshInbox implements Inbox {
     return this.#received(row)
   }
 
-  async ack(messages: readonly { readonly source: string; readonly id: string }[]): Promise<{ readonly acknowledged: number; readonly unknown: readonly string[] }> {
+  async ack(
+    messages: readonly { readonly source: string; readonly id: string }[]
+  ): Promise<{ readonly acknowledged: number; readonly unknown: readonly string[] }> {
     const { book, delivery } = this.#options
     if (messages.length > maxAcks) throw new MeshError('OPTION_INVALID', { path: 'messages', value: messages.length, allowed: `at most ${maxAcks}` })
     const outcomes = await delivery.ack(messages.map(({ source, id }) => ({ source: book.resolve(source).publicKey, id })))

@@ -143,18 +143,25 @@ export class MeshNode implements mesh.Mesh {
     const full: mesh.SendOptions = { ...options, id, type: options.type ?? 'Command', expectsReply: true }
     const send = async (): Promise<void> => {
       const report = await this.#send(recipient, content, full)
-      if (report.error !== undefined) throw new MeshError(report.error.code, { id, what: `Message ${id}`, peer: peerId, reason: report.error.message })
+      if (report.error !== undefined)
+        throw new MeshError(report.error.code, { id, what: `Message ${id}`, peer: peerId, reason: report.error.message })
     }
     const response = await this.#requests.ask({ id, peerId }, send, options)
     if (response.delivery === 'durable') await this.inbox.ack([{ source: peerId, id: response.id }])
     return response
   }
 
-  reply(message: Pick<mesh.ReceivedMessage, 'id' | 'source' | 'delivery'>, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
+  reply(
+    message: Pick<mesh.ReceivedMessage, 'id' | 'source' | 'delivery'>,
+    content: string | Uint8Array,
+    options: mesh.SendOptions = {}
+  ): Promise<mesh.SendReport> {
     return this.send(message.source.peerId, content, { delivery: message.delivery, ...options, type: 'Response', inReplyTo: message.id })
   }
 
-  discover(options: mesh.CallOptions & { readonly method?: mesh.DiscoveryMethod | 'all'; readonly count?: number } = {}): Promise<mesh.DiscoverReport> {
+  discover(
+    options: mesh.CallOptions & { readonly method?: mesh.DiscoveryMethod | 'all'; readonly count?: number } = {}
+  ): Promise<mesh.DiscoverReport> {
     return this.#neighbourhood.discover(options)
   }
 
@@ -308,7 +315,10 @@ export class MeshNode implements mesh.Mesh {
 
   #arrived(publicKey: Uint8Array, messages: readonly ArrivedMessage[]): void {
     const sender = this.#book.sender(publicKey)
-    this.#metrics.arrived(messages.map(({ envelope }) => envelope.type), 'durable')
+    this.#metrics.arrived(
+      messages.map(({ envelope }) => envelope.type),
+      'durable'
+    )
     for (const { envelope, position, state, message } of messages) {
       if (state === 'held') continue
       this.#deliver(receivedFromEnvelope(envelope, sender, { position, state, receivedAt: message.received.wall, handedOut: 0 }))
@@ -318,7 +328,10 @@ export class MeshNode implements mesh.Mesh {
   #arrivedVolatile(publicKey: Uint8Array, messages: readonly VolatileMessage[]): void {
     const sender = this.#book.sender(publicKey)
     const receivedAt = this.#config.platform.clock.wall()
-    this.#metrics.arrived(messages.map(({ type }) => type), 'volatile')
+    this.#metrics.arrived(
+      messages.map(({ type }) => type),
+      'volatile'
+    )
     for (const message of messages) this.#deliver(receivedFromVolatile(message, sender, receivedAt))
   }
 
@@ -332,7 +345,11 @@ export class MeshNode implements mesh.Mesh {
     if (entry.state === 'stored') this.#latency.add(entry.settledMs)
     const to = this.#book.reference(entry.destination)
     if (entry.state === 'failed' || entry.state === 'expired-unknown')
-      this.#log('warn', entry.failure === '' ? 'EXPIRED_UNKNOWN' : entry.failure, { message: entry.id, peer: shortPeerId(to.peerId), attempts: entry.attempts })
+      this.#log('warn', entry.failure === '' ? 'EXPIRED_UNKNOWN' : entry.failure, {
+        message: entry.id,
+        peer: shortPeerId(to.peerId),
+        attempts: entry.attempts
+      })
     if (this.#events.has('outbox')) this.#events.emit('outbox', this.outbox.report(entry))
   }
 

@@ -1,5 +1,14 @@
 import { MeshError, utf8 } from '../core/base/index.ts'
-import { checkDraft, type MessageDraft, messageLimits, type OutboxEntry, type OutboxState, type Principal, Ulids, type VolatileMessage } from '../core/message/index.ts'
+import {
+  checkDraft,
+  type MessageDraft,
+  messageLimits,
+  type OutboxEntry,
+  type OutboxState,
+  type Principal,
+  Ulids,
+  type VolatileMessage
+} from '../core/message/index.ts'
 import { startDeadline, within } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import type { Outbox, PeerReference, SendOptions, SendReport } from './mesh.ts'
@@ -64,15 +73,41 @@ export class MeshOutbox implements Outbox {
     checkDraft(draft)
     const { destination, label, id, type, priority, inReplyTo, expectsReply, ttlS, contentType, body } = draft
     const timestamp = clock.wall()
-    const message: VolatileMessage = { id, type, label, toLabel: destination.label, inReplyTo, expectsReply, priority, ttlS, timestamp, contentType, body }
+    const message: VolatileMessage = {
+      id,
+      type,
+      label,
+      toLabel: destination.label,
+      inReplyTo,
+      expectsReply,
+      priority,
+      ttlS,
+      timestamp,
+      contentType,
+      body
+    }
     const to = [this.#options.book.referenceOf(recipient.peerId)]
     return this.#options.delivery.sendVolatile(recipient, message).then(() => {
       const ms = clock.monotonic() - start
-      return { id, to, type, priority, status: 'sent', path: 'direct', ms, attempts: 1, acceptedAt: timestamp, expiresAt: timestamp, error: undefined }
+      return {
+        id,
+        to,
+        type,
+        priority,
+        status: 'sent',
+        path: 'direct',
+        ms,
+        attempts: 1,
+        acceptedAt: timestamp,
+        expiresAt: timestamp,
+        error: undefined
+      }
     })
   }
 
-  async list(query: { readonly states?: readonly OutboxState[]; readonly limit?: number; readonly to?: string } = {}): Promise<readonly SendReport[]> {
+  async list(
+    query: { readonly states?: readonly OutboxState[]; readonly limit?: number; readonly to?: string } = {}
+  ): Promise<readonly SendReport[]> {
     const destination = query.to === undefined ? undefined : this.#options.book.resolve(query.to).publicKey
     const rows = await this.#options.platform.deliveryStore.listOutbox({ states: query.states, destination, limit: query.limit ?? 100 })
     return rows.map((row) => this.report(row))
@@ -130,7 +165,10 @@ export class MeshOutbox implements Outbox {
   }
 
   /** The settled entry; after the time-out what the store says then. A caller's abort rejects: the message stays queued. */
-  async #waitFor(settled: Promise<OutboxEntry>, { entry, options }: { readonly entry: OutboxEntry; readonly options: SendOptions }): Promise<OutboxEntry> {
+  async #waitFor(
+    settled: Promise<OutboxEntry>,
+    { entry, options }: { readonly entry: OutboxEntry; readonly options: SendOptions }
+  ): Promise<OutboxEntry> {
     const { timers, deliveryStore, clock } = this.#options.platform
     const start = clock.monotonic()
     using deadline = startDeadline(timers, { operation: 'message', timeoutMs: options.timeoutMs ?? defaultTimeoutMs, signal: options.signal })

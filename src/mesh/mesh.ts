@@ -86,7 +86,9 @@ export interface Inbox {
   list(query?: InboxQuery, call?: CallOptions): Promise<{ readonly messages: readonly ReceivedMessage[]; readonly cursor: number }>
   get(id: string, from?: string): Promise<ReceivedMessage>
   /** Acknowledges by ids (rules: a cursor never does). Idempotent; resolves after the commit. */
-  ack(messages: readonly { readonly source: string; readonly id: string }[]): Promise<{ readonly acknowledged: number; readonly unknown: readonly string[] }>
+  ack(
+    messages: readonly { readonly source: string; readonly id: string }[]
+  ): Promise<{ readonly acknowledged: number; readonly unknown: readonly string[] }>
   counts(): Promise<{ readonly unread: number; readonly held: number; readonly bytes: number }>
 }
 
@@ -208,7 +210,10 @@ export interface Mesh extends AsyncDisposable {
   peers(): Promise<readonly PeerInfo[]>
   peer(name: string): Promise<PeerInfo>
   /** Round trip times in milliseconds over a libp2p ping stream. `count` 1–100. */
-  ping(name: string, options?: CallOptions & { readonly count?: number }): Promise<{ readonly peer: PeerReference; readonly rttMs: readonly number[] }>
+  ping(
+    name: string,
+    options?: CallOptions & { readonly count?: number }
+  ): Promise<{ readonly peer: PeerReference; readonly rttMs: readonly number[] }>
   status(): Promise<MeshStatus>
   detailedStatus(): Promise<DetailedStatus>
   /** Prometheus text format 0.0.4. */

@@ -74,7 +74,10 @@ export class MessageLinks {
   async #dial(publicKey: Uint8Array): Promise<MessageLink> {
     const stream = await this.#options.host.open(peerIdOfKey(publicKey), 'message', this.#stopping.signal)
     const link = this.#add(stream, true)
-    this.#options.tracker.track('message stream', this.#run(link).catch((error: unknown) => link.stream.abort(toMeshError(error))))
+    this.#options.tracker.track(
+      'message stream',
+      this.#run(link).catch((error: unknown) => link.stream.abort(toMeshError(error)))
+    )
     this.#options.onOpened(link)
     return link
   }

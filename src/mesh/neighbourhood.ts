@@ -56,7 +56,14 @@ export class Neighbourhood {
     const { network, name, bootstrapPeers } = options.options
     const ids = networkIds(network)
     const common = { libp2p, log, ...platform }
-    this.#cards = new CardService({ ...common, host, gossip, network, describe: () => ({ name, labels: [], features: [...ownFeatures] }), onCard: (peerId, card) => this.#onCard(peerId, card) })
+    this.#cards = new CardService({
+      ...common,
+      host,
+      gossip,
+      network,
+      describe: () => ({ name, labels: [], features: [...ownFeatures] }),
+      onCard: (peerId, card) => this.#onCard(peerId, card)
+    })
     this.#pinger = new Pinger(common)
     this.#discovery = new Discovery({ ...common, cards: this.#cards, mdns, dht, bootstrap: bootstrapPeers, dhtProtocol: ids.dht })
     this.#pairing = new PairingService({ libp2p, log, host, platform, cards: this.#cards, network, onPaired: (pair) => this.#onPaired(pair) })
@@ -74,7 +81,9 @@ export class Neighbourhood {
     this.#ignoreMdns = this.#options.mdns?.onPeer((peerId, addresses) => this.#onMdns(peerId, addresses)) ?? this.#ignoreMdns
     for (const { peerId, addresses } of this.#options.book.pairs) this.#supervisor.want(peerId, addresses)
     for (const address of this.#options.options.bootstrapPeers) {
-      const peerId = multiaddr(address).getComponents().findLast((part) => part.name === 'p2p')?.value
+      const peerId = multiaddr(address)
+        .getComponents()
+        .findLast((part) => part.name === 'p2p')?.value
       if (peerId !== undefined && peerId !== this.#options.libp2p.peerId.toString()) this.#supervisor.want(peerId, [address])
     }
   }
@@ -90,7 +99,9 @@ export class Neighbourhood {
   findings(): readonly HealthFinding[] {
     const healed = this.#watchdog.healed
     if (healed === 0) return []
-    return [{ code: 'GOSSIP_HEALED', message: `${healed} connections were renewed because their gossip had stopped`, hint: 'Nothing to do: it was mended.' }]
+    return [
+      { code: 'GOSSIP_HEALED', message: `${healed} connections were renewed because their gossip had stopped`, hint: 'Nothing to do: it was mended.' }
+    ]
   }
 
   /** Whom a text means; a name that nobody here knows is looked for in the DHT. @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */

@@ -84,10 +84,22 @@ export class NodeStatus {
     const findings: HealthFinding[] = [...this.#options.findings()]
     const away = book.pairs.filter(({ peerId }) => !book.info(peerId).connected)
     if (libp2p.getPeers().length === 0)
-      findings.push({ code: 'NO_PEERS', message: 'No peer is connected', hint: 'Join an invite, or name a bootstrap peer: synaptic-mesh p2p config set bootstrap_peers ADDRESS' })
+      findings.push({
+        code: 'NO_PEERS',
+        message: 'No peer is connected',
+        hint: 'Join an invite, or name a bootstrap peer: synaptic-mesh p2p config set bootstrap_peers ADDRESS'
+      })
     else if (away.length > 0)
-      findings.push({ code: 'PEERS_AWAY', message: `${away.length} paired peers are not connected: ${away.slice(0, 5).map(({ peerId }) => book.info(peerId).name).join(', ')}`, hint: 'They are dialled again by themselves; messages to them wait in the outbox.' })
-    if (this.addresses().length === 0) findings.push({ code: 'NO_ADDRESS', message: 'The node listens on no address', hint: 'Set listen_addrs and restart.' })
+      findings.push({
+        code: 'PEERS_AWAY',
+        message: `${away.length} paired peers are not connected: ${away
+          .slice(0, 5)
+          .map(({ peerId }) => book.info(peerId).name)
+          .join(', ')}`,
+        hint: 'They are dialled again by themselves; messages to them wait in the outbox.'
+      })
+    if (this.addresses().length === 0)
+      findings.push({ code: 'NO_ADDRESS', message: 'The node listens on no address', hint: 'Set listen_addrs and restart.' })
     const { queued } = delivery.counts
     if (queued > 0 && libp2p.getPeers().length === 0)
       findings.push({ code: 'OUTBOX_WAITING', message: `${queued} messages wait for a peer to come back`, hint: 'synaptic-mesh p2p outbox' })

@@ -97,7 +97,12 @@ export class PeerBook {
   /** @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
   resolve(name: string): Resolved {
     if (isPeerId(name)) return { peerId: name, publicKey: keyOf(name), label: '', address: undefined }
-    const paired = this.pairs.map(({ peerId, name: pinned, alias }) => ({ peerId, name: pinned, alias, labels: this.#known.get(peerId)?.card?.labels ?? [] }))
+    const paired = this.pairs.map(({ peerId, name: pinned, alias }) => ({
+      peerId,
+      name: pinned,
+      alias,
+      labels: this.#known.get(peerId)?.card?.labels ?? []
+    }))
     const claims = [...this.#known]
       .filter(([peerId]) => this.pairOf(peerId) === undefined)
       .flatMap(([peerId, { card }]) => (card === undefined ? [] : [{ peerId, name: card.name, labels: card.labels }]))

@@ -19,16 +19,37 @@ export interface ProtocolLimits {
 /** Every protocol of this software, in one table. libp2p's own (identify, ping, kad, gossipsub) are limited where the host is made. */
 export const protocolTable = {
   message: {
-    id: '/synaptic-mesh/message/1.0.0', maxFrameBytes: 1_114_112, maxInboundStreams: 4, streamsPerSecond: 10, framesPerSecond: 2_000,
-    firstByteMs: 30_000, frameMs: 10_000, idleMs: 0, writeMs: 60_000
+    id: '/synaptic-mesh/message/1.0.0',
+    maxFrameBytes: 1_114_112,
+    maxInboundStreams: 4,
+    streamsPerSecond: 10,
+    framesPerSecond: 2_000,
+    firstByteMs: 30_000,
+    frameMs: 10_000,
+    idleMs: 0,
+    writeMs: 60_000
   },
   card: {
-    id: '/synaptic-mesh/card/1.0.0', maxFrameBytes: 16_384, maxInboundStreams: 4, streamsPerSecond: 20, framesPerSecond: 20,
-    firstByteMs: 5_000, frameMs: 10_000, idleMs: 10_000, writeMs: 10_000
+    id: '/synaptic-mesh/card/1.0.0',
+    maxFrameBytes: 16_384,
+    maxInboundStreams: 4,
+    streamsPerSecond: 20,
+    framesPerSecond: 20,
+    firstByteMs: 5_000,
+    frameMs: 10_000,
+    idleMs: 10_000,
+    writeMs: 10_000
   },
   pair: {
-    id: '/synaptic-mesh/pair/1.0.0', maxFrameBytes: 4_096, maxInboundStreams: 2, streamsPerSecond: 5, framesPerSecond: 20,
-    firstByteMs: 5_000, frameMs: 10_000, idleMs: 10_000, writeMs: 10_000
+    id: '/synaptic-mesh/pair/1.0.0',
+    maxFrameBytes: 4_096,
+    maxInboundStreams: 2,
+    streamsPerSecond: 5,
+    framesPerSecond: 20,
+    firstByteMs: 5_000,
+    frameMs: 10_000,
+    idleMs: 10_000,
+    writeMs: 10_000
   }
 } as const satisfies Record<string, ProtocolLimits>
 

@@ -43,7 +43,8 @@ export class VolatileSender {
       this.#queues.set(key, queue)
       queueMicrotask(() => this.#drain(key))
     }
-    if (queue.bytes > maxWaitingBytes) return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: 'volatile messages', reason: '32 MiB wait for the peer' }))
+    if (queue.bytes > maxWaitingBytes)
+      return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: 'volatile messages', reason: '32 MiB wait for the peer' }))
     queue.bytes += weightOf(message)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     queue.waiting.push({ message, resolve, reject })

@@ -12,7 +12,11 @@ interface YamuxWindow {
 const established = 3
 
 const isYamux = (stream: object): stream is YamuxWindow =>
-  'sendWindowUpdate' in stream && typeof stream.sendWindowUpdate === 'function' && 'recvWindow' in stream && 'recvWindowCapacity' in stream && 'state' in stream
+  'sendWindowUpdate' in stream &&
+  typeof stream.sendWindowUpdate === 'function' &&
+  'recvWindow' in stream &&
+  'recvWindowCapacity' in stream &&
+  'state' in stream
 
 /**
  * Announces received bytes to the sender once they are half of the window, as other yamux implementations do. The one of js-libp2p does

@@ -71,7 +71,20 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
     }
     const versions = { 'synaptic-mesh': version, node: process.versions.node, sqlite: process.versions['sqlite'] ?? '' }
     const limits = setup.protocolLimits === undefined ? {} : { protocolLimits: setup.protocolLimits }
-    return await MeshNode.start({ libp2p, traffic, gossip: gossipPort(libp2p), mdns: mdnsPort(libp2p), dht: dhtPort(libp2p), platform, options, versions, log, release, residentBytes: () => process.memoryUsage.rss(), ...limits })
+    return await MeshNode.start({
+      libp2p,
+      traffic,
+      gossip: gossipPort(libp2p),
+      mdns: mdnsPort(libp2p),
+      dht: dhtPort(libp2p),
+      platform,
+      options,
+      versions,
+      log,
+      release,
+      residentBytes: () => process.memoryUsage.rss(),
+      ...limits
+    })
   } catch (error) {
     await stop()
     throw error

@@ -197,7 +197,12 @@ export const errorTable = {
   }),
 
   // Time and reach
-  TIMEOUT: entry({ exit: 6, retryable: true, message: (d) => `${d['operation']} took longer than ${d['timeoutMs']} ms`, hint: 'Give it more time with --timeout.' }),
+  TIMEOUT: entry({
+    exit: 6,
+    retryable: true,
+    message: (d) => `${d['operation']} took longer than ${d['timeoutMs']} ms`,
+    hint: 'Give it more time with --timeout.'
+  }),
   PEER_UNREACHABLE: entry({
     exit: 7,
     retryable: true,
@@ -274,7 +279,12 @@ export const errorTable = {
     message: (d) => `${d['id']} is ${d['state']}: it can no longer be cancelled`,
     hint: 'Only what the recipient has not confirmed can be cancelled.'
   }),
-  REFUSED: entry({ exit: 9, retryable: false, message: (d) => `${d['peer']} refused the message${because(d)}`, hint: 'The refusal is signed by the recipient.' }),
+  REFUSED: entry({
+    exit: 9,
+    retryable: false,
+    message: (d) => `${d['peer']} refused the message${because(d)}`,
+    hint: 'The refusal is signed by the recipient.'
+  }),
 
   // Pairing
   INVITE_INVALID: entry({
@@ -284,7 +294,13 @@ export const errorTable = {
     hint: 'Ask for a new one.',
     next: ['synaptic-mesh p2p invite']
   }),
-  INVITE_EXPIRED: entry({ exit: 9, retryable: false, message: () => 'The invite expired', hint: 'Ask for a new one.', next: ['synaptic-mesh p2p invite'] }),
+  INVITE_EXPIRED: entry({
+    exit: 9,
+    retryable: false,
+    message: () => 'The invite expired',
+    hint: 'Ask for a new one.',
+    next: ['synaptic-mesh p2p invite']
+  }),
   INVITE_USED: entry({
     exit: 9,
     retryable: false,

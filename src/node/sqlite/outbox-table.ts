@@ -35,7 +35,9 @@ export class OutboxTable {
     return {
       epoch: this.#epoch(),
       pending: this.#entries(this.#statements.waiting.all()),
-      sequences: destinations.filter((row) => number(row, 'sequence') > 0).map((row) => ({ destination: blob(row, 'destination'), sequence: number(row, 'sequence') })),
+      sequences: destinations
+        .filter((row) => number(row, 'sequence') > 0)
+        .map((row) => ({ destination: blob(row, 'destination'), sequence: number(row, 'sequence') })),
       retries: destinations.filter((row) => typeof row['retry_boot'] === 'string').map(retryOf)
     }
   }
