@@ -132,7 +132,7 @@ class DeliverySimulation implements DeliveryWorld {
 
   #readSoon(node: DeliveryNode): void {
     const { random } = this.simulator
-    this.simulator.schedule(this.#isCalm ? 5_000 : random.integer(20, 3_000), () => {
+    this.simulator.schedule(this.#isCalm ? 20_000 : random.integer(20, 3_000), () => {
       // A reader whose call fails asks again later.
       this.#read(node).catch((thrown: unknown) => this.#onThrown(node, thrown))
       this.#readSoon(node)
