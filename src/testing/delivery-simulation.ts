@@ -237,6 +237,8 @@ class DeliverySimulation implements DeliveryWorld {
     const { random } = this.simulator
     const target = this.#nodeOf(publicKey)
     const source = this.#nodes[from]
+    // One attempt in a while is never answered.
+    if (!this.#isCalm && random.chance(0.02)) return
     this.simulator.schedule(random.integer(1, 100), () => {
       const isReachable =
         target !== undefined && target.isUp && this.#network.canReach(from, target.index) && this.#network.canReach(target.index, from)

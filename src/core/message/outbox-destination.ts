@@ -34,6 +34,8 @@ export class Destination {
   link: number | undefined
   path = ''
   isConnecting = false
+  /** When the attempt to connect has failed without an answer. */
+  connectBy: Millis | undefined
   /** Failures since the last receipt; persisted. */
   attempts = 0
   /** No attempt before; undefined when there is nothing to wait for. */

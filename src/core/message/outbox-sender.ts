@@ -18,13 +18,16 @@ export const receiptTimes = {
   batchMs: 150_000
 } as const
 
+/** A `connect` that is not answered for so long has failed. */
+const connectMs = 60_000
+
 /** Bytes under way to all destinations together. */
 const maxFlyingBytes = 33_554_432
 
 interface Timer {
   readonly destination: Destination
   readonly at: Millis
-  readonly kind: 'retry' | 'receipt'
+  readonly kind: 'retry' | 'receipt' | 'connect'
 }
 
 /** A flight that waits for the store. */
@@ -155,6 +158,8 @@ export class OutboxSender {
     if (destination.link !== undefined) this.#launch(destination, now)
     else if (!destination.isConnecting) {
       destination.isConnecting = true
+      destination.connectBy = after(now, connectMs)
+      this.#timers.push({ destination, at: destination.connectBy, kind: 'connect' })
       this.#ledger.emit({ type: 'connect', destination: destination.publicKey })
     }
   }
@@ -284,6 +289,7 @@ export class OutboxSender {
     for (let timer = this.#timers.peek(); timer !== undefined && timer.at <= now; timer = this.#timers.peek()) {
       this.#timers.pop()
       if (timer.kind === 'receipt') this.#checkReceipts(timer.destination, now)
+      else if (timer.kind === 'connect') this.#checkConnect(timer, now)
       else if (timer.destination.retryAt === timer.at) this.kick(timer.destination, now)
     }
     for (const destination of this.#ledger.takeLoosened()) this.kick(destination, now)
@@ -291,6 +297,13 @@ export class OutboxSender {
     const starved = [...this.#starved]
     this.#starved.clear()
     for (const destination of starved) this.kick(destination, now)
+  }
+
+  /** An attempt to connect that was never answered is over. */
+  #checkConnect({ destination, at }: Timer, now: Millis): void {
+    if (!destination.isConnecting || destination.connectBy !== at) return
+    destination.isConnecting = false
+    if (!destination.isIdle) this.fail(destination, now)
   }
 
   /** Gives the changes that this input made to the store. */

@@ -89,7 +89,7 @@ export type OutboxOutput =
   | { readonly type: 'settle'; readonly token: number; readonly changes: readonly OutboxChange[] }
   /** The message's new state is committed: tell whoever waits. The only source of the event `outbox`. */
   | { readonly type: 'state'; readonly entry: OutboxEntry }
-  /** Open a message stream to the destination (dialling if needed); answer `connected` or `unreachable`. At most one is asked for at a time. */
+  /** Open a message stream to the destination (dialling if needed); answer `connected` or `unreachable` (no answer for 60 s counts as that). At most one at a time. */
   | { readonly type: 'connect'; readonly destination: Uint8Array }
   /** Call `DeliveryStore.saveRetry(retry)`; no answer, a failure (but STORE_FAILED) may be ignored. */
   | { readonly type: 'save-retry'; readonly retry: DestinationRetry }

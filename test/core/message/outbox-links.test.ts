@@ -42,7 +42,7 @@ describe('outbox: lost connections', () => {
     for (let link = 1; link <= 6; link++) {
       outbox.connect(link)
       outbox.input({ type: 'disconnected', destination: bob.publicKey, link })
-      outbox.advanceTo(outbox.now + 61_000)
+      while (outbox.all('connect').length <= link) outbox.wake()
     }
     assert.equal(outbox.last('save-retry').retry.attempts, 6)
     outbox.connect(9)
@@ -80,6 +80,16 @@ describe('outbox: lost connections', () => {
     assert.equal(outbox.last('retried').count, 1)
     outbox.input({ type: 'reachable', destination: carol.publicKey })
     assert.equal(outbox.last('save-retry').retry.attempts, 10)
+  })
+
+  it('takes an attempt to connect that is never answered as a failure, after a minute', () => {
+    const outbox = new Outbox()
+    outbox.accept()
+    outbox.advanceTo(outbox.now + 59_999)
+    assert.equal(outbox.all('save-retry').length, 0)
+    outbox.advanceTo(outbox.now + 501)
+    assert.equal(outbox.last('save-retry').retry.attempts, 1)
+    assert.equal(outbox.all('connect').length, 2)
   })
 
   it('resets a stream over which no receipt came for 30 s, and sends again', () => {
