@@ -60,6 +60,7 @@ export interface DiscoveredPeer {
 const maxSeen = 1_024
 const visitTimeoutMs = 6_000
 const visitsAtOnce = 8
+const maxVisits = 3
 /** mDNS asks every 5 s (node/host.ts): after one question more nobody new is to be expected. */
 const mdnsPatienceMs = 6_500
 /** A walk has converged when nobody new was heard of for so long: a network that just started needs a moment. */
@@ -148,8 +149,8 @@ export class Discovery {
       await search.settled()
       if (!search.done) await this.#lookUp(round === 0 ? libp2p.peerId.toMultihash().bytes : random.bytes(32), search)
       await search.settled()
-      if (search.offered > heard) newsAt = clock.monotonic()
-      heard = search.offered
+      if (search.visits > heard) newsAt = clock.monotonic()
+      heard = search.visits
       if (!search.done) await pause(timers, Math.min(maxRoundMs, firstRoundMs * 2 ** round))
     }
   }
@@ -190,6 +191,8 @@ class Search {
   readonly #methods = new Map<string, Set<DiscoveryMethod>>()
   readonly #found = new Map<string, { readonly card: Card; readonly rttMs: number }>()
   readonly #waiting: { readonly peer: PeerId; readonly addresses: readonly Multiaddr[] }[] = []
+  readonly #visits = new Map<string, number>()
+  readonly #failed = new Set<string>()
   readonly #running = new Set<Promise<void>>()
 
   constructor(options: DiscoveryOptions, { count, signal }: { readonly count: number; readonly signal: AbortSignal }) {
@@ -207,6 +210,13 @@ class Search {
     return this.#methods.size
   }
 
+  /** Grows whenever there is somebody to visit. */
+  get visits(): number {
+    let visits = 0
+    for (const count of this.#visits.values()) visits += count
+    return visits
+  }
+
   /** How many are still to be found. */
   get missing(): number {
     return this.#count - this.#found.size
@@ -220,12 +230,12 @@ class Search {
     const peerId = peer.toString()
     if (this.done || peerId === this.#options.libp2p.peerId.toString()) return
     const methods = this.#methods.get(peerId)
-    if (methods !== undefined) {
-      methods.add(method)
-      return
-    }
-    if (this.#methods.size >= maxSeen) return
-    this.#methods.set(peerId, new Set([method]))
+    if (methods === undefined && this.#methods.size >= maxSeen) return
+    this.#methods.set(peerId, (methods ?? new Set()).add(method))
+    const visits = this.#visits.get(peerId) ?? 0
+    // Who did not answer is visited again when it is heard of again: a busy machine may be slow once.
+    if (visits >= maxVisits || (methods !== undefined && !this.#failed.delete(peerId))) return
+    this.#visits.set(peerId, visits + 1)
     this.#waiting.push({ peer, addresses })
     this.#next()
   }
@@ -256,6 +266,7 @@ class Search {
       const { card, rttMs } = await cards.visit(peerId, signal)
       if (this.#found.size < this.#count) this.#found.set(peerId, { card, rttMs })
     } catch (error) {
+      this.#failed.add(peerId)
       log({ level: 'debug', event: 'discovery.no-answer', fields: { peer: peerId, reason: String(error).slice(0, 200) } })
     }
     if (this.#found.size >= this.#count) this.#enough.abort()

@@ -13,7 +13,7 @@ export interface GossipWatchdogOptions {
   readonly log: (record: LogRecord) => void
   /** How often it looks, default 5,000 ms. */
   readonly checkMs?: number
-  /** How long a peer may be without a gossip stream, default 10,000 ms: opening them takes a moment. */
+  /** how long a peer may be without a gossip stream, default 20,000 ms: opening them takes a moment. */
   readonly graceMs?: number
 }
 
@@ -50,7 +50,7 @@ export class GossipWatchdog {
 
   /** Looks at every peer once; mends those that were deaf for too long. */
   async check(): Promise<void> {
-    const { libp2p, clock, graceMs = 10_000 } = this.#options
+    const { libp2p, clock, graceMs = 20_000 } = this.#options
     const now = clock.monotonic()
     const connected = new Set<string>()
     const deaf: PeerId[] = []
