@@ -79,6 +79,7 @@ export class FramedStream implements FrameStream {
     this.#quietSince = options.clock.monotonic()
     if (stream.direction === 'inbound') this.#unheardSince = this.#quietSince
     this.#listen(stream)
+    this.#catchUp(stream)
     this.#arm()
   }
 
@@ -164,6 +165,15 @@ export class FramedStream implements FrameStream {
     })
   }
 
+  // What happened before anybody listened is not told again: a reset that came while the stream was being opened would leave a reader waiting for ever.
+  #catchUp(stream: Stream): void {
+    if (stream.remoteWriteStatus === 'closed')
+      this.#remoteClosed = stream.status === 'open' || stream.status === 'closing' || stream.status === 'closed'
+    if (stream.status === 'reset' || stream.status === 'aborted') this.#fail(this.#unreachable('the peer reset the stream'))
+    else if (stream.status === 'closed') this.#end()
+    else if (stream.readableEnded && stream.readBufferLength === 0) this.#endReading()
+  }
+
   #receive(data: Uint8Array | Iterable<Uint8Array>): void {
     if (this.#error !== undefined || this.#closing) return
     const before = this.#reader.held
@@ -172,7 +182,10 @@ export class FramedStream implements FrameStream {
     this.#options.onReceived(this.#reader.held - before)
     this.#unheardSince = undefined
     this.#quietSince = this.#options.clock.monotonic()
-    this.#advance()
+    const { stream } = this.#options
+    // What libp2p read too far while it negotiated is given out after its `end`.
+    if (stream.readableEnded && stream.readBufferLength === 0) this.#endReading()
+    else this.#advance()
   }
 
   #next(): Promise<IteratorResult<Uint8Array>> {

@@ -91,6 +91,18 @@ test('single bytes cost about their number, not an object each', () => {
   if (globalThis.gc !== undefined) assert.ok(process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers - before < 20_000_000)
 })
 
+test('frames are plain arrays, whatever the chunks were: slice() makes a copy', () => {
+  const reader = readerOf()
+  reader.push(Buffer.from(framed([new Uint8Array([1, 2]), new Uint8Array(5_000).fill(3)])))
+  for (const expected of [1, 3]) {
+    const frame = reader.take()
+    assert.equal(frame.constructor, Uint8Array)
+    const copy = frame.slice()
+    frame[0] = 99
+    assert.equal(copy[0], expected)
+  }
+})
+
 test('an empty frame is malformed', () => {
   const reader = readerOf()
   reader.push(new Uint8Array(4))

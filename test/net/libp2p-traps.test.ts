@@ -51,7 +51,7 @@ async function served(server: Libp2p): Promise<number> {
     }, 'both sides agree on who is connected')
     return connected
   } finally {
-    await Promise.all(clients.map((client) => client.stop()))
+    await Promise.all(clients.map(async (client) => client.stop()))
   }
 }
 
