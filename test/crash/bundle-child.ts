@@ -6,7 +6,6 @@ import { build } from 'esbuild'
 const sources = {
   'store-child': 'test/crash/store-child.ts',
   'sweep-child': 'test/crash/sweep-child.ts',
-  'cut-child': 'test/crash/cut-child.ts',
   daemon: 'src/daemon/main.ts'
 } as const
 

@@ -116,9 +116,11 @@ class KillRun {
     this.#sending.stop()
     this.#reading.acknowledges = 1
     const { accepted, acked, ended, given, stored } = this.#ledger
+    const unread = async (): Promise<number> => (await this.#recipient.client.call('inboxList', { limit: 1 })).unread
+    // An acknowledgement whose answer was cut off by a kill may stand or not: only the inbox knows.
     const missing = (from: ReadonlySet<string>): readonly string[] => [...accepted].filter((id) => !from.has(id))
     const deadline = Date.now() + quiesceMs
-    while ((missing(acked).length > 0 || missing(ended).length > 0) && Date.now() < deadline) {
+    while ((missing(given).length > 0 || missing(ended).length > 0 || (await unread()) > 0) && Date.now() < deadline) {
       await this.#sending.poll(1_000)
       for (const id of missing(ended).slice(0, 100))
         await this.#sending.ask(id).catch((error: unknown) => this.#ledger.wrong.push(`${id}: ${String(error)}`))

@@ -5,7 +5,7 @@ import { ackBeforeCommit, plant } from './planted.ts'
 import { killStores } from './store-kill.ts'
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
-const kills = Number(process.env['KILLS'] ?? 50)
+const kills = Number(process.env['KILLS'] ?? 25)
 const root = join(import.meta.dirname, '../..')
 
 test(`${kills} kills of a process that writes to its store lose nothing that was confirmed (SEED=${seed})`, { timeout: 600_000 }, async (t) => {
