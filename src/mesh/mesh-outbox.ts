@@ -65,10 +65,12 @@ export class MeshOutbox implements Outbox {
     }
   }
 
-  /** Hands a volatile message to the peer's stream. @throws {MeshError} PEER_UNREACHABLE, BODY_TOO_LARGE */
-  sendVolatile(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
-    const { clock } = this.#options.platform
+  /** Hands a volatile message to the peer's stream. @throws {MeshError} NOT_PAIRED, PEER_UNREACHABLE, BODY_TOO_LARGE, OPTION_INVALID */
+  async sendVolatile(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
+    const { platform, book } = this.#options
+    const { clock } = platform
     const start = clock.monotonic()
+    if (!book.isPaired(recipient.publicKey)) throw new MeshError('NOT_PAIRED', { peer: book.referenceOf(recipient.peerId).name })
     const draft = this.#draft(recipient, content, options)
     checkDraft(draft)
     const { destination, label, id, type, priority, inReplyTo, expectsReply, ttlS, contentType, body } = draft

@@ -171,6 +171,13 @@ export const errorTable = {
     message: (d) => `The content has ${d['bytes']} bytes; at most ${d['max']} are carried`,
     hint: 'Send less, or split it.'
   }),
+  NOT_PAIRED: entry({
+    exit: 4,
+    retryable: false,
+    message: (d) => `${d['peer']} is not paired with this node: volatile messages go between paired peers only`,
+    hint: 'Pair with it first, or send a durable message, which it holds until it is approved.',
+    next: ['synaptic-mesh p2p invite', 'synaptic-mesh p2p join INVITE']
+  }),
   COMMAND_NOT_ALLOWED: entry({
     exit: 4,
     retryable: false,

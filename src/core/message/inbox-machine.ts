@@ -218,17 +218,17 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
     const { publicKey, limits } = peer
     try {
       const all = decodeVolatile(frame)
-      const allowed = limits.paired ? all : all.filter(({ type }) => type !== 'Command')
-      if (allowed.length < all.length) this.#drop('COMMAND_NOT_ALLOWED', all.length - allowed.length)
-      if (!this.#flow.takeVolatile(peer, all.length, now)) this.#drop('PROTOCOL_LIMIT', allowed.length)
-      else if (allowed.length > 0) this.#out.push({ type: 'volatile', publicKey, messages: allowed })
+      // There is no inbox in which a stranger's could wait to be approved.
+      if (!limits.paired) this.#drop('NOT_PAIRED', all.length)
+      else if (!this.#flow.takeVolatile(peer, all.length, now)) this.#drop('PROTOCOL_LIMIT', all.length)
+      else this.#out.push({ type: 'volatile', publicKey, messages: all })
     } catch (thrown) {
       this.#out.push({ type: 'misbehaved', stream, publicKey, error: toMeshError(thrown) })
     }
   }
 
-  #drop(code: RefusalCode, messages: number): void {
-    if (messages > 0) this.#out.push({ type: 'refused', code, delivery: 'volatile', messages })
+  #drop(code: 'NOT_PAIRED' | 'PROTOCOL_LIMIT', messages: number): void {
+    this.#out.push({ type: 'refused', code, delivery: 'volatile', messages })
   }
 }
 

@@ -71,4 +71,4 @@ export type InboxOutput =
   /** The peer broke the protocol (MESSAGE_MALFORMED, SIGNATURE_INVALID, IDENTITY_MISMATCH, UNSUPPORTED_VERSION …): abort that stream, count it. */
   | { readonly type: 'misbehaved'; readonly stream: number; readonly publicKey: Uint8Array; readonly error: MeshError }
   /** For metrics: refusals that were signed (durable) or silent (volatile: dropped). */
-  | { readonly type: 'refused'; readonly code: RefusalCode; readonly delivery: 'durable' | 'volatile'; readonly messages: number }
+  | { readonly type: 'refused'; readonly code: RefusalCode | 'NOT_PAIRED'; readonly delivery: 'durable' | 'volatile'; readonly messages: number }

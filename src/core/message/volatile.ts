@@ -80,11 +80,8 @@ function writeMessage(writer: ByteWriter, message: VolatileMessage): void {
   writer.prefixed32(message.body)
 }
 
-/** Ids are ASCII by their rule. @throws {MeshError} OPTION_INVALID */
-function writeId(writer: ByteWriter, id: string): void {
-  if (!isMessageId(id)) throw new MeshError('OPTION_INVALID', { path: 'id', value: id.slice(0, 80), allowed: '1 to 64 of A-Z a-z 0-9 . _ -' })
-  writer.u8(id.length).ascii(id)
-}
+/** Ids are ASCII by their rule (`checkDraft`). */
+const writeId = (writer: ByteWriter, id: string): ByteWriter => writer.u8(id.length).ascii(id)
 
 function writeText(writer: ByteWriter, text: string): void {
   if (text.length === 0) {
@@ -144,9 +141,15 @@ function readId(reader: ByteReader): string {
   return id
 }
 
-/** Latin-1 text; both rules that follow allow ASCII only, so nothing else gets through. */
+/** Latin-1 text; both rules that follow allow ASCII only, so nothing else gets through. Eight at a time: a spread is ten times slower. */
 function ascii(reader: ByteReader): string {
-  return String.fromCharCode(...reader.raw(reader.u8()))
+  const bytes = reader.raw(reader.u8())
+  const at = (index: number): number => bytes[index] ?? 0
+  const whole = bytes.length - (bytes.length % 8)
+  let text = ''
+  for (let i = 0; i < whole; i += 8) text += String.fromCharCode(at(i), at(i + 1), at(i + 2), at(i + 3), at(i + 4), at(i + 5), at(i + 6), at(i + 7))
+  for (let i = whole; i < bytes.length; i++) text += String.fromCharCode(at(i))
+  return text
 }
 
 function readLabel(reader: ByteReader): string {

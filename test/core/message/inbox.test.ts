@@ -290,12 +290,12 @@ describe('inbox: volatile messages', () => {
     assert.deepEqual(output?.type === 'volatile' && output.messages.map(({ id }) => id), ['a', 'b'])
   })
 
-  it('that are Commands of a peer that is not paired are dropped and counted', () => {
+  it('of a peer that is not paired are dropped and counted', () => {
     const stranger = { ...fromAlice, limits: { ...limits, paired: false } }
     const outputs = volatileFrame(new Inbox(), encodeVolatile([volatileMessage({ id: 'a' }), volatileMessage({ type: 'Command' })]), stranger)
     assert.deepEqual(
-      outputs.map((output) => (output.type === 'volatile' ? output.messages.length : output.type === 'refused' && output.code)),
-      ['COMMAND_NOT_ALLOWED', 1]
+      outputs.map((output) => output.type === 'refused' && [output.code, output.messages]),
+      [['NOT_PAIRED', 2]]
     )
   })
 
