@@ -46,7 +46,8 @@ export class FrameReader {
     // The first one is kept as it came: mostly it is a whole frame, taken at once.
     if (chunk.length >= smallChunkBytes || this.#head === this.#chunks.length) {
       this.#arena = undefined
-      this.#chunks.push(chunk)
+      // libp2p hands out Node's Buffers, too, whose slice() is no copy: frames are plain arrays.
+      this.#chunks.push(chunk.constructor === Uint8Array ? chunk : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length))
       return
     }
     this.#pushSmall(chunk)

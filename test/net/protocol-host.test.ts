@@ -33,7 +33,7 @@ test('a reservation tells how long to wait, and later ones wait longer', () => {
 })
 
 test('when too much is unread on the node, the fullest stream of the heaviest peer is reset, and no other', async () => {
-  await using victim = await startTestHost({ maxHeldBytes: 3_000_000 })
+  await using victim = await startTestHost({ maxHeldBytes: 1_200_000 })
   await using light = await startTestHost()
   await using heavy = await startTestHost()
   await victim.host.serve('message', () => new Promise<void>(() => undefined))
@@ -50,7 +50,7 @@ test('when too much is unread on the node, the fullest stream of the heaviest pe
     })().catch(() => undefined)
   }
   await until(() => victim.refusals.length > 0, 'something is shed')
-  await until(() => victim.host.heldBytes < 3_500_000, 'what is held is bounded')
+  await until(() => victim.host.heldBytes < 1_900_000, 'what is held is bounded')
   assert.ok(victim.refusals.every((refusal) => refusal.peerId === heavy.peerId && isMeshError(refusal.error, 'PROTOCOL_LIMIT')))
   assert.equal(light.host.openStreams, 1)
 })
