@@ -3,8 +3,8 @@ import { root } from './paths.ts'
 import type { TestResult } from './reporter.ts'
 import type { TestRun } from './run-tests.ts'
 
-/** A skip whose reason begins so says that the machine lacks something; a machine that is set up for CI may lack nothing. */
-const needsPrefix = 'skipped: needs'
+/** A skip with such a reason says that the machine lacks something; a machine that is set up for CI may lack nothing. */
+const needsSomething = /^(?:skipped: )?needs\b/
 
 export interface Counts {
   readonly tests: number
@@ -27,7 +27,7 @@ export interface Summary {
 
 const placeOf = (result: TestResult): string => (result.file === '' ? '' : `${relative(root, result.file)}:${result.line}`)
 
-const isForbiddenSkip = (result: TestResult, isCi: boolean): boolean => isCi && result.outcome === 'skip' && result.reason.startsWith(needsPrefix)
+const isForbiddenSkip = (result: TestResult, isCi: boolean): boolean => isCi && result.outcome === 'skip' && needsSomething.test(result.reason)
 
 function failuresOf(run: TestRun, isCi: boolean): readonly Failure[] {
   const failed = run.results.filter((result) => result.outcome === 'fail' && !result.inherited)
