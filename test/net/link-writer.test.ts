@@ -76,6 +76,24 @@ test('while the stream wants to drain nothing is written, and what waited follow
   assert.equal(link.writes.length, 2)
 })
 
+test('a stream that fills up between the call and the write is not written to', async () => {
+  const link = new Link()
+  const writer = writerOf(link)
+  const sent = writer.send(new Uint8Array([1]))
+  link.writableNeedsDrain = true
+  await turn()
+  assert.equal(link.writes.length, 0)
+  writer.pump()
+  assert.equal(link.writes.length, 0)
+  link.writableNeedsDrain = false
+  writer.pump()
+  await Promise.all([sent, writer.flush()])
+  assert.deepEqual(
+    link.frames().map((frame) => frame[0]),
+    [1]
+  )
+})
+
 test('a sender that awaits never runs ahead of a stalled stream', async () => {
   const link = new Link()
   const writer = writerOf(link)
