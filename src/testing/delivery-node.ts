@@ -307,7 +307,8 @@ export class DeliveryNode implements Clock {
   #connect(destination: Uint8Array): void {
     const life = this.#life
     this.#options.world.connect(this.index, destination, (link) => {
-      if (life !== this.#life) return
+      // The process that asked is gone, and its end of the stream with it.
+      if (life !== this.#life) return link === undefined ? undefined : this.#options.world.closeLink(link)
       if (link === undefined) this.#outbox({ type: 'unreachable', destination })
       else this.#outbox({ type: 'connected', destination, link: link.id, path: 'direct' })
     })

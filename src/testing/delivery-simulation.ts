@@ -246,6 +246,7 @@ class DeliverySimulation implements DeliveryWorld {
       const link: SimulatedLink = { id: ++this.#lastLink, from, to: target.index, isOpen: true }
       this.#links.add(link)
       done(link)
+      if (!link.isOpen) return
       target.onLinkOpen(source.publicKey)
       source.onLinkOpen(target.publicKey)
     })
