@@ -2,12 +2,13 @@ import type { Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError } from '../core/base/index.ts'
-import type { ArrivedMessage, InboxPeer, OutboxEntry, OutboxRecovery, VolatileMessage } from '../core/message/index.ts'
+import type { ArrivedMessage, OutboxEntry, OutboxRecovery, VolatileMessage } from '../core/message/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import type { GossipPort } from './cards.ts'
 import { Delivery } from './delivery.ts'
 import type { DhtPort, MdnsPort } from './discovery.ts'
 import { EventHub } from './event-hub.ts'
+import { inboxLimits } from './inbox-limits.ts'
 import { LatencyWindow } from './latency-window.ts'
 import type * as mesh from './mesh.ts'
 import { MeshInbox } from './mesh-inbox.ts'
@@ -244,7 +245,7 @@ export class MeshNode implements mesh.Mesh {
       tracker: this.#tracker,
       recovery,
       outboxLimits: { maxMessages: options.outboxMaxMessages, maxBytes: options.outboxMaxBytes },
-      limitsOf: (publicKey) => this.#limitsOf(publicKey),
+      limitsOf: (publicKey) => inboxLimits(publicKey, this.#book.isPaired(publicKey), this.#config.options),
       onArrived: (publicKey, messages) => this.#arrived(publicKey, messages),
       onVolatile: (publicKey, messages) => this.#arrivedVolatile(publicKey, messages),
       onAccepted: (entry) => this.#metrics.outbox(entry),
@@ -295,22 +296,6 @@ export class MeshNode implements mesh.Mesh {
   #knownRecipient(destination: string): Recipient | undefined {
     if (!isKnownPeerId(destination) || destination === this.peerId) return undefined
     return { peerId: destination, publicKey: keyOf(destination), label: '' }
-  }
-
-  #limitsOf(publicKey: Uint8Array): InboxPeer {
-    const { options } = this.#config
-    const paired = this.#book.isPaired(publicKey)
-    return {
-      publicKey,
-      messagesPerSecond: paired ? options.rateMessagesPerSecond : Math.min(100, options.rateMessagesPerSecond),
-      limits: {
-        paired,
-        maxMessages: options.inboxMaxMessages,
-        maxBytes: options.inboxMaxBytes,
-        maxMessagesOfSource: paired ? options.inboxMaxMessagesPerPeer : options.inboxMaxHeldPerPeer,
-        maxBytesOfSource: paired ? options.inboxMaxBytesPerPeer : heldBytesOfSource
-      }
-    }
   }
 
   #arrived(publicKey: Uint8Array, messages: readonly ArrivedMessage[]): void {
@@ -406,6 +391,3 @@ export class MeshNode implements mesh.Mesh {
     this.#events.emit('log', record)
   }
 }
-
-/** What is held of one peer that is not paired. */
-const heldBytesOfSource = 1_048_576
