@@ -22,8 +22,9 @@ export const message: Handler<'message'> = async (input, { mesh, signal }) => {
   const delivery = input.volatile ? 'volatile' : 'durable'
   const shared = { ...present({ priority, ttlS, id, label, toLabel, contentType, inReplyTo }), delivery, signal } as const
   if (input.request) {
+    const start = performance.now()
     const response = await mesh.request(input.destination, content, { ...shared, timeoutMs: input.timeoutMs ?? requestTimeoutMs })
-    return { ...wireReport(await requestReport(mesh, response, priority)), response: wireMessage(response) }
+    return { ...wireReport(await requestReport(mesh, response, { priority, ms: Math.round(performance.now() - start) })), response: wireMessage(response) }
   }
   const waitFor = input.wait === 'accepted' ? 'accepted' : 'stored'
   const type = messageType(input.msgType)
@@ -38,7 +39,7 @@ export const message: Handler<'message'> = async (input, { mesh, signal }) => {
 }
 
 /** What is known of the Command that `response` answers; of a volatile one nothing is stored. */
-async function requestReport(mesh: Mesh, response: ReceivedMessage, priority: number): Promise<SendReport> {
+async function requestReport(mesh: Mesh, response: ReceivedMessage, sent: { readonly priority: number; readonly ms: number }): Promise<SendReport> {
   const id = response.inReplyTo ?? response.id
   if (response.delivery === 'durable') return mesh.outbox.get(id)
   const at = response.timestamp
@@ -46,10 +47,9 @@ async function requestReport(mesh: Mesh, response: ReceivedMessage, priority: nu
     id,
     to: [response.source],
     type: 'Command',
-    priority,
+    ...sent,
     status: 'sent',
-    path: undefined,
-    ms: 0,
+    path: 'direct',
     attempts: 1,
     acceptedAt: at,
     expiresAt: at,
