@@ -7,8 +7,6 @@ import { MeshDaemon, pair } from './mesh-daemon.ts'
 import { sleep } from './proc.ts'
 import { randomOf } from './store-kill.ts'
 
-/** Longest that everything accepted may take to be read once the kills are over. */
-const quiesceMs = 120_000
 /** Longest that a kill waits for messages to flow. */
 const flowMs = 10_000
 
@@ -18,6 +16,8 @@ export interface DaemonKillOptions {
   /** The tree that the daemon is bundled from. */
   readonly root: string
   readonly onKill?: (done: number) => void
+  /** Longest that everything accepted may take to be read once the kills are over; 120,000 by default. */
+  readonly quiesceMs?: number
 }
 
 export interface DaemonKillReport {
@@ -36,7 +36,7 @@ export interface DaemonKillReport {
 }
 
 /** Two daemons as real processes, an agent at each, and kill -9 of one or both at random moments while messages flow. Everything that is wrong is in the report. */
-export async function killDaemons({ kills, seed, root, onKill }: DaemonKillOptions): Promise<DaemonKillReport> {
+export async function killDaemons({ kills, seed, root, onKill, quiesceMs = 120_000 }: DaemonKillOptions): Promise<DaemonKillReport> {
   const base = mkdtempSync(join(tmpdir(), 'sm-kill-'))
   const started = performance.now()
   const daemons: MeshDaemon[] = []
@@ -50,7 +50,7 @@ export async function killDaemons({ kills, seed, root, onKill }: DaemonKillOptio
         await run.killOnce()
         onKill?.(done + 1)
       }
-      const report = await run.finish()
+      const report = await run.finish(quiesceMs)
       return { ...report, seconds: (performance.now() - started) / 1_000 }
     } finally {
       run.stop()
@@ -111,7 +111,7 @@ class KillRun {
   }
 
   /** Waits until everything that was accepted was read and ended, stops, and compares. */
-  async finish(): Promise<Omit<DaemonKillReport, 'seconds'>> {
+  async finish(quiesceMs: number): Promise<Omit<DaemonKillReport, 'seconds'>> {
     await Promise.all([this.#sender.ready(), this.#recipient.ready()])
     this.#sending.stop()
     this.#reading.acknowledges = 1
@@ -140,7 +140,7 @@ class KillRun {
       givenAfterAck: [...this.#ledger.givenAfterAck],
       notEnded: missing(ended),
       damage: [...this.#sender.integrity(), ...this.#recipient.integrity(), ...codes.flatMap((code) => (code === 0 ? [] : [`exit code ${code}`]))],
-      wrong: this.#ledger.wrong
+      wrong: [...new Set(this.#ledger.wrong)]
     }
   }
 

@@ -19,7 +19,7 @@ export const ackBeforeCommit: readonly Fault[] = [
     search: `      const result = work()
       this.#database.exec('COMMIT')`,
     replace: `      const result = work()
-      setTimeout(() => this.#database.isTransaction && this.#database.exec('COMMIT'), 20)`
+      setTimeout(() => this.#database.isTransaction && this.#database.exec('COMMIT'), 60)`
   },
   {
     file: 'src/node/sqlite/engine.ts',

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isMeshError } from '../../src/core/base/index.ts'
 import { bundleChild } from './bundle-child.ts'
 import { type Fault, plant } from './planted.ts'
 import { Proc, sleep } from './proc.ts'
@@ -111,8 +112,18 @@ async function settled(writer: Proc): Promise<readonly string[]> {
 function compare(lines: readonly string[], folder: string): PowerCut {
   const ledger = new StoreLedger()
   ledger.take(lines)
-  const verdict = ledger.compare(folder)
+  const verdict = compared(ledger, folder)
   return { ...verdict, lost: verdict.lostAccepted.length + verdict.lostStored.length }
+}
+
+/** A store that a start refuses as damaged has lost everything. */
+function compared(ledger: StoreLedger, folder: string): LedgerVerdict {
+  try {
+    return ledger.compare(folder)
+  } catch (error) {
+    if (!isMeshError(error, 'STATE_CORRUPT')) throw error
+    return { ...ledger.nothingLeft(), damage: [error.message] }
+  }
 }
 
 /** An ext4 file system in a file, mounted through a loop device. */

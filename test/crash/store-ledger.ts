@@ -37,6 +37,11 @@ export class StoreLedger {
     }
   }
 
+  /** The verdict on an empty disk. */
+  nothingLeft(): LedgerVerdict {
+    return this.#verdict({ outbox: new Set(), inbox: new Set(), damage: [] })
+  }
+
   /** Compares with what is in the store of `folder`. Opens it as a start does. */
   compare(folder: string): LedgerVerdict {
     const database = openDatabase(join(folder, storeFile))
@@ -49,17 +54,29 @@ export class StoreLedger {
             .map(({ id }) => id)
         )
       const [outbox, inbox] = [ids('SELECT id FROM outbox'), ids(`SELECT id FROM inbox WHERE state IN ('unread', 'read')`)]
-      return {
-        accepted: this.#accepted.size,
-        stored: this.#stored.size,
-        acked: this.#acked.size,
-        lostAccepted: [...this.#accepted].filter((id) => !outbox.has(id)),
-        lostStored: [...this.#stored].filter((id) => !inbox.has(id)),
-        givenAfterAck: [...this.#givenAfterAck],
-        damage: checkIntegrity(database)
-      }
+      return this.#verdict({ outbox, inbox, damage: checkIntegrity(database) })
     } finally {
       database.close()
+    }
+  }
+
+  #verdict({
+    outbox,
+    inbox,
+    damage
+  }: {
+    readonly outbox: ReadonlySet<unknown>
+    readonly inbox: ReadonlySet<unknown>
+    readonly damage: readonly string[]
+  }): LedgerVerdict {
+    return {
+      accepted: this.#accepted.size,
+      stored: this.#stored.size,
+      acked: this.#acked.size,
+      lostAccepted: [...this.#accepted].filter((id) => !outbox.has(id)),
+      lostStored: [...this.#stored].filter((id) => !inbox.has(id)),
+      givenAfterAck: [...this.#givenAfterAck],
+      damage
     }
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { randomOf } from './store-kill.ts'
-import { type SweepPoint, type SweptCall, SyscallSweep, sweptCalls, whyNoSweep } from './syscall-sweep.ts'
+import { faultsOf, type SweptCall, SyscallSweep, sweptCalls, twoAtOnce, whyNoSweep } from './syscall-sweep.ts'
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 /** Points of each call in the suite; ALL=1 takes every one. */
@@ -29,19 +29,6 @@ function pointsOf(count: number): readonly number[] {
   return [...points].sort((a, b) => a - b)
 }
 
-async function twoAtOnce(points: readonly number[], run: (at: number) => Promise<SweepPoint>): Promise<readonly SweepPoint[]> {
-  const results: SweepPoint[] = []
-  const queue = [...points]
-  const work = async (): Promise<void> => {
-    for (let at = queue.shift(); at !== undefined; at = queue.shift()) results.push(await run(at))
-  }
-  await Promise.all([work(), work()])
-  return results
-}
-
-const faults = (points: readonly SweepPoint[]): readonly string[] =>
-  points.flatMap(({ call, at, wrong }) => wrong.map((each) => `${call} ${at}: ${each}`))
-
 for (const call of sweptCalls) {
   test(`a crash at a ${call} of the delivery path loses nothing that was confirmed (SEED=${seed})`, options, async (t) => {
     const sweep = await newSweep(t)
@@ -50,7 +37,7 @@ for (const call of sweptCalls) {
     const hits = points.filter(({ wasHit }) => wasHit).length
     t.diagnostic(`${call}: ${count} calls, ${points.length} points, ${hits} hits`)
     assert.ok(hits > 0 && hits >= points.length - 1, `${hits} hits of ${points.length}: the kill must come where it was asked for`)
-    assert.deepEqual(faults(points), [])
+    assert.deepEqual(faultsOf(points), [])
   })
 }
 
@@ -71,7 +58,7 @@ for (const { call, error, codes } of failures) {
     const count = await sweep.count(call)
     const some = pointsOf(count).filter((_, index) => share === Number.POSITIVE_INFINITY || index % 2 === 0)
     const points = await twoAtOnce(some, (from) => sweep.fail(call, error, { from }))
-    assert.deepEqual(faults(points), [])
+    assert.deepEqual(faultsOf(points), [])
     assert.ok(points.filter(({ wasHit }) => wasHit).length > points.length / 2)
     for (const { at, errors } of points) for (const each of errors) assert.ok(codes.includes(each), `${call} ${at}: ${each}`)
   })
@@ -84,6 +71,6 @@ test('a disk that is full for a while: DISK_FULL, and the same process goes on b
     [0.5, 0.6, 0.7].map((part) => Math.floor(part * count)),
     (from) => sweep.fail('pwrite64', 'ENOSPC', { from, times: 4 })
   )
-  assert.deepEqual(faults(points), [])
+  assert.deepEqual(faultsOf(points), [])
   for (const { errors } of points) assert.deepEqual([...new Set(errors)], ['DISK_FULL'])
 })

@@ -121,3 +121,18 @@ export class SyscallSweep {
     return [...wrong, ...verdict.damage]
   }
 }
+
+/** Runs `run` for every point, two at a time. */
+export async function twoAtOnce(points: readonly number[], run: (at: number) => Promise<SweepPoint>): Promise<readonly SweepPoint[]> {
+  const results: SweepPoint[] = []
+  const queue = [...points]
+  const work = async (): Promise<void> => {
+    for (let at = queue.shift(); at !== undefined; at = queue.shift()) results.push(await run(at))
+  }
+  await Promise.all([work(), work()])
+  return results
+}
+
+/** What is wrong at any of `points`. */
+export const faultsOf = (points: readonly SweepPoint[]): readonly string[] =>
+  points.flatMap(({ call, at, wrong }) => wrong.map((each) => `${call} ${at}: ${each}`))
