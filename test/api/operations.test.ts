@@ -162,3 +162,15 @@ test('an error arrives as it left: code, details and words', async (t) => {
     return true
   })
 })
+
+test('content that is no base64 is an error where the caller says it is base64', async (t) => {
+  const { client } = await startRig(t)
+  for (const content of ['aGk', 'aGk=', 'aGk=\n'])
+    assert.equal((await client.call('message', { destination: 'echo', content, encoding: 'base64' })).status, 'stored')
+  for (const content of ['a*k=', 'aGk=aGk=', 'a'])
+    await assert.rejects(
+      async () => client.call('message', { destination: 'echo', content, encoding: 'base64' }),
+      { code: 'OPTION_INVALID' },
+      content
+    )
+})

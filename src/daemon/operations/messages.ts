@@ -10,10 +10,17 @@ const sendTimeoutMs = 10_000
 function contentOf(content: string | undefined, encoding: string): string | Uint8Array {
   if (content === undefined)
     throw new MeshError('USAGE', { problem: 'The content is missing: give it as an argument, with --content, or as - from standard input' })
-  const bytes = encoding === 'base64' ? Buffer.from(content, 'base64') : undefined
+  const bytes = encoding === 'base64' ? fromBase64(content) : undefined
   const size = bytes?.length ?? Buffer.byteLength(content)
   if (size > messageLimits.bodyBytes) throw new MeshError('BODY_TOO_LARGE', { bytes: size, max: messageLimits.bodyBytes })
   return bytes ?? content
+}
+
+/** Padding may be left out; anything else that is no base64 is an error, where Buffer would skip it. */
+function fromBase64(text: string): Uint8Array {
+  const bytes = Buffer.from(text, 'base64')
+  if (bytes.toString('base64').replace(/=+$/, '') === text.trimEnd().replace(/=+$/, '')) return bytes
+  throw new MeshError('OPTION_INVALID', { path: 'content', value: text.slice(0, 40), allowed: 'base64 (RFC 4648 section 4)' })
 }
 
 export const message: Handler<'message'> = async (input, { mesh, signal }) => {
@@ -24,7 +31,10 @@ export const message: Handler<'message'> = async (input, { mesh, signal }) => {
   if (input.request) {
     const start = performance.now()
     const response = await mesh.request(input.destination, content, { ...shared, timeoutMs: input.timeoutMs ?? requestTimeoutMs })
-    return { ...wireReport(await requestReport(mesh, response, { priority, ms: Math.round(performance.now() - start) })), response: wireMessage(response) }
+    return {
+      ...wireReport(await requestReport(mesh, response, { priority, ms: Math.round(performance.now() - start) })),
+      response: wireMessage(response)
+    }
   }
   const waitFor = input.wait === 'accepted' ? 'accepted' : 'stored'
   const type = messageType(input.msgType)
