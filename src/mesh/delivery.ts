@@ -1,4 +1,4 @@
-import { isMeshError, MeshError, toMeshError } from '../core/base/index.ts'
+import { isMeshError, MeshError, toHex, toMeshError } from '../core/base/index.ts'
 import {
   type AckOutcome,
   type ArrivedMessage,
@@ -74,6 +74,8 @@ export class Delivery {
   readonly #inbox: Driver<InboxInput, InboxOutput>
   readonly #calls = new Map<number, Call>()
   readonly #gates = new Map<number, Gate>()
+  /** Destinations whose link ends and shall be opened anew. */
+  readonly #reopening = new Set<string>()
   #enqueued: { readonly call: number; readonly outcome: EnqueueOutcome }[] = []
   #lastCall = 0
   #poisoned = false
@@ -282,7 +284,11 @@ export class Delivery {
   }
 
   #connect(destination: Uint8Array): void {
-    // `connected` comes from `onOpened`; a link that is open was told when it opened.
+    // The machine was told of a link when it opened. Where it asks nevertheless, that one is ending: the next one follows it.
+    if (this.#links.outbound(destination) !== undefined) {
+      this.#reopening.add(toHex(destination))
+      return
+    }
     this.#links.open(destination).catch(() => this.#outbox.input({ type: 'unreachable', destination }))
   }
 
@@ -323,7 +329,10 @@ export class Delivery {
   #onClosed({ stream, number, outbound }: MessageLink): void {
     this.#resume(number)
     this.#inbox.input({ type: 'stream-closed', stream: number })
-    if (outbound) this.#outbox.input({ type: 'disconnected', destination: stream.publicKey, link: number })
+    if (!outbound) return
+    const destination = stream.publicKey
+    this.#outbox.input({ type: 'disconnected', destination, link: number })
+    if (this.#reopening.delete(toHex(destination)) && !this.#stopped) this.#connect(destination)
   }
 
   #pause(stream: number): void {
