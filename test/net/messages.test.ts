@@ -131,6 +131,13 @@ test('acknowledging tells the sender, is idempotent, and the message is never gi
   assert.equal((await read).status, 'read')
 })
 
+test('a durable message follows over the stream that a volatile one opened', async () => {
+  const { net, alice } = await pairedNet()
+  await using _ = net
+  await alice.send('node-1', 'first', { delivery: 'volatile' })
+  assert.equal((await alice.send('node-1', 'second', { timeoutMs: 5_000 })).status, 'stored')
+})
+
 test('one id names one content: the same again is a no-op, other content is a conflict', async () => {
   const { net, alice, bob } = await pairedNet()
   await using _ = net
