@@ -29,10 +29,18 @@ const maxLineCharacters = 8 * 1_048_576
 export class ControlClient {
   readonly #socketPath: string
   readonly #profile: string
+  readonly #agent: Http.Agent | false
 
-  constructor(target: { readonly socketPath: string; readonly profile: string }) {
+  /** `keepAlive`: for whoever calls often; such a client is closed at the end. */
+  constructor(target: { readonly socketPath: string; readonly profile: string }, options: { readonly keepAlive?: boolean } = {}) {
+    this.#agent = options.keepAlive === true ? new (http().Agent)({ keepAlive: true, maxSockets: 64 }) : false
     this.#socketPath = target.socketPath
     this.#profile = target.profile
+  }
+
+  /** Closes the connections that are kept. */
+  close(): void {
+    if (this.#agent !== false) this.#agent.destroy()
   }
 
   /** Performs one operation. */
@@ -81,7 +89,7 @@ export class ControlClient {
         socketPath: this.#socketPath,
         method: route.method,
         path: isGet ? route.path + queryOf(input) : route.path,
-        agent: false,
+        agent: this.#agent,
         headers: { host: socketHost, ...(body === undefined ? {} : { 'content-type': jsonType, 'content-length': Buffer.byteLength(body) }) },
         ...(signal === undefined ? {} : { signal })
       },

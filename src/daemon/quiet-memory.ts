@@ -51,7 +51,11 @@ export function watchMemory(): () => void {
     const { user, system } = process.cpuUsage()
     return user + system
   }
-  const memory = new QuietMemory({ cpuMicros, rssBytes: () => process.memoryUsage.rss(), collect: () => collect({ type: 'major', execution: 'sync', flavor: 'last-resort' }) })
+  const memory = new QuietMemory({
+    cpuMicros,
+    rssBytes: () => process.memoryUsage.rss(),
+    collect: () => collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  })
   const timer = setInterval(() => memory.check(), everyMs)
   timer.unref()
   return () => clearInterval(timer)

@@ -5,6 +5,7 @@ import { type StartNotice, toWireError } from '../api/index.ts'
 import { profilePaths } from '../node/paths.ts'
 import { Daemon } from './daemon.ts'
 import type { DaemonParts } from './parts.ts'
+import { watchMemory } from './quiet-memory.ts'
 
 const noticeDescriptor = 3
 
@@ -22,8 +23,10 @@ export async function runProcess(parts: DaemonParts, args: readonly string[]): P
       process.env
     )
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void daemon.stop())
+    const unwatch = watchMemory()
     notify({ ready: true, pid: process.pid })
     const failure = await daemon.ended
+    unwatch()
     process.exit(failure === undefined ? 0 : failure.exitCode)
   } catch (error) {
     const known = toMeshError(error)

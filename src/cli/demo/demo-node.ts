@@ -5,7 +5,7 @@ import { ControlClient, fromWireError, type OutputOf, type Operations } from '..
 import { MeshError } from '../../core/base/index.ts'
 import { type OptionValue, type ProfilePaths, profilePaths } from '../../core/options/index.ts'
 import type { CommandContext } from '../context.ts'
-import { readNotice } from '../daemon-process.ts'
+import { daemonNodeFlags, readNotice } from '../daemon-process.ts'
 
 const startMs = 30_000
 const stopMs = 10_000
@@ -48,7 +48,7 @@ export class DemoNode {
 
   /** Starts the process; resolves when the node answers. */
   async start(): Promise<void> {
-    const args = ['--disable-sigusr1', fileURLToPath(this.#context.daemonEntry), '--profile', this.name, '--data-dir', this.#folder, '--notify']
+    const args = [...daemonNodeFlags, fileURLToPath(this.#context.daemonEntry), '--profile', this.name, '--data-dir', this.#folder, '--notify']
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], env: cleanEnvironment(this.#context.environment) })
     this.#child = child
     const { signal } = this.#context
