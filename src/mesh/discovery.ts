@@ -60,11 +60,12 @@ export interface DiscoveredPeer {
 const maxSeen = 1_024
 const visitTimeoutMs = 6_000
 const visitsAtOnce = 8
-const maxVisits = 3
+const maxVisits = 4
 /** mDNS asks every 5 s (node/host.ts): after one question more nobody new is to be expected. */
 const mdnsPatienceMs = 6_500
 /** A walk has converged when nobody new was heard of for so long: a network that just started needs a moment. */
 const quietMs = 2_500
+const minQuietRounds = 3
 const firstRoundMs = 500
 const maxRoundMs = 2_000
 /** Without a bootstrap peer somebody may still call. With one, the walk waits for it until the time is over. */
@@ -143,12 +144,15 @@ export class Discovery {
     const { libp2p, random, clock, timers, bootstrap } = this.#options
     let heard = 0
     let newsAt = clock.monotonic()
+    // Rounds count as well as time: on a busy machine one round may take longer than the patience.
+    let quietRounds = 0
     const patienceMs = (): number => (heard > 0 ? quietMs : bootstrap.length > 0 ? Number.POSITIVE_INFINITY : lonelyMs)
-    for (let round = 0; !search.done && clock.monotonic() - newsAt < patienceMs(); round++) {
+    for (let round = 0; !search.done && (quietRounds < minQuietRounds || clock.monotonic() - newsAt < patienceMs()); round++) {
       await this.#offerConnected(search)
       await search.settled()
       if (!search.done) await this.#lookUp(round === 0 ? libp2p.peerId.toMultihash().bytes : random.bytes(32), search)
       await search.settled()
+      quietRounds = search.visits > heard ? 0 : quietRounds + 1
       if (search.visits > heard) newsAt = clock.monotonic()
       heard = search.visits
       if (!search.done) await pause(timers, Math.min(maxRoundMs, firstRoundMs * 2 ** round))

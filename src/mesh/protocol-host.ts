@@ -296,5 +296,7 @@ function isWrongIdentity(cause: unknown): boolean {
 
 function reasonOf(cause: unknown): string {
   if (cause instanceof AggregateError) return cause.errors.map(reasonOf).slice(0, 3).join('; ')
-  return cause instanceof Error ? cause.message : String(cause)
+  if (cause instanceof Error) return cause.message
+  // libp2p sometimes rejects with the event that ended its waiting.
+  return typeof cause === 'string' ? cause : 'the connection ended'
 }

@@ -4,6 +4,7 @@ import type { Stream } from '@libp2p/interface'
 import { hmacSha256 } from '../../src/crypto/index.ts'
 import { isMeshError } from '../../src/core/base/index.ts'
 import { decodeInvite, inviteIdOf } from '../../src/core/peers/index.ts'
+import { networkIds } from '../../src/mesh/network-ids.ts'
 import { protocolTable } from '../../src/mesh/protocol-table.ts'
 import { HostileNode, endOf, frame, push } from '../../src/testing/hostile/hostile-node.ts'
 import { until } from '../net/support.ts'
@@ -154,4 +155,41 @@ test('five wrong proofs burn an invite, also for the one that it was meant for',
   const late = await field.net.add()
   await assert.rejects(late.join(invite), (error) => isMeshError(error, 'INVITE_USED'))
   assert.equal((await field.victim.peers()).filter((peer) => peer.paired).length, 1)
+})
+
+/** Gossipsub RPCs (protobuf) of 60 SUBSCRIBEs each, to topics that nobody else knows, every one behind its length. */
+function subscriptions(rpcs: number): Uint8Array {
+  const parts: number[] = []
+  for (let rpc = 0; rpc < rpcs; rpc++) {
+    const body: number[] = []
+    for (let index = 0; index < 60; index++) {
+      const topic = [...new TextEncoder().encode(`t${rpc}-${index}`.padEnd(40, 'x'))]
+      // RPC.subscriptions (field 1): { subscribe (1): true, topic (2) }
+      body.push(0x0a, 4 + topic.length, 0x08, 1, 0x12, topic.length, ...topic)
+    }
+    parts.push((body.length & 127) | 128, body.length >> 7, ...body)
+  }
+  return new Uint8Array(parts)
+}
+
+test('sixty thousand subscriptions to topics that nobody knows fill no memory, and gossip and messages go on', { timeout: 60_000 }, async () => {
+  await using field = await startBattlefield()
+  await using attacker = await HostileNode.start('testnet')
+  const connection = await attacker.connect(field.victim.addresses())
+  const before = usedBytes()
+  const stream = await attacker.open(connection, networkIds('testnet').gossip)
+  for (let batch = 0; batch < 100 && isOpen(stream); batch++) {
+    push(stream, subscriptions(10))
+    if (batch % 10 === 0) await field.serveHonest()
+  }
+  await field.serveHonest()
+  await until(() => usedBytes() - before < 20_000_000, 'memory stays', 20_000)
+})
+
+test('a stranger who tells its name is known by it as a claim, never as paired', async () => {
+  await using field = await startBattlefield()
+  const late = await field.net.add({ name: 'honest-abe', bootstrapPeers: field.victim.addresses().slice(0, 1) })
+  await until(async () => (await field.victim.peers()).some((peer) => peer.claimedName === 'honest-abe'), 'an honest card is heard', 30_000)
+  assert.equal((await field.victim.peer('honest-abe')).peerId, late.peerId)
+  assert.equal((await field.victim.peer('honest-abe')).paired, false)
 })

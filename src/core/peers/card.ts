@@ -42,7 +42,7 @@ export const isPeerName = (text: string): boolean => namePattern.test(text)
 
 /** The signed card: CBOR of [body, signature]. Addresses beyond what fits are left out, the last first. @throws {MeshError} MESSAGE_MALFORMED when a field is out of range. */
 export function encodeCard(card: Card, signer: Signer): Uint8Array {
-  const addresses = card.addresses.filter((address) => addressPattern.test(address)).slice(0, cardLimits.addresses)
+  const addresses = [...new Set(card.addresses)].filter((address) => addressPattern.test(address)).slice(0, cardLimits.addresses)
   for (;;) {
     const body = encodeBody({ ...card, addresses })
     const bytes = encodeCbor([body, signer.sign(signingDomains.card, body)])
