@@ -89,6 +89,7 @@ async function cutImage({ folder, program, random, cuts, onCut }: ImageRun): Pro
       const lines = await settled(writer)
       const cut = disk.afterCut((mounted) => compare(lines, join(mounted, 'state')))
       writer.signal('SIGCONT')
+      if (writer.hasEnded) throw new Error(`the writer ended: ${lines.at(-1)} ${writer.errors}`)
       results.push(cut)
       onCut?.(cut)
     }
@@ -150,19 +151,31 @@ class Disk {
     try {
       return look(mounted)
     } finally {
-      run('umount', mounted)
+      unmount(mounted)
       rmSync(copy)
     }
   }
 
   unmount(): void {
-    run('umount', this.mounted)
+    unmount(this.mounted)
   }
 }
 
 function mount(image: string, at: string): void {
   mkdirSync(at, { recursive: true })
   run('mount', '-o', 'loop', image, at)
+}
+
+/** A process that was just killed, or somebody who looks at every new mount, may hold it for a moment. */
+function unmount(at: string): void {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return run('umount', at)
+    } catch (error) {
+      if (attempt >= 50) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+    }
+  }
 }
 
 function run(program: string, ...args: readonly string[]): void {

@@ -54,6 +54,10 @@ export class Proc {
     return this.#lines
   }
 
+  get hasEnded(): boolean {
+    return this.#hasEnded
+  }
+
   get errors(): string {
     return this.#errors
   }
@@ -73,8 +77,9 @@ export class Proc {
     }
   }
 
+  /** Sends a signal to exactly this process; nothing when it has ended. */
   signal(signal: NodeJS.Signals): void {
-    process.kill(this.pid, signal)
+    if (!this.#hasEnded) this.#child.kill(signal)
   }
 
   /** kill -9 of exactly this process; resolves when it is gone and all that it had written was read. */

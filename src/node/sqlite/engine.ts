@@ -5,8 +5,8 @@ import { storeError } from './errors.ts'
 import { createHandlers, isWrite, perform } from './handlers.ts'
 import { number } from './rows.ts'
 
-/** The log is written back into the database file once it has this many pages (of 4 KiB). */
-const checkpointPages = 2_000
+/** The log is written back into the database file once it has this many pages (of 8 KiB). */
+const checkpointPages = 1_000
 
 /** What one group of requests came to. */
 export interface GroupResult {

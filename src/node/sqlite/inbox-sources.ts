@@ -143,7 +143,7 @@ function prepare(database: DatabaseSync): Record<Name, StatementSync> {
       UPDATE sources SET messages = coalesce((SELECT messages FROM live WHERE live.source_id = sources.source_id), 0),
         bytes = coalesce((SELECT bytes FROM live WHERE live.source_id = sources.source_id), 0)`),
     recountTotals: database.prepare(`UPDATE totals SET position = max(position, coalesce((SELECT max(position) FROM inbox), 0)),
-      unread = (SELECT count(*) FROM inbox WHERE state = 'unread'), held = (SELECT count(*) FROM inbox WHERE state = 'held'),
+      unread = (SELECT count(*) FROM inbox WHERE state IN ('unread', 'held') AND state = 'unread'), held = (SELECT count(*) FROM inbox WHERE state IN ('unread', 'held') AND state = 'held'),
       bytes = (SELECT coalesce(sum(bytes), 0) FROM inbox WHERE state IN ('unread', 'held'))`),
     keys: database.prepare('SELECT key FROM sources')
   }

@@ -85,7 +85,8 @@ function connect(file: string): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: 1_000 })
   try {
     // One process owns the file; the index of the log is in memory, so that there is no -shm file to go wrong.
-    database.exec('PRAGMA locking_mode = EXCLUSIVE')
+    // Five messages of 1 KiB with their proofs fit into a page of 8 KiB, two into one of 4.
+    database.exec('PRAGMA page_size = 8192; PRAGMA locking_mode = EXCLUSIVE')
     const journal = text(database.prepare('PRAGMA journal_mode = WAL').get() ?? {}, 'journal_mode')
     database.exec(
       'PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA cell_size_check = ON'

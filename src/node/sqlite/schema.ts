@@ -83,7 +83,7 @@ export const migrations: readonly string[] = [
     UNIQUE (epoch_id, sequence),
     UNIQUE (source_id, id)
   ) STRICT;
-  CREATE INDEX inbox_live ON inbox (state, position) WHERE state IN ('unread', 'held');
+  CREATE INDEX inbox_live ON inbox (state, position, source_id, bytes) WHERE state IN ('unread', 'held');
   CREATE INDEX inbox_id ON inbox (id);
 
   CREATE TABLE totals (
