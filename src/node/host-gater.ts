@@ -47,7 +47,16 @@ export function hostGater({ limits, onRefused, onUpgraded }: GaterOptions): Conn
       connection.addEventListener('close', () => release(host, tally, connection), { once: true })
       return false
     },
-    denyInboundEncryptedConnection: (_peer, connection) => {
+    // Everything here is keyed by Ed25519 keys. A connection is refused where an identity of another kind is proved, before anybody is told of it.
+    denyOutboundEncryptedConnection: (peer) => {
+      if (peer.type !== 'Ed25519') onRefused('its key is not Ed25519', peer.toString())
+      return peer.type !== 'Ed25519'
+    },
+    denyInboundEncryptedConnection: (peer, connection) => {
+      if (peer.type !== 'Ed25519') {
+        onRefused('its key is not Ed25519', hostOf(connection))
+        return true
+      }
       const tally = addresses.get(hostOf(connection))
       if (tally !== undefined && !proved.has(connection)) tally.halfOpen -= 1
       proved.add(connection)

@@ -21,12 +21,15 @@ export function gossipPort(libp2p: MeshHost): GossipPort {
 }
 
 /** What mDNS hears; undefined when it is off. */
-export function mdnsPort(libp2p: MeshHost): MdnsPort | undefined {
+export function mdnsPort(libp2p: { readonly services: Pick<MeshHost['services'], 'mdns'> }): MdnsPort | undefined {
   const { mdns } = libp2p.services
   if (mdns === undefined) return undefined
   return {
     onPeer: (handler) => {
-      const listener = ({ detail }: CustomEvent<PeerInfo>): void => handler(detail.id.toString(), detail.multiaddrs.map(String))
+      // Anybody on the local network may announce anything: ids of keys of another kind are nobody's here.
+      const listener = ({ detail }: CustomEvent<PeerInfo>): void => {
+        if (detail.id.type === 'Ed25519') handler(detail.id.toString(), detail.multiaddrs.map(String))
+      }
       mdns.addEventListener('peer', listener)
       return () => mdns.removeEventListener('peer', listener)
     }
