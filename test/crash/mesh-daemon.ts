@@ -46,9 +46,13 @@ export class MeshDaemon {
     return new MeshDaemon(name, program, { paths, args: ['--profile', name, '--data-dir', dataDir, '--config', config] })
   }
 
-  /** Starts the process; does not wait. */
-  start(): void {
-    this.#process = Proc.node(['--disable-sigusr1', this.#program, ...this.#arguments], { cwd: '/' })
+  /** Starts the process; does not wait. `clockShiftMs` moves its wall clock. */
+  start(clockShiftMs = 0): void {
+    const shim = clockShiftMs === 0 ? [] : ['--import', join(import.meta.dirname, 'clock-shim.mjs')]
+    this.#process = Proc.node(['--disable-sigusr1', ...shim, this.#program, ...this.#arguments], {
+      cwd: '/',
+      env: { CLOCK_SHIFT_MS: String(clockShiftMs) }
+    })
   }
 
   /** Resolves when its socket answers. Rejects when it ends before, with what it wrote. */
