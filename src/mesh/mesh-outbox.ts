@@ -67,10 +67,10 @@ export class MeshOutbox implements Outbox {
 
   /** Hands a volatile message to the peer's stream. @throws {MeshError} NOT_PAIRED, PEER_UNREACHABLE, BODY_TOO_LARGE, OPTION_INVALID */
   async sendVolatile(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
-    const { platform, book } = this.#options
+    const { platform, book, delivery } = this.#options
     const { clock } = platform
     const start = clock.monotonic()
-    if (!book.isPaired(recipient.publicKey)) throw new MeshError('NOT_PAIRED', { peer: book.referenceOf(recipient.peerId).name })
+    if (book.pairOf(recipient.peerId) === undefined) throw new MeshError('NOT_PAIRED', { peer: book.referenceOf(recipient.peerId).name })
     const draft = this.#draft(recipient, content, options)
     checkDraft(draft)
     const { destination, label, id, type, priority, inReplyTo, expectsReply, ttlS, contentType, body } = draft
@@ -88,23 +88,22 @@ export class MeshOutbox implements Outbox {
       contentType,
       body
     }
-    const to = [this.#options.book.referenceOf(recipient.peerId)]
-    return this.#options.delivery.sendVolatile(recipient, message).then(() => {
-      const ms = clock.monotonic() - start
-      return {
-        id,
-        to,
-        type,
-        priority,
-        status: 'sent',
-        path: 'direct',
-        ms,
-        attempts: 1,
-        acceptedAt: timestamp,
-        expiresAt: timestamp,
-        error: undefined
-      }
-    })
+    await delivery.sendVolatile(recipient, message)
+    const ms = clock.monotonic() - start
+    const to = [book.referenceOf(recipient.peerId)]
+    return {
+      id,
+      to,
+      type,
+      priority,
+      status: 'sent',
+      path: 'direct',
+      ms,
+      attempts: 1,
+      acceptedAt: timestamp,
+      expiresAt: timestamp,
+      error: undefined
+    }
   }
 
   async list(

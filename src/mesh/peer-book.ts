@@ -1,6 +1,6 @@
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { MeshError, toHex, type WallMillis } from '../core/base/index.ts'
+import { MeshError, type WallMillis } from '../core/base/index.ts'
 import { type Card, isPeerId, resolveName } from '../core/peers/index.ts'
 import type { DiscoveryMethod, PeerInfo, PeerReference } from './mesh.ts'
 import { peerIdOfKey } from './peer-keys.ts'
@@ -53,7 +53,7 @@ export class PeerBook {
 
   constructor(options: PeerBookOptions) {
     this.#options = options
-    for (const pair of options.pairs) this.#pairs.set(toHex(pair.publicKey), pair)
+    for (const pair of options.pairs) this.#pairs.set(pair.peerId, pair)
   }
 
   get pairs(): readonly PairRecord[] {
@@ -66,11 +66,11 @@ export class PeerBook {
 
   /** Peers that are paired with us, by public key. */
   isPaired(publicKey: Uint8Array): boolean {
-    return this.#pairs.has(toHex(publicKey))
+    return this.#pairs.has(peerIdOfKey(publicKey))
   }
 
   pairOf(peerId: string): PairRecord | undefined {
-    return this.#pairs.get(toHex(keyOf(peerId)))
+    return this.#pairs.get(peerId)
   }
 
   /** Whether the peer was not known before. */
@@ -90,7 +90,7 @@ export class PeerBook {
   }
 
   pair(record: PairRecord): void {
-    this.#pairs.set(toHex(record.publicKey), record)
+    this.#pairs.set(record.peerId, record)
     this.#references.delete(record.peerId)
   }
 

@@ -9,16 +9,17 @@ export interface VolatileRecipient {
   readonly publicKey: Uint8Array
 }
 
-interface Queue {
-  readonly publicKey: Uint8Array
-  readonly waiting: Waiting[]
+/** The messages of one frame. They share a promise: what leaves together is done together. */
+interface Batch {
+  readonly messages: VolatileMessage[]
   bytes: number
+  readonly sent: PromiseWithResolvers<void>
 }
 
-interface Waiting {
-  readonly message: VolatileMessage
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
+interface Queue {
+  readonly publicKey: Uint8Array
+  readonly batches: Batch[]
+  bytes: number
 }
 
 const frameMessages = 256
@@ -26,7 +27,7 @@ const frameBytes = messageLimits.batchBytes
 /** What may wait for one peer; a caller that awaits its sends never gets there. */
 const maxWaitingBytes = 33_554_432
 
-/** Sends volatile messages: those of one turn of the event loop leave in one frame, and a caller waits while the stream is behind. */
+/** Sends volatile messages: those of one turn of the event loop share frames, and a caller waits while the stream is behind. */
 export class VolatileSender {
   readonly #links: MessageLinks
   readonly #queues = new Map<string, Queue>()
@@ -36,73 +37,66 @@ export class VolatileSender {
   }
 
   /** Resolves when the message was handed to the stream. @throws {MeshError} PEER_UNREACHABLE, PROTOCOL_LIMIT when 32 MiB wait. */
-  send({ peerId: key, publicKey }: VolatileRecipient, message: VolatileMessage): Promise<void> {
-    let queue = this.#queues.get(key)
+  send({ peerId, publicKey }: VolatileRecipient, message: VolatileMessage): Promise<void> {
+    let queue = this.#queues.get(peerId)
     if (queue === undefined) {
-      queue = { publicKey, waiting: [], bytes: 0 }
-      this.#queues.set(key, queue)
-      queueMicrotask(() => this.#drain(key))
+      queue = { publicKey, batches: [], bytes: 0 }
+      this.#queues.set(peerId, queue)
+      queueMicrotask(() => this.#drain(peerId))
     }
+    const bytes = message.body.length + volatileOverheadBytes
     if (queue.bytes > maxWaitingBytes)
       return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: 'volatile messages', reason: '32 MiB wait for the peer' }))
-    queue.bytes += weightOf(message)
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    queue.waiting.push({ message, resolve, reject })
-    return promise
+    const batch = batchFor(queue, bytes)
+    batch.messages.push(message)
+    batch.bytes += bytes
+    queue.bytes += bytes
+    return batch.sent.promise
   }
 
-  #drain(key: string): void {
-    const queue = this.#queues.get(key)
-    if (queue === undefined) return
+  #drain(peerId: string): void {
+    const queue = this.#queues.get(peerId)
+    const [batch] = queue?.batches ?? []
+    if (queue === undefined || batch === undefined) return
     const open = this.#links.outbound(queue.publicKey)
-    if (open === undefined || queue.bytes > frameBytes || queue.waiting.length > frameMessages) void this.#drainAll(queue, key)
-    else {
-      this.#queues.delete(key)
-      void this.#write(queue, open.stream)
+    if (open === undefined || queue.batches.length > 1) {
+      void this.#drainAll(queue, peerId)
+      return
     }
+    this.#queues.delete(peerId)
+    void write(batch, open.stream)
   }
 
-  async #drainAll(queue: Queue, key: string): Promise<void> {
+  async #drainAll(queue: Queue, peerId: string): Promise<void> {
     try {
       const { stream } = await this.#links.open(queue.publicKey)
-      while (queue.waiting.length > 0) await this.#write(queue, stream)
-      this.#queues.delete(key)
+      for (let batch = queue.batches.shift(); batch !== undefined; batch = queue.batches.shift()) {
+        queue.bytes -= batch.bytes
+        await write(batch, stream)
+      }
     } catch (error) {
-      this.#queues.delete(key)
-      for (const { reject } of queue.waiting) reject(error)
+      for (const { sent } of queue.batches) sent.reject(error)
+    } finally {
+      this.#queues.delete(peerId)
     }
   }
-
-  /** Writes one frame; resolves when the stream takes more, whatever became of it. */
-  #write(queue: Queue, stream: FrameStream): Promise<void> {
-    const batch = takeBatch(queue)
-    return send(stream, batch).then(
-      () => {
-        for (const { resolve } of batch) resolve()
-      },
-      (error: unknown) => {
-        for (const { reject } of batch) reject(error)
-      }
-    )
-  }
 }
 
-async function send(stream: FrameStream, batch: readonly Waiting[]): Promise<void> {
-  await stream.send(encodeVolatile(batch.map(({ message }) => message)))
+/** The last batch of a queue, or a new one when that is full. */
+function batchFor({ batches }: Queue, bytes: number): Batch {
+  const last = batches.at(-1)
+  if (last !== undefined && last.messages.length < frameMessages && last.bytes + bytes <= frameBytes) return last
+  const batch = { messages: [], bytes: 0, sent: Promise.withResolvers<void>() }
+  batches.push(batch)
+  return batch
 }
 
-const weightOf = ({ body }: VolatileMessage): number => body.length + volatileOverheadBytes
-
-/** The messages of the next frame, out of the queue. */
-function takeBatch(queue: Queue): readonly Waiting[] {
-  let bytes = 0
-  let count = 0
-  for (const { message } of queue.waiting) {
-    const more = weightOf(message)
-    if (count > 0 && (bytes + more > frameBytes || count === frameMessages)) break
-    bytes += more
-    count += 1
+/** Writes one frame; resolves when the stream takes more, whatever became of it. */
+async function write({ messages, sent }: Batch, stream: FrameStream): Promise<void> {
+  try {
+    await stream.send(encodeVolatile(messages))
+    sent.resolve()
+  } catch (error) {
+    sent.reject(error)
   }
-  queue.bytes -= bytes
-  return queue.waiting.splice(0, count)
 }

@@ -12,6 +12,8 @@ export class Ulids {
   #time = -1
   /** The 80 random bits as sixteen digits of five bits, most significant first. */
   #digits: Uint8Array = new Uint8Array(16)
+  /** The text of the time and of all digits but the last two: within a millisecond it rarely changes. */
+  #head = ''
 
   constructor(random: Random) {
     this.#random = random
@@ -22,7 +24,7 @@ export class Ulids {
     const time = Math.min(Math.max(Math.floor(wall), 0), maxTime)
     if (time > this.#time) this.#renew(time)
     else if (!this.#increment()) this.#renew(this.#time + 1)
-    return timeText(this.#time) + this.#randomText()
+    return this.#head + alphabet.charAt(this.#digits[14] ?? 0) + alphabet.charAt(this.#digits[15] ?? 0)
   }
 
   #renew(time: number): void {
@@ -30,21 +32,25 @@ export class Ulids {
     this.#digits = this.#random.bytes(16).map((byte) => byte & 31)
     // Leaves room to count: the first digit is at most 15, so that 2^79 increments fit in a millisecond.
     this.#digits[0] = (this.#digits[0] ?? 0) & 15
+    this.#spellHead()
   }
 
   #increment(): boolean {
     for (let index = 15; index >= 0; index--) {
       const digit = this.#digits[index] ?? 0
       this.#digits[index] = (digit + 1) & 31
-      if (digit < 31) return true
+      if (digit < 31) {
+        if (index < 14) this.#spellHead()
+        return true
+      }
     }
     return false
   }
 
-  #randomText(): string {
-    let text = ''
-    for (const digit of this.#digits) text += alphabet.charAt(digit)
-    return text
+  #spellHead(): void {
+    const text = timeText(this.#time) + Array.from(this.#digits.subarray(0, 14), (digit) => alphabet.charAt(digit)).join('')
+    // A flat string: one that is still a chain of pieces would be walked again for every id.
+    this.#head = String.fromCharCode(...Array.from(text, (character) => character.charCodeAt(0)))
   }
 }
 
