@@ -13,6 +13,8 @@ import { addCounts, summarize, type Counts, type Failure } from './lib/test-summ
 /** Their tests touch no process-wide state: each line shares a process, the longest first. */
 const pureGroups: readonly (readonly string[])[] = [['sim'], ['core', 'fuzz', 'api', 'docs']]
 const processesAtOnce = 2
+/** They hold the product to seconds, or use both cores themselves: nothing runs beside them. */
+const aloneFiles: ReadonlySet<string> = new Set(['test/net/discovery.test.ts', 'test/mutants/mutants.test.ts'])
 const timeoutMs = 480_000
 const wholeSuiteTargetMs = 600_000
 const timesFile = inRoot('.cache', 'test-times.json')
@@ -67,7 +69,12 @@ function announce(run: TestRun, settings: Settings): void {
 
 const indent = (text: string): string => (text.trim() === '' ? '' : `${text.trimEnd().replaceAll(/^/gm, '    ')}\n`)
 
-async function runAll(groups: readonly (readonly string[])[], settings: Settings): Promise<readonly TestRun[]> {
+interface Plan {
+  readonly groups: readonly (readonly string[])[]
+  readonly atOnce: number
+}
+
+async function runAll({ groups, atOnce }: Plan, settings: Settings): Promise<readonly TestRun[]> {
   const waiting = [...groups]
   const runs: TestRun[] = []
   const worker = async (): Promise<void> => {
@@ -77,7 +84,7 @@ async function runAll(groups: readonly (readonly string[])[], settings: Settings
       announce(run, settings)
     }
   }
-  await Promise.all(Array.from({ length: processesAtOnce }, worker))
+  await Promise.all(Array.from({ length: atOnce }, worker))
   return runs
 }
 
@@ -121,13 +128,19 @@ function buildFirst(): boolean {
   return spawnSync(process.execPath, [inRoot('scripts/build.ts'), '--if-stale'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
 }
 
-async function plan(files: readonly string[]): Promise<readonly (readonly string[])[]> {
+/** What runs beside something else, the longest first, and then what runs alone. */
+async function plan(files: readonly string[]): Promise<readonly Plan[]> {
   const pure = pureGroups.map((areas) => files.filter((file) => areas.includes(areaOf(file)))).filter((group) => group.length > 0)
   const shared = new Set(pure.flat())
   const times = await readTimes()
   const expected = (file: string): number => times[relative(root, file)] ?? 10_000
   const isolated = files.filter((file) => !shared.has(file)).sort((one, other) => expected(other) - expected(one))
-  return [...pure, ...isolated.map((file) => [file])]
+  const isAlone = (file: string): boolean => aloneFiles.has(relative(root, file))
+  const single = (wanted: boolean): readonly (readonly string[])[] => isolated.filter((file) => isAlone(file) === wanted).map((file) => [file])
+  return [
+    { groups: [...pure, ...single(false)], atOnce: processesAtOnce },
+    { groups: single(true), atOnce: 1 }
+  ]
 }
 
 const args = process.argv.slice(2)
@@ -141,7 +154,8 @@ if (missing.length > 0 || files.length === 0) {
   process.exitCode = 2
 } else {
   const isBuilt = args.includes('--no-build') || buildFirst()
-  const runs = await runAll(await plan(files), settings)
+  const runs: TestRun[] = []
+  for (const each of await plan(files)) runs.push(...(await runAll(each, settings)))
   await rememberTimes(runs)
   const counts = printEnd(runs, settings, performance.now() - started)
   if (!isBuilt) process.stderr.write('The build failed: see above\n')
