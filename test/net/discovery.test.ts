@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { availableParallelism, loadavg } from 'node:os'
 import { test } from 'node:test'
 import { isMeshError } from '../../src/core/base/index.ts'
+import type { DiscoverReport, Mesh } from '../../src/mesh/mesh.ts'
 import { createTestnet } from '../../src/testing/testnet.ts'
 import { until } from './support.ts'
 
@@ -14,10 +15,19 @@ test('twenty nodes that know one bootstrap node: each finds the nineteen others 
   const load = loadavg()[0] ?? 0
   const isBusy = load > availableParallelism()
   const timeoutMs = isBusy ? busyMs : target.ms
-  const reports = await Promise.all(net.nodes.map((node) => node.discover({ method: 'kademlia', count: target.nodes - 1, timeoutMs })))
-  const slowest = Math.max(...reports.map((report) => report.elapsedMs))
+  const deadline = performance.now() + timeoutMs
+  /** One call on a quiet machine; on a busy one the user would ask again. */
+  const findAll = async (node: Mesh): Promise<DiscoverReport> => {
+    for (;;) {
+      const report = await node.discover({ method: 'kademlia', count: target.nodes - 1, timeoutMs: Math.max(1, deadline - performance.now()) })
+      if (report.found === target.nodes - 1 || !isBusy || performance.now() > deadline) return report
+    }
+  }
+  const startedAt = performance.now()
+  const reports = await Promise.all(net.nodes.map(findAll))
+  const tookMs = Math.round(performance.now() - startedAt)
   context.diagnostic(
-    `the slowest of ${target.nodes} took ${slowest} ms; the limit is ${timeoutMs} ms${isBusy ? `, because the machine is busy (load ${load.toFixed(1)})` : ''}`
+    `all ${target.nodes} took ${tookMs} ms; the limit is ${timeoutMs} ms${isBusy ? `, because the machine is busy (load ${load.toFixed(1)})` : ''}`
   )
   assert.deepEqual(
     reports.map((report) => report.found),
