@@ -7,6 +7,9 @@ import { number } from './rows.ts'
 
 /** The log is written back into the database file once it has this many pages (of 8 KiB). */
 const checkpointPages = 1_000
+/** SQLite before 3.51 cannot tell how long the log is: it is written back after so many groups. */
+const checkpointGroups = 64
+const canAskForLog = isAtLeast(process.versions['sqlite'] ?? '', [3, 51])
 
 /** What one group of requests came to. */
 export interface GroupResult {
@@ -24,6 +27,7 @@ export class StoreEngine {
   readonly #handlers: StoreHandlers
   #findings: Finding[] = []
   #failure: MeshError | undefined
+  #groups = 0
 
   constructor(database: DatabaseSync, file: string) {
     this.#database = database
@@ -47,8 +51,7 @@ export class StoreEngine {
   checkpointWhenDue(): void {
     if (this.#failure !== undefined) return
     try {
-      const { log } = this.#checkpoint('NOOP')
-      if (log >= checkpointPages) this.#checkpoint('PASSIVE')
+      if (this.#isLogLong()) this.#checkpoint('PASSIVE')
     } catch (error) {
       this.#note(error)
     }
@@ -117,6 +120,12 @@ export class StoreEngine {
     if (mesh.code === 'STORE_FAILED') this.#failure ??= mesh
   }
 
+  #isLogLong(): boolean {
+    if (canAskForLog) return this.#checkpoint('NOOP').log >= checkpointPages
+    this.#groups = (this.#groups + 1) % checkpointGroups
+    return this.#groups === 0
+  }
+
   #checkpoint(mode: 'NOOP' | 'PASSIVE' | 'TRUNCATE'): { readonly log: number } {
     return { log: number(this.#database.prepare(`PRAGMA wal_checkpoint(${mode})`).get() ?? {}, 'log') }
   }
@@ -124,3 +133,8 @@ export class StoreEngine {
 
 /** An error as it travels between threads. */
 export const plainError = (error: MeshError): PlainError => ({ code: error.code, details: error.details })
+
+function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
+  const [foundMajor = 0, foundMinor = 0] = version.split('.').map(Number)
+  return foundMajor > major || (foundMajor === major && foundMinor >= minor)
+}
