@@ -5,16 +5,22 @@ import type { MeshOptions } from '../core/options/index.ts'
 const heldBytesOfSource = 1_048_576
 /** What is taken from one peer that is not paired, at most. */
 const messagesPerSecondOfStranger = 100
+/**
+ * From strangers nothing is taken once the whole inbox is this full: identities cost nothing, so that without it a crowd of them
+ * could use up the space, and paired peers would be refused.
+ */
+const shareOpenToStrangers = 1 / 4
 
 /** What the inbox takes from a peer, by whether it is paired. */
 export function inboxLimits(publicKey: Uint8Array, paired: boolean, options: MeshOptions): InboxPeer {
+  const share = paired ? 1 : shareOpenToStrangers
   return {
     publicKey,
     messagesPerSecond: paired ? options.rateMessagesPerSecond : Math.min(messagesPerSecondOfStranger, options.rateMessagesPerSecond),
     limits: {
       paired,
-      maxMessages: options.inboxMaxMessages,
-      maxBytes: options.inboxMaxBytes,
+      maxMessages: Math.floor(options.inboxMaxMessages * share),
+      maxBytes: Math.floor(options.inboxMaxBytes * share),
       maxMessagesOfSource: paired ? options.inboxMaxMessagesPerPeer : options.inboxMaxHeldPerPeer,
       maxBytesOfSource: paired ? options.inboxMaxBytesPerPeer : heldBytesOfSource
     }

@@ -9,7 +9,7 @@ import { type Receipt, type ReceiptSubject, sealReceipts } from './receipts.ts'
 import { nobleSha256, type Sha256 } from './sha256.ts'
 import type { AdmitOutcome, InboundMessage, Instant } from './store-port.ts'
 import type { Envelope, RefusalCode } from './types.ts'
-import { decodeVolatile } from './volatile.ts'
+import { countVolatile, decodeVolatile } from './volatile.ts'
 
 type Input<Type extends InboxInput['type']> = Extract<InboxInput, { type: Type }>
 
@@ -217,11 +217,12 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
     const { stream, peer, frame } = input
     const { publicKey, limits } = peer
     try {
-      const all = decodeVolatile(frame)
+      // What nobody will read is not decoded: a frame of the smallest messages costs a hundred times what it costs to send.
+      const count = countVolatile(frame)
       // There is no inbox in which a stranger's could wait to be approved.
-      if (!limits.paired) this.#drop('NOT_PAIRED', all.length)
-      else if (!this.#flow.takeVolatile(peer, all.length, now)) this.#drop('PROTOCOL_LIMIT', all.length)
-      else this.#out.push({ type: 'volatile', publicKey, messages: all })
+      if (!limits.paired) this.#drop('NOT_PAIRED', count)
+      else if (!this.#flow.takeVolatile(peer, count, now)) this.#drop('PROTOCOL_LIMIT', count)
+      else this.#out.push({ type: 'volatile', publicKey, messages: decodeVolatile(frame) })
     } catch (thrown) {
       this.#out.push({ type: 'misbehaved', stream, publicKey, error: toMeshError(thrown) })
     }

@@ -267,6 +267,9 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
     const { signer, verifier } = this.#options
     const { source } = input
     try {
+      // Before they are decoded, which costs far more than sending them: who never got a message has no receipt to give.
+      if (this.#ledger.destinations.get(mapKey(source))?.isUnused !== false)
+        throw new MeshError('MESSAGE_MALFORMED', { what: 'receipts', reason: 'nothing was ever sent to this peer' })
       const { receipts } = openReceipts(input.frame, { peer: source, self: signer.publicKey }, verifier)
       this.#applyAll(source, receipts, now)
     } catch (thrown) {

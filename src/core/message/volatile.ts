@@ -98,15 +98,23 @@ function writeText(writer: ByteWriter, text: string): void {
  */
 export function decodeVolatile(frame: Uint8Array): readonly VolatileMessage[] {
   const reader = new ByteReader(frame, 'volatile frame')
+  const count = readCount(reader)
+  const messages: VolatileMessage[] = []
+  for (let index = 0; index < count; index++) messages.push(readMessage(reader))
+  reader.end()
+  return messages
+}
+
+/** How many messages a VOLATILE frame says it has, 1–65,535; nothing else of it is read. @throws {MeshError} MESSAGE_MALFORMED, UNSUPPORTED_VERSION. */
+export const countVolatile = (frame: Uint8Array): number => readCount(new ByteReader(frame, 'volatile frame'))
+
+function readCount(reader: ByteReader): number {
   if (reader.u8() !== volatileKind) throw reader.malformed('not a volatile frame')
   const version = reader.u8()
   if (version !== volatileVersion) throw new MeshError('UNSUPPORTED_VERSION', { what: 'The volatile frame', version })
   const count = reader.u16()
   if (count === 0) throw reader.malformed('no message')
-  const messages: VolatileMessage[] = []
-  for (let index = 0; index < count; index++) messages.push(readMessage(reader))
-  reader.end()
-  return messages
+  return count
 }
 
 function readMessage(reader: ByteReader): VolatileMessage {

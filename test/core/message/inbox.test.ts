@@ -310,6 +310,14 @@ describe('inbox: volatile messages', () => {
     assert.equal(inbox.all('volatile').length, 6)
   })
 
+  it('that nobody will read are not decoded: their number stands at the head of the frame', () => {
+    const stranger = { ...fromAlice, limits: { ...limits, paired: false } }
+    const [refused] = volatileFrame(new Inbox(), Uint8Array.of(3, 1, 0xff, 0xff), stranger)
+    assert.deepEqual(refused?.type === 'refused' && [refused.code, refused.messages], ['NOT_PAIRED', 65_535])
+    const [dropped] = volatileFrame(new Inbox(), Uint8Array.of(3, 1, 0xff, 0xff), { ...fromAlice, messagesPerSecond: 1 })
+    assert.deepEqual(dropped?.type === 'refused' && [dropped.code, dropped.messages], ['PROTOCOL_LIMIT', 65_535])
+  })
+
   it('that are malformed are misbehaviour', () => {
     const [output] = volatileFrame(new Inbox(), Uint8Array.of(3, 1, 0, 1))
     assert.equal(output?.type === 'misbehaved' && output.error.code, 'MESSAGE_MALFORMED')

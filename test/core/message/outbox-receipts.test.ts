@@ -121,3 +121,21 @@ describe('outbox: receipts', () => {
     assert.equal(outbox.all('load').length, 64)
   })
 })
+
+describe('outbox: receipts of strangers', () => {
+  it('of a peer to which nothing was ever sent are misbehaviour, before they are decoded', () => {
+    const outbox = new Outbox()
+    outbox.connect()
+    outbox.accept()
+    const subject = { id: 'm-1', digest: new Uint8Array(32), epoch, sequence: 1 }
+    const frame = sealReceipts(alice.publicKey, [{ ...subject, state: 'read', code: undefined }], carol)
+    outbox.input({ type: 'receipts', source: carol.publicKey, frame })
+    outbox.input({ type: 'connected', destination: carol.publicKey, link: 9, path: 'direct' })
+    outbox.input({ type: 'receipts', source: carol.publicKey, frame })
+    assert.deepEqual(
+      outbox.all('misbehaved').map(({ error }) => error.code),
+      ['MESSAGE_MALFORMED', 'MESSAGE_MALFORMED']
+    )
+    assert.equal(outbox.all('load').length, 0)
+  })
+})
