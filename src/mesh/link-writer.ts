@@ -6,8 +6,12 @@ export interface WritableLink {
   send(bytes: Uint8Array): boolean
 }
 
-/** A write takes frames until it has this many bytes. */
-export const writeBytes = 131_072
+/**
+ * The most that one write has: with yamux's header (12 bytes) it just fills one message of libp2p's Noise (65,519 bytes). A larger one
+ * would leave as two, the second one tiny and with system calls of its own.
+ */
+export const writeBytes = 65_507
+const lengthBytes = 4
 /** `send` waits above this. */
 const highWaterBytes = 524_288
 /** A caller that does not wait is stopped here. */
@@ -22,7 +26,7 @@ interface Waiter {
 }
 
 /**
- * Writes frames to a stream, many in one write: what is sent within one turn of the event loop leaves together, in a microtask, so that
+ * Writes frames to a stream, many in one write, a large one in several: what is sent within one turn of the event loop leaves together, in a microtask, so that
  * an idle link adds no latency. While the stream asks for a drain nothing is written: ignoring it ends in a reset.
  */
 export class LinkWriter {
@@ -31,6 +35,8 @@ export class LinkWriter {
   readonly #onBytes: (bytes: number) => void
   #queue: Uint8Array[] = []
   #head = 0
+  /** Bytes of the first frame, its length included, that were written already. */
+  #offset = 0
   #queuedBytes = 0
   #scheduled = false
   #waiters: Waiter[] = []
@@ -60,7 +66,7 @@ export class LinkWriter {
       return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: this.#protocol, reason: 'the queue of the writer is full' }))
     }
     this.#queue.push(frame)
-    this.#queuedBytes += frame.length + 4
+    this.#queuedBytes += frame.length + lengthBytes
     if (!this.#scheduled && !this.#link.writableNeedsDrain) {
       this.#scheduled = true
       queueMicrotask(() => this.pump())
@@ -96,35 +102,40 @@ export class LinkWriter {
     this.#error = error
     this.#queue = []
     this.#head = 0
+    this.#offset = 0
     this.#queuedBytes = 0
     const waiters = this.#waiters
     this.#waiters = []
     for (const waiter of waiters) waiter.reject(error)
   }
 
+  /** The next bytes of the queue, cut wherever a write is full. */
   #nextWrite(): Uint8Array {
-    let count = 0
-    let total = 0
-    while (this.#head + count < this.#queue.length && total < writeBytes) {
-      total += (this.#queue[this.#head + count]?.length ?? 0) + 4
-      count += 1
-    }
-    const bytes = new Uint8Array(total)
-    const view = new DataView(bytes.buffer)
-    let offset = 0
-    for (let index = this.#head; index < this.#head + count; index++) {
-      const frame = this.#queue[index] ?? new Uint8Array(0)
-      view.setUint32(offset, frame.length)
-      bytes.set(frame, offset + 4)
-      offset += frame.length + 4
-    }
-    this.#advance(count, total)
+    const bytes = new Uint8Array(Math.min(writeBytes, this.#queuedBytes))
+    let filled = 0
+    while (filled < bytes.length) filled += this.#fill(bytes.subarray(filled))
+    this.#queuedBytes -= filled
     return bytes
   }
 
-  #advance(count: number, total: number): void {
-    this.#queuedBytes -= total
-    this.#head += count
+  /** Copies as much of the first frame as fits; returns how many bytes. */
+  #fill(target: Uint8Array): number {
+    const frame = this.#queue[this.#head] ?? new Uint8Array(0)
+    const from = this.#offset
+    let filled = 0
+    for (let index = from; index < lengthBytes && filled < target.length; index++) target[filled++] = (frame.length >>> (24 - 8 * index)) & 255
+    const start = Math.max(0, from + filled - lengthBytes)
+    const part = frame.subarray(start, start + target.length - filled)
+    target.set(part, filled)
+    filled += part.length
+    this.#offset = from + filled
+    if (this.#offset === frame.length + lengthBytes) this.#dropHead()
+    return filled
+  }
+
+  #dropHead(): void {
+    this.#head += 1
+    this.#offset = 0
     if (this.#head === this.#queue.length) {
       this.#queue = []
       this.#head = 0

@@ -21,6 +21,7 @@ import { hostLogger } from './host-logger.ts'
 import {
   handshakeMs,
   inboundConnectionsPerSecond,
+  joinWrites,
   maxHalfOpen,
   monitorPing,
   streamsPerConnection,
@@ -114,7 +115,10 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], tr
     connectionGater: hostGater({
       limits: { ...gaterDefaults, ...options.gater },
       onRefused: refused,
-      onUpgraded: (connection) => traffic.track(connection)
+      onUpgraded: (connection) => {
+        traffic.track(connection)
+        joinWrites(connection)
+      }
     }),
     connectionManager: {
       maxConnections: options.maxPeers,

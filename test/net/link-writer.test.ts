@@ -45,15 +45,18 @@ test('what is sent in one turn leaves in one write, in order, in a microtask', a
   )
 })
 
-test('a write takes frames up to its size, and a frame that is larger goes alone', async () => {
+test('no write is larger than one message of the encryption, wherever frames begin and end', async () => {
   const link = new Link()
   const writer = writerOf(link)
-  const big = new Uint8Array(3 * writeBytes)
-  await Promise.all([writer.send(big), ...Array.from({ length: 10 }, () => writer.send(new Uint8Array(writeBytes / 4 - 4))), writer.flush()])
+  const sizes = [3 * writeBytes, 1, writeBytes - 4, writeBytes - 3, ...Array.from({ length: 10 }, () => Math.floor(writeBytes / 4))]
+  const frames = sizes.map((size, index) => new Uint8Array(size).fill(index + 1))
+  await Promise.all([...frames.map((frame) => writer.send(frame)), writer.flush()])
+  const total = sizes.reduce((sum, size) => sum + size + 4, 0)
   assert.deepEqual(
     link.writes.map((write) => write.length),
-    [big.length + 4, writeBytes, writeBytes, writeBytes / 2]
+    [...Array.from({ length: Math.floor(total / writeBytes) }, () => writeBytes), total % writeBytes]
   )
+  assert.deepEqual(link.frames(), frames)
 })
 
 test('while the stream wants to drain nothing is written, and what waited follows', async () => {
