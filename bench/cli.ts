@@ -10,7 +10,7 @@ import { verdict } from './verdict.ts'
 
 const rounds = Number(process.argv[2] ?? 31)
 const messages = Number(process.argv[3] ?? 100_000)
-const atOnce = 64
+const atOnce = 16
 const bin = fileURLToPath(new URL('../bin/synaptic-mesh.js', import.meta.url))
 const data = mkdtempSync(join(tmpdir(), 'synaptic-mesh-bench-'))
 const environment = { ...process.env, SYNAPTIC_MESH_DATA_DIR: data }
@@ -24,7 +24,7 @@ function run(args: readonly string[]): { readonly ms: number; readonly stdout: s
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 const clientOf = (profile: string): ControlClient =>
-  new ControlClient(profilePaths({ environment: {}, home: data, platform: process.platform, profile, dataDir: data }))
+  new ControlClient(profilePaths({ environment: {}, home: data, platform: process.platform, profile, dataDir: data }), { keepAlive: true })
 const mebibytes = (bytes: number): number => bytes / 1_048_576
 const rssOf = async (client: ControlClient): Promise<number> => (await client.call('status', {})).daemon.rssBytes
 
@@ -75,6 +75,8 @@ try {
   const started = performance.now()
   await exchange(sender, recipient)
   const seconds = (performance.now() - started) / 1000
+  // Long enough for the daemons to see that it is quiet.
+  await new Promise((resolve) => setTimeout(resolve, 15_000))
   const after = { sender: await rssOf(sender), recipient: await rssOf(recipient) }
   process.stdout.write(
     `medians of ${rounds} interleaved runs: empty node ${times.empty.toFixed(1)} ms, --help ${times.help.toFixed(1)} ms, status ${times.status.toFixed(1)} ms\n`

@@ -9,10 +9,17 @@ const startMs = 30_000
 const maxNoticeCharacters = 65_536
 
 /**
- * Node's own flags for a daemon. SIGUSR1 would open the inspector to every local user; a small young generation and a collector that
- * the daemon can call when it is quiet keep its memory near what it needs.
+ * Node's own flags for a daemon. SIGUSR1 would open the inspector to every local user; a small young generation, one helper thread and a
+ * collector that the daemon can call when it is quiet keep its memory near what it needs (bench/cli.ts).
  */
-export const daemonNodeFlags: readonly string[] = ['--disable-sigusr1', '--expose-gc', '--max-semi-space-size=4']
+export const daemonNodeFlags: readonly string[] = ['--disable-sigusr1', '--expose-gc', '--max-semi-space-size=4', '--v8-pool-size=1']
+
+/** The environment of a daemon: glibc otherwise keeps what a burst of messages took, in an arena for each thread. What the user set stands. */
+export const daemonEnvironment = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_TRIM_THRESHOLD_: '65536',
+  ...environment
+})
 
 /** The arguments of Node for the profile's daemon. */
 export function daemonArguments({ daemonEntry, paths, globals }: CommandContext): readonly string[] {
@@ -37,7 +44,7 @@ export async function startDaemonProcess(context: CommandContext, client: Contro
   const child = spawn(process.execPath, [...daemonArguments(context), '--notify'], {
     detached: true,
     stdio: ['ignore', 'ignore', crashLog, 'pipe'],
-    env: environment,
+    env: daemonEnvironment(environment),
     cwd: '/'
   })
   closeSync(crashLog)

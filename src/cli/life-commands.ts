@@ -2,7 +2,7 @@ import { type Catalogue, ControlClient, type InputOf } from '../api/index.ts'
 import { isMeshError, MeshError } from '../core/base/index.ts'
 import { checkOption, type OptionKey, type OptionValue } from '../core/options/index.ts'
 import type { CommandContext } from './context.ts'
-import { daemonArguments, ensureDaemonProcess, requireProfile, startDaemonProcess, stopDaemon } from './daemon-process.ts'
+import { daemonArguments, daemonEnvironment, ensureDaemonProcess, requireProfile, startDaemonProcess, stopDaemon } from './daemon-process.ts'
 import { renderers } from './render.ts'
 
 type InitInput = InputOf<Catalogue['init']>
@@ -98,7 +98,10 @@ async function reportStart(context: CommandContext, client: ControlClient, name:
 /** Ends with the daemon: it gets this terminal, and the signals that come here. */
 async function runInForeground(context: CommandContext): Promise<MeshError | undefined> {
   const { spawn } = await import('node:child_process')
-  const child = spawn(process.execPath, [...daemonArguments(context)], { stdio: ['ignore', 'inherit', 'inherit'], env: context.environment })
+  const child = spawn(process.execPath, [...daemonArguments(context)], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: daemonEnvironment(context.environment)
+  })
   context.output.note(`daemon of profile ${context.paths.profile} runs in the foreground, pid ${child.pid ?? ''}`)
   const stopChild = (): void => void child.kill('SIGTERM')
   context.signal.addEventListener('abort', stopChild, { once: true })

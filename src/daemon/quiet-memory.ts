@@ -4,8 +4,10 @@ type Collect = (options: { readonly type: 'major'; readonly execution: 'sync'; r
 const everyMs = 3_000
 /** Below this part of one core the process counts as quiet. */
 const quietShare = 0.05
-/** Memory that must have come back into use since the last time for it to be worth a pause. */
+/** What the process must have taken since its start for it to be worth a pause. */
 const worthBytes = 8 * 1_048_576
+/** Once more than once: what a first collection lets go of closes connections, whose memory the second one finds. */
+const timesAfterWork = 2
 
 /** What the decision is made from, so that a test can make it too. */
 export interface MemoryProbe {
@@ -21,13 +23,14 @@ export interface MemoryProbe {
  */
 export class QuietMemory {
   readonly #probe: MemoryProbe
+  readonly #startBytes: number
   #cpuMicros: number
-  #settledBytes: number
+  #left = 0
 
   constructor(probe: MemoryProbe) {
     this.#probe = probe
     this.#cpuMicros = probe.cpuMicros()
-    this.#settledBytes = probe.rssBytes()
+    this.#startBytes = probe.rssBytes()
   }
 
   /** To be called every `everyMs`; returns whether memory was given back. */
@@ -35,9 +38,11 @@ export class QuietMemory {
     const cpuMicros = this.#probe.cpuMicros()
     const isQuiet = cpuMicros - this.#cpuMicros < quietShare * everyMs * 1_000
     this.#cpuMicros = cpuMicros
-    if (!isQuiet || this.#probe.rssBytes() < this.#settledBytes + worthBytes) return false
+    if (!isQuiet) this.#left = timesAfterWork
+    const isWorth = isQuiet && this.#left > 0 && this.#probe.rssBytes() >= this.#startBytes + worthBytes
+    if (!isWorth) return false
+    this.#left--
     this.#probe.collect()
-    this.#settledBytes = this.#probe.rssBytes()
     this.#cpuMicros = this.#probe.cpuMicros()
     return true
   }

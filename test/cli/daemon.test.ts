@@ -152,6 +152,21 @@ test('listen --ack prints what was unread and what is acknowledged never comes a
   )
 })
 
+test('a message that could not be printed is not acknowledged', async (t) => {
+  const home = new Home(t)
+  home.messages([{ id: 'printed' }, { id: 'lost', body: 'x'.repeat(200_000) }])
+  await home.p2p('init')
+  const child = home.spawn(['p2p', 'listen', '--ack', '--json'])
+  await once(child.stdout, 'data')
+  child.stdout.destroy()
+  await once(child, 'close')
+  const { messages } = JSON.parse((await home.p2p('inbox', '--json')).stdout)
+  assert.deepEqual(
+    messages.map(({ id }: { readonly id: string }) => id),
+    ['lost']
+  )
+})
+
 test('a reader that goes away is no error', async (t) => {
   const home = new Home(t)
   home.messages(Array.from({ length: 40 }, (_, index) => ({ id: `m${index}`, body: 'x'.repeat(50_000) })))

@@ -5,7 +5,7 @@ import { ControlClient, fromWireError, type OutputOf, type Operations } from '..
 import { MeshError } from '../../core/base/index.ts'
 import { type OptionValue, type ProfilePaths, profilePaths } from '../../core/options/index.ts'
 import type { CommandContext } from '../context.ts'
-import { daemonNodeFlags, readNotice } from '../daemon-process.ts'
+import { daemonEnvironment, daemonNodeFlags, readNotice } from '../daemon-process.ts'
 
 const startMs = 30_000
 const stopMs = 10_000
@@ -49,7 +49,10 @@ export class DemoNode {
   /** Starts the process; resolves when the node answers. */
   async start(): Promise<void> {
     const args = [...daemonNodeFlags, fileURLToPath(this.#context.daemonEntry), '--profile', this.name, '--data-dir', this.#folder, '--notify']
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], env: cleanEnvironment(this.#context.environment) })
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      env: daemonEnvironment(cleanEnvironment(this.#context.environment))
+    })
     this.#child = child
     const { signal } = this.#context
     const notice = await readNotice(child.stdio[3] as NodeJS.ReadableStream, AbortSignal.any([signal, AbortSignal.timeout(startMs)]))
