@@ -180,7 +180,7 @@ export class MeshNode implements mesh.Mesh {
   }
 
   async peer(name: string): Promise<mesh.PeerInfo> {
-    return this.#book.info((await this.#neighbourhood.resolve(name)).peerId)
+    return this.#book.info((await this.#neighbourhood.find(name)).peerId)
   }
 
   async ping(name: string, options: mesh.CallOptions & { readonly count?: number } = {}): ReturnType<mesh.Mesh['ping']> {
@@ -280,7 +280,8 @@ export class MeshNode implements mesh.Mesh {
 
   /** Whom a text means, with its address known to libp2p. */
   async #recipient(destination: string): Promise<Recipient> {
-    const { peerId, publicKey, label, address } = await this.#neighbourhood.resolve(destination)
+    await this.#neighbourhood.find(destination)
+    const { peerId, publicKey, label, address } = this.#book.resolve(destination)
     if (peerId === this.peerId) throw new MeshError('USAGE', { problem: `${destination} is this node itself` })
     if (address !== undefined) await this.#config.libp2p.peerStore.merge(peerIdFromString(peerId), { multiaddrs: [multiaddr(address)] })
     return { peerId, publicKey, label }

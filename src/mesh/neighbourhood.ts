@@ -104,11 +104,11 @@ export class Neighbourhood {
     ]
   }
 
-  /** Whom a text means; a name that nobody here knows is looked for in the DHT. @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
-  async resolve(name: string, signal?: AbortSignal): Promise<Resolved> {
+  /** Whom a text means or who claims it; a name that nobody here knows is looked for in the DHT. @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
+  async find(name: string, signal?: AbortSignal): Promise<Resolved> {
     const { book } = this.#options
     try {
-      return book.resolve(name)
+      return book.find(name)
     } catch (error) {
       if (!isMeshError(error, 'PEER_UNKNOWN') || !isPeerName(name) || this.#options.libp2p.getPeers().length === 0) throw error
     }
@@ -116,7 +116,7 @@ export class Neighbourhood {
     await this.#cards.find(name, { signal: signal === undefined ? limit : AbortSignal.any([signal, limit]) }).catch((error: unknown) => {
       if (signal?.aborted === true || !isMeshError(error, 'ABORTED')) throw error
     })
-    return book.resolve(name)
+    return book.find(name)
   }
 
   async discover(options: CallOptions & { readonly method?: DiscoveryMethod | 'all'; readonly count?: number }): Promise<DiscoverReport> {

@@ -94,9 +94,16 @@ export class PeerBook {
     this.#references.delete(record.peerId)
   }
 
-  /** @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
+  /** Whom a text means to us: a name only a stranger claims is nobody's (rules S5). @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
   resolve(name: string): Resolved {
-    if (isPeerId(name)) return { peerId: name, publicKey: keyOf(name), label: '', address: undefined }
+    const { claimed, ...resolved } = this.find(name)
+    if (claimed) throw new MeshError('PEER_UNKNOWN', { name, nearest: [], claimedBy: resolved.peerId })
+    return resolved
+  }
+
+  /** As `resolve`, but a stranger who claims the name is found as well: to show it, never to trust it. */
+  find(name: string): Resolved & { readonly claimed: boolean } {
+    if (isPeerId(name)) return { peerId: name, publicKey: keyOf(name), label: '', address: undefined, claimed: false }
     const paired = this.pairs.map(({ peerId, name: pinned, alias }) => ({
       peerId,
       name: pinned,
@@ -106,8 +113,8 @@ export class PeerBook {
     const claims = [...this.#known]
       .filter(([peerId]) => this.pairOf(peerId) === undefined)
       .flatMap(([peerId, { card }]) => (card === undefined ? [] : [{ peerId, name: card.name, labels: card.labels }]))
-    const { peerId, by, address } = resolveName(name, { paired, claims })
-    return { peerId, publicKey: keyOf(peerId), label: by === 'label' ? name : '', address }
+    const { peerId, by, address, claimed } = resolveName(name, { paired, claims })
+    return { peerId, publicKey: keyOf(peerId), label: by === 'label' ? name : '', address, claimed }
   }
 
   reference(publicKey: Uint8Array): PeerReference {

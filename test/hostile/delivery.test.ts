@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { wallMillis } from '../../src/core/base/index.ts'
+import { isMeshError, wallMillis } from '../../src/core/base/index.ts'
 import { sealReceipts } from '../../src/core/message/index.ts'
 import type { Mesh } from '../../src/mesh/mesh.ts'
 import { keyOf } from '../../src/mesh/peer-book.ts'
@@ -125,4 +125,17 @@ test('receipts of an attacker change nothing that is not its own', async () => {
     )
   assert.equal(await endOf(stream.stream, 5_000), 'reset')
   assert.equal((await victim.outbox.get(id)).status, 'stored')
+})
+
+test('nothing is sent to a stranger because of the name on its card; it is shown as a claim, and its peer id works', async () => {
+  await using net = await createTestnet(3, { config: (index) => ({ name: index === 2 ? 'agent-001' : `node-${index}` }) })
+  const [victim, stranger] = [net.node(1), net.node(2)]
+  await victim.discover({ method: 'kademlia', count: 2 })
+  const refused = (error: unknown): boolean =>
+    isMeshError(error, 'PEER_UNKNOWN') && error.details['claimedBy'] === stranger.peerId && error.report().hint.includes(stranger.peerId)
+  await assert.rejects(victim.send('agent-001', 'for the agent that I know', { waitFor: 'accepted' }), refused)
+  await assert.rejects(victim.request('agent-001', 'for the agent that I know'), refused)
+  assert.equal((await stranger.inbox.counts()).held, 0)
+  assert.deepEqual([(await victim.peer('agent-001')).peerId, (await victim.peer('agent-001')).paired], [stranger.peerId, false])
+  assert.equal((await victim.send(stranger.peerId, 'hello', { waitFor: 'stored', timeoutMs: 10_000 })).status, 'held')
 })

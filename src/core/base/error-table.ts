@@ -191,8 +191,12 @@ export const errorTable = {
     exit: 5,
     retryable: false,
     message: (d) => `No peer is known as ${d['name']}`,
-    hint: (d) =>
-      Array.isArray(d['nearest']) && d['nearest'].length > 0 ? `Nearest names: ${d['nearest'].join(', ')}` : 'Pair with it, or discover it first.',
+    hint: (d) => {
+      if (d['claimedBy'] !== undefined) return `A stranger claims this name: ${d['claimedBy']}. Pair with it, or name it by its peer id.`
+      return Array.isArray(d['nearest']) && d['nearest'].length > 0
+        ? `Nearest names: ${d['nearest'].join(', ')}`
+        : 'Pair with it, or discover it first.'
+    },
     next: ['synaptic-mesh p2p peers', 'synaptic-mesh p2p discover']
   }),
   MESSAGE_UNKNOWN: entry({
