@@ -1,5 +1,6 @@
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError, type WallMillis } from '../core/base/index.ts'
 import { type Card, isPeerId, resolveName } from '../core/peers/index.ts'
 import type { DiscoveryMethod, PeerInfo, PeerReference } from './mesh.ts'
@@ -97,7 +98,7 @@ export class PeerBook {
   /** Whom a text means to us: a name only a stranger claims is nobody's (rules S5). @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
   resolve(name: string): Resolved {
     const { claimed, ...resolved } = this.find(name)
-    if (claimed) throw new MeshError('PEER_UNKNOWN', { name, nearest: [], claimedBy: resolved.peerId })
+    if (claimed) throw new MeshError('PEER_UNKNOWN', { name, nearest: [], claimedBy: [resolved.peerId] })
     return resolved
   }
 
@@ -114,6 +115,7 @@ export class PeerBook {
       .filter(([peerId]) => this.pairOf(peerId) === undefined)
       .flatMap(([peerId, { card }]) => (card === undefined ? [] : [{ peerId, name: card.name, labels: card.labels }]))
     const { peerId, by, address, claimed } = resolveName(name, { paired, claims })
+    if (address !== undefined) checkAddress(address)
     return { peerId, publicKey: keyOf(peerId), label: by === 'label' ? name : '', address, claimed }
   }
 
@@ -194,6 +196,18 @@ function parsePeerId(text: string): PeerId {
     return peerIdFromString(text)
   } catch (cause) {
     throw new MeshError('ADDRESS_INVALID', { address: text.slice(0, 100), reason: 'not a peer id' }, { cause })
+  }
+}
+
+function checkAddress(address: string): void {
+  try {
+    multiaddr(address)
+  } catch (cause) {
+    throw new MeshError(
+      'ADDRESS_INVALID',
+      { address: address.slice(0, 300), reason: cause instanceof Error ? cause.message : 'no multiaddr' },
+      { cause }
+    )
   }
 }
 

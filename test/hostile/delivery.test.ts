@@ -132,7 +132,7 @@ test('nothing is sent to a stranger because of the name on its card; it is shown
   const [victim, stranger] = [net.node(1), net.node(2)]
   await victim.discover({ method: 'kademlia', count: 2 })
   const refused = (error: unknown): boolean =>
-    isMeshError(error, 'PEER_UNKNOWN') && error.details['claimedBy'] === stranger.peerId && error.report().hint.includes(stranger.peerId)
+    isMeshError(error, 'PEER_UNKNOWN') && String(error.details['claimedBy']) === stranger.peerId && error.report().hint.includes(stranger.peerId)
   await assert.rejects(victim.send('agent-001', 'for the agent that I know', { waitFor: 'accepted' }), refused)
   await assert.rejects(victim.request('agent-001', 'for the agent that I know'), refused)
   assert.equal((await stranger.inbox.counts()).held, 0)

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { isMeshError } from '../../src/core/base/index.ts'
 import { type Mesh, type MeshEvents, messageTypes, type OutboxState, type ReceivedMessage, type SendReport } from '../../src/node/index.ts'
 import { createTestnet, type Testnet } from '../../src/testing/index.ts'
 
@@ -277,4 +278,18 @@ test('stopping twice is harmless, and a stopped node says so', async () => {
   await alice.stop()
   await alice.stop()
   for (const delivery of ['durable', 'volatile'] as const) await assert.rejects(alice.send('node-1', 'x', { delivery }), { code: 'SHUTTING_DOWN' })
+})
+
+test('a destination that looks like an address and is none is refused as one', async () => {
+  await using net = await createTestnet(1)
+  const peerId = '12D3KooWQ5mBj8af9Q5jQhDJnLUNVDESUq6xVkSSMnCV9dFuW9aW'
+  for (const address of [
+    `/foo/p2p/${peerId}`,
+    `/ip4/127.0.0.1/\n/p2p/${peerId}`,
+    `/ip4/999.1.1.1/tcp/1/p2p/${peerId}`,
+    `//p2p/${peerId}`,
+    `/ip4/127.0.0.1/tcp/99999999/p2p/${peerId}`
+  ]) {
+    await assert.rejects(net.node(0).send(address, 'x', { waitFor: 'accepted' }), (error) => isMeshError(error, 'ADDRESS_INVALID'), address)
+  }
 })

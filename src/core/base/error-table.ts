@@ -192,7 +192,7 @@ export const errorTable = {
     retryable: false,
     message: (d) => `No peer is known as ${d['name']}`,
     hint: (d) => {
-      if (d['claimedBy'] !== undefined) return `A stranger claims this name: ${d['claimedBy']}. Pair with it, or name it by its peer id.`
+      if (Array.isArray(d['claimedBy'])) return `A stranger claims this name: ${d['claimedBy'].join(', ')}. Pair with it, or name it by its peer id.`
       return Array.isArray(d['nearest']) && d['nearest'].length > 0
         ? `Nearest names: ${d['nearest'].join(', ')}`
         : 'Pair with it, or discover it first.'
