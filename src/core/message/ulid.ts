@@ -48,18 +48,16 @@ export class Ulids {
   }
 
   #spellHead(): void {
-    const text = timeText(this.#time) + Array.from(this.#digits.subarray(0, 14), (digit) => alphabet.charAt(digit)).join('')
+    const codes = timeCodes(this.#time)
+    for (let index = 0; index < 14; index++) codes.push(alphabet.charCodeAt(this.#digits[index] ?? 0))
     // A flat string: one that is still a chain of pieces would be walked again for every id.
-    this.#head = String.fromCharCode(...Array.from(text, (character) => character.charCodeAt(0)))
+    this.#head = String.fromCharCode(...codes)
   }
 }
 
-function timeText(time: number): string {
-  let text = ''
-  let rest = time
-  for (let index = 0; index < 10; index++) {
-    text = alphabet.charAt(rest % 32) + text
-    rest = Math.floor(rest / 32)
-  }
-  return text
+/** The ten characters of a time, as character codes. */
+function timeCodes(time: number): number[] {
+  const codes: number[] = []
+  for (let unit = 32 ** 9; unit >= 1; unit /= 32) codes.push(alphabet.charCodeAt(Math.floor(time / unit) % 32))
+  return codes
 }
