@@ -18,7 +18,7 @@ export function allowedOf(field: Field): string {
       return 'true or false'
     case 'list':
       return field.choices === undefined
-        ? `at most ${field.maxItems} of at most ${field.maxCharacters} characters`
+        ? `up to ${field.maxItems}, each of at most ${field.maxCharacters} characters; repeat the flag or put commas between`
         : `some of ${field.choices.join(', ')}`
   }
 }

@@ -1,12 +1,12 @@
 import type { Catalogue, CommandName, InputOf, OutputOf } from '../api/index.ts'
-import type { MeshError } from '../core/base/index.ts'
+import { isMeshError, MeshError } from '../core/base/index.ts'
 import { configCheck, configGet, configPath, configSet } from './config-commands.ts'
 import { contentInput, readStdin } from './content.ts'
 import type { CommandContext } from './context.ts'
 import { init, restart, start, stop } from './life-commands.ts'
 import { outcomeOf } from './outcome.ts'
 import { RemoteDaemon } from './remote.ts'
-import { renderers } from './render.ts'
+import { renderers, timeOf } from './render.ts'
 
 const simple =
   <
@@ -18,7 +18,6 @@ const simple =
       | 'outboxList'
       | 'outboxRetry'
       | 'outboxCancel'
-      | 'invite'
       | 'peers'
       | 'status'
       | 'ping'
@@ -31,9 +30,8 @@ const simple =
     context.output.progress(doing)
     await using daemon = new RemoteDaemon(context)
     const answer = await daemon.call(name, input as never)
-    await context.output.result(answer as OutputOf<Catalogue[Name]>, (value) =>
-      (renderers[name] as (value: OutputOf<Catalogue[Name]>, output: CommandContext['output']) => readonly string[])(value, context.output)
-    )
+    const render = renderers[name] as (value: OutputOf<Catalogue[Name]>, output: CommandContext['output'], input: object) => readonly string[]
+    await context.output.result(answer as OutputOf<Catalogue[Name]>, (value) => render(value, context.output, input))
   }
 
 async function message(input: InputOf<Catalogue['message']>, context: CommandContext): Promise<MeshError | undefined> {
@@ -54,20 +52,42 @@ async function inboxReply(input: InputOf<Catalogue['inboxReply']>, context: Comm
 }
 
 async function inboxRead({ ack, ...input }: InputOf<Catalogue['inboxRead']>, context: CommandContext): Promise<void> {
+  const { output } = context
   await using daemon = new RemoteDaemon(context)
   const answer = await daemon.call('inboxRead', input)
-  await context.output.result(answer, (value) => renderers.inboxRead(value, context.output))
-  if (!ack) return
+  await output.result(answer, (value) => renderers.inboxRead(value, output))
+  const open = answer.messages.filter(({ read }) => !read)
+  if (open.length === 0) return
+  if (!ack) return output.note(`not acknowledged, so given out again; to end that: ${output.proposal('inbox read --ack')}`)
   // After the answer is out: who dies before gets them again.
-  for (const { id, source, read } of answer.messages) if (!read) await daemon.call('inboxAck', { id: [id], from: source })
+  for (const { id, source } of open) await daemon.call('inboxAck', { id: [id], from: source })
+  output.note(`${open.length === 1 ? '1 message' : `${open.length} messages`} acknowledged`)
 }
 
-async function listen({ ack, ...input }: InputOf<Catalogue['listen']>, context: CommandContext): Promise<void> {
+async function listen({ ack, timeoutMs, ...input }: InputOf<Catalogue['listen']>, context: CommandContext): Promise<void> {
   await using daemon = new RemoteDaemon(context)
-  for await (const arrived of daemon.stream('listen', input)) {
-    await context.output.result(arrived, (value) => renderers.listen(value, context.output))
-    if (ack && arrived.delivery === 'durable') await daemon.call('inboxAck', { id: [arrived.id], from: arrived.source })
+  const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
+  let printed = 0
+  try {
+    for await (const arrived of daemon.stream('listen', input, timeout)) {
+      await context.output.result(arrived, (value) => renderers.listen(value, context.output))
+      printed++
+      if (ack && arrived.delivery === 'durable') await daemon.call('inboxAck', { id: [arrived.id], from: arrived.source })
+    }
+  } catch (error) {
+    if (timeout?.aborted !== true || context.signal.aborted || !isMeshError(error, 'ABORTED')) throw error
+    if (printed === 0) throw new MeshError('TIMEOUT', { operation: 'Listening for a message', timeoutMs })
   }
+}
+
+/** The invite on stdout, what to do with it on stderr. */
+async function invite(input: InputOf<Catalogue['invite']>, context: CommandContext): Promise<void> {
+  const { output } = context
+  output.progress('making an invite')
+  await using daemon = new RemoteDaemon(context)
+  const answer = await daemon.call('invite', input)
+  output.note(`for one peer, until ${timeOf(answer.expiresAt)}; there: synaptic-mesh p2p join INVITE`)
+  await output.result(answer, (value) => renderers.invite(value, output))
 }
 
 async function join(input: InputOf<Catalogue['join']>, context: CommandContext): Promise<void> {
@@ -98,7 +118,7 @@ export const commands: {
   outboxRetry: simple('outboxRetry', 'trying again'),
   outboxCancel: simple('outboxCancel', 'cancelling'),
   listen,
-  invite: simple('invite', 'making an invite'),
+  invite,
   join,
   peers: simple('peers', 'looking at peers'),
   status: simple('status', 'asking the daemon'),

@@ -8,7 +8,7 @@ export async function readStdin(stdin: AsyncIterable<Buffer | string>, maxBytes:
   for await (const chunk of stdin) {
     const buffer = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     bytes += buffer.length
-    if (bytes > maxBytes) throw new MeshError('BODY_TOO_LARGE', { bytes, max: maxBytes })
+    if (bytes > maxBytes) throw new MeshError('BODY_TOO_LARGE', { bytes: `more than ${maxBytes}`, max: maxBytes })
     chunks.push(buffer)
   }
   return Buffer.concat(chunks)

@@ -31,7 +31,7 @@ export async function run(surroundings: Surroundings): Promise<number> {
     const invocation = await parse(surroundings)
     if (invocation === undefined) return 0
     const globals = readGlobals(invocation.globals, environment)
-    output = new Output(surroundings, { json: globals.json, quiet: globals.quiet, environment })
+    output = new Output(surroundings, { json: globals.json, quiet: globals.quiet, environment, profileFlags: profileFlags(invocation.globals) })
     const error = await perform(invocation, contextOf(surroundings, globals, output))
     if (error === undefined) return 0
     await output.error(error)
@@ -76,6 +76,23 @@ function pathsOf({ profile, dataDir, config }: GlobalOptions, environment: NodeJ
   return profilePaths({ environment, home: homedir(), platform: process.platform, profile, dataDir, config })
 }
 
+/** The flags that say which profile is meant, as they were typed; what the environment says goes on being said. */
+function profileFlags(given: Readonly<Record<string, unknown>>): string {
+  const flags = [
+    ['profile', '--profile'],
+    ['dataDir', '--data-dir'],
+    ['config', '--config']
+  ] as const
+  return flags
+    .flatMap(([name, flag]) => {
+      const value = given[name]
+      return typeof value === 'string' ? [` ${flag} ${shellWord(value)}`] : []
+    })
+    .join('')
+}
+
+const shellWord = (text: string): string => (/^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
+
 const timeoutField = { type: 'seconds', minMs: 1, maxMs: 3_600_000, help: '' } as const satisfies Field
 
 function readGlobals(given: Readonly<Record<string, unknown>>, environment: NodeJS.ProcessEnv): GlobalOptions {
@@ -110,7 +127,7 @@ async function parse({ argv, version: shownVersion, stdout }: Surroundings): Pro
   } catch (error) {
     if (error instanceof MeshError) throw error
     if (!isCommanderExit(error)) throw error
-    if (error.exitCode !== 0 && printed.length === 0) throw new MeshError('USAGE', { problem: usageProblem(problems) })
+    if (error.exitCode !== 0 && printed.length === 0) throw new MeshError('USAGE', { problem: usageProblem(problems, argv) })
   }
   if (printed.length > 0) await new Promise<void>((done) => void stdout.write(printed.join(''), () => done()))
   return program.invocation
@@ -120,9 +137,12 @@ const isCommanderExit = (error: unknown): error is { readonly exitCode: number; 
   error instanceof Error && 'exitCode' in error && 'code' in error && String(error.code).startsWith('commander.')
 
 /** Commander's complaint as one sentence; the whole help when a command is missing. */
-function usageProblem(problems: readonly string[]): string {
+function usageProblem(problems: readonly string[], argv: readonly string[]): string {
   const text = problems.join('').trim()
-  if (text.startsWith('Usage:')) return 'A command is missing: run synaptic-mesh p2p --help'
+  if (text.startsWith('Usage:')) return 'A command is missing, such as synaptic-mesh p2p status'
+  const [word = ''] = argv
+  if (text.startsWith('error: unknown command') && Object.values(catalogue).some(({ words }) => words[0] === word))
+    return `unknown command '${word}' (Did you mean p2p ${word}?)`
   return text.replace(/^error: /, '').replaceAll('\n', ' ')
 }
 

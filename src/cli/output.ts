@@ -1,4 +1,4 @@
-import { type MeshError, safeJson, safeText, toMeshError } from '../core/base/index.ts'
+import { type ErrorReport, type MeshError, safeJson, safeText, toMeshError } from '../core/base/index.ts'
 
 /** Where a command's words go. Only this file prints. */
 export interface Streams {
@@ -9,6 +9,8 @@ export interface Streams {
 export interface OutputOptions {
   readonly json: boolean
   readonly quiet: boolean
+  /** What a command that is proposed needs to mean the same profile, such as ` --profile alice`. */
+  readonly profileFlags?: string
   readonly environment: NodeJS.ProcessEnv
 }
 
@@ -25,6 +27,7 @@ export class Output {
   readonly #streams: Streams
   readonly #isQuiet: boolean
   readonly #environment: NodeJS.ProcessEnv
+  readonly #profileFlags: string
   #spinner: NodeJS.Timeout | undefined
 
   constructor(streams: Streams, options: OutputOptions) {
@@ -32,6 +35,7 @@ export class Output {
     this.isJson = options.json
     this.#isQuiet = options.quiet
     this.#environment = options.environment
+    this.#profileFlags = options.profileFlags ?? ''
   }
 
   /** A value under `--json`, else the lines that `render` makes of it. Resolves when it was handed to the reader. */
@@ -49,11 +53,21 @@ export class Output {
   /** An error, on stderr: what happened, why, and what to do next. */
   async error(error: MeshError): Promise<void> {
     this.endProgress()
-    await this.#write(this.#streams.stderr, this.isJson ? [safeJson({ error: error.report() })] : this.#errorLines(error))
+    await this.#write(this.#streams.stderr, this.isJson ? [safeJson({ error: this.#report(error) })] : this.#errorLines(error))
+  }
+
+  /** A command of this program as it is to be typed for the profile in use. */
+  proposal(command: string): string {
+    return `synaptic-mesh p2p ${command}${this.#profileFlags}`
+  }
+
+  #report(error: MeshError): ErrorReport {
+    const report = error.report()
+    return { ...report, next: report.next.map((command) => (command.startsWith('synaptic-mesh p2p ') ? command + this.#profileFlags : command)) }
   }
 
   #errorLines(error: MeshError): readonly string[] {
-    const { code, message, hint, next } = error.report()
+    const { code, message, hint, next } = this.#report(error)
     const lines = [`${this.paint('red', '✗', 'stderr')} ${safe(message)} (${code})`, `  ${safe(hint)}`]
     return next.length === 0 ? lines : [...lines, `  Next: ${next.map(safe).join('    ')}`]
   }

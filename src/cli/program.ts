@@ -25,7 +25,7 @@ const globalFlags: readonly (readonly [string, string])[] = [
   ['--profile <name>', 'which node of this machine (default: default)'],
   ['--config <file>', 'another configuration file'],
   ['--data-dir <folder>', 'keep everything of the profile there'],
-  ['--timeout <seconds>', 'how long to wait'],
+  ['--timeout <seconds>', 'how long to wait for the daemon (default 30)'],
   ['--quiet', 'no talk on stderr'],
   ['--no-start', 'do not start a daemon'],
   ['--ephemeral', 'run the node in this process, for this command']
@@ -64,7 +64,7 @@ function addCommand(built: Built, { name, command, parent, groups }: Addition): 
   const positionals = fields.filter(([, field]) => field.position !== undefined).sort(([, a], [, b]) => (a.position ?? 0) - (b.position ?? 0))
   for (const [fieldName, field] of positionals) leaf.addArgument(argumentOf(fieldName, field))
   for (const [fieldName, field] of fields) addFlags(leaf, fieldName, field)
-  addGlobals(leaf)
+  addGlobals(leaf, command.fields['timeoutMs']?.help)
   if (command.examples.length > 0) leaf.addHelpText('after', `\nExamples:\n${command.examples.map((example) => `  ${example}`).join('\n')}`)
   leaf.action(() => {
     built.invocation = { name, input: readInput(command, leaf), globals: leaf.optsWithGlobals() }
@@ -80,13 +80,14 @@ function groupOf(word: string, parent: CommanderCommand, groups: Map<string, Com
 }
 
 const groupHelp: ReadonlyMap<string, string> = new Map([
-  ['inbox', 'messages that arrived'],
-  ['outbox', 'messages that were sent'],
-  ['config', 'options of the profile']
+  ['inbox', 'messages that arrived; alone it lists them'],
+  ['outbox', 'messages that were sent; alone it lists them'],
+  ['config', 'options of the profile; alone it prints them']
 ])
 
-function addGlobals(command: CommanderCommand): void {
-  for (const [flags, help] of globalFlags) command.addOption(new Option(flags, help))
+/** `timeout`: what --timeout means here, where it means something of its own. */
+function addGlobals(command: CommanderCommand, timeout?: string): void {
+  for (const [flags, help] of globalFlags) command.addOption(new Option(flags, flags.startsWith('--timeout') ? (timeout ?? help) : help))
 }
 
 const placeholder = (name: string, field: Field): string => (field.placeholder ?? name.replace(/[A-Z]/g, (letter) => `-${letter}`)).toUpperCase()

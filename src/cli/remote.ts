@@ -33,10 +33,11 @@ export class RemoteDaemon implements AsyncDisposable {
     return this.#withDaemon(() => this.#client.call(name, input, context))
   }
 
-  /** The items of a stream. */
-  async *stream<Name extends OperationName>(name: Name, input: GivenInput<Name>): AsyncGenerator<OutputOf<Operations[Name]>> {
+  /** The items of a stream; `limit` ends it with ABORTED. */
+  async *stream<Name extends OperationName>(name: Name, input: GivenInput<Name>, limit?: AbortSignal): AsyncGenerator<OutputOf<Operations[Name]>> {
     await this.#withDaemon(() => this.#client.call('daemon', {}, this.#callContext({})))
-    yield* this.#client.stream(name, input, { signal: this.#context.signal })
+    const { signal } = this.#context
+    yield* this.#client.stream(name, input, { signal: limit === undefined ? signal : AbortSignal.any([signal, limit]) })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

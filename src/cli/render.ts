@@ -1,7 +1,8 @@
-import type { Catalogue, CommandName, OutputOf } from '../api/index.ts'
+import type { Catalogue, CommandName, InputOf, OutputOf } from '../api/index.ts'
 import { type Output, safe, safeBody } from './output.ts'
 
-type Renderer<Name extends CommandName> = (value: OutputOf<Catalogue[Name]>, output: Output) => readonly string[]
+/** `input`: what was asked for, where the answer is read by it. */
+type Renderer<Name extends CommandName> = (value: OutputOf<Catalogue[Name]>, output: Output, input?: InputOf<Catalogue[Name]>) => readonly string[]
 
 type Message = OutputOf<Catalogue['listen']>
 type Report = OutputOf<Catalogue['outboxCancel']>
@@ -35,14 +36,14 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
   wait: (value, output) => [`${tick(output)} ${count(value.connected, 'peer')} connected after ${seconds(value.ms)}`],
   discover: (value, output) => [
     `${tick(output)} ${value.found} of ${value.wanted} found by ${value.method} in ${seconds(value.elapsedMs)}`,
-    ...table(value.peers.map((peer) => [safe(peer.name), peer.peerId, peer.connected ? 'connected' : '', safe(peer.addresses[0] ?? '')]))
+    ...table(
+      value.peers.map((peer) => [safe(peer.name), peer.peerId, peer.connected ? 'connected' : '', claimOf(peer), safe(peer.addresses[0] ?? '')])
+    )
   ],
   message: (value, output) => [...reportLines(value, output), ...(value.response === undefined ? [] : ['', ...messageLines(value.response, output)])],
-  inboxList: (value, output) => [
-    ...(value.messages.length === 0 ? ['no unread messages'] : table(value.messages.map(messageRow))),
-    ...(value.held > 0
-      ? [output.paint('yellow', `${count(value.held, 'message')} held from peers that are not paired: inbox list --state held`)]
-      : [])
+  inboxList: (value, output, input) => [
+    ...(value.messages.length === 0 ? [isFiltered(input) ? 'no message matches' : 'no unread messages'] : table(value.messages.map(messageRow))),
+    ...(value.held > 0 ? [output.paint('yellow', heldLine(value.held, output, input?.state?.includes('held') === true))] : [])
   ],
   inboxRead: (value, output) =>
     value.messages.length === 0
@@ -53,9 +54,9 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
     ...value.unknown.map((id) => `  unknown: ${safe(id)}`)
   ],
   inboxReply: (value, output) => reportLines(value, output),
-  outboxList: (value) =>
+  outboxList: (value, _output, input) =>
     value.messages.length === 0
-      ? ['nothing was sent']
+      ? [isFiltered(input) ? 'no message matches' : 'nothing was sent']
       : [...table(value.messages.map(reportRow)), `${count(value.queued, 'message')} queued, ${bytes(value.bytes)}`],
   outboxRetry: (value, output) => [`${tick(output)} ${count(value.retried, 'message')} tried again`],
   outboxCancel: (value, output) => [`${tick(output)} cancelled   id ${safe(value.id)}`],
@@ -77,7 +78,7 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
   configGet: (value) => table(value.options.map(({ option, value: now, source }) => [option, safe(JSON.stringify(now)), source])),
   configSet: (value, output) => [
     `${tick(output)} ${value.option} = ${safe(JSON.stringify(value.value))}${value.changed ? '' : ' (as before)'}`,
-    ...(value.restartNeeded ? ['  takes effect at the next start: synaptic-mesh p2p restart'] : [])
+    ...(value.restartNeeded ? [`  takes effect at the next start: ${output.proposal('restart')}`] : [])
   ],
   configPath: (value) =>
     table([
@@ -99,6 +100,14 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
   ]
 }
 
+/** Whether a list was asked for in part only. */
+const isFiltered = (input: object = {}): boolean =>
+  Object.entries(input).some(([name, value]) => value !== undefined && ['type', 'from', 'to', 'state', 'id'].includes(name)) ||
+  ('after' in input && input.after !== 0)
+
+const heldLine = (held: number, output: Output, isShown: boolean): string =>
+  `${count(held, 'message')} held from peers that are not paired: ${isShown ? 'pair with a peer to read what it sent' : output.proposal('inbox list --state held')}`
+
 const symbols: Readonly<Record<Report['status'], 'done' | 'waits' | 'failed'>> = {
   accepted: 'waits',
   sent: 'waits',
@@ -117,20 +126,24 @@ function reportLines(report: Report, output: Output): readonly string[] {
   const said =
     report.status === 'held'
       ? `held at ${to} in ${milliseconds(report.ms)}: it is not paired with this node, and decides whether to read it`
-      : `${report.status} ${report.status === 'accepted' ? 'for' : 'at'} ${to} in ${milliseconds(report.ms)}${path}`
+      : `${report.status} ${report.status === 'accepted' ? 'for' : report.status === 'sent' ? 'to' : 'at'} ${to} in ${milliseconds(report.ms)}${path}`
   return [`${symbol} ${said}   id ${safe(report.id)}`]
 }
 
 function messageLines(message: Message, output: Output): readonly string[] {
   const flags = [
-    message.redelivered ? 'redelivered' : '',
+    message.read ? 'read' : message.redelivered ? 'redelivered' : '',
     message.paired ? '' : 'not paired',
     message.delivery === 'volatile' ? 'volatile' : '',
     message.expectsReply ? 'expects a reply' : ''
   ].filter((flag) => flag !== '')
   const reply = message.inReplyTo === undefined ? '' : `   answers ${safe(message.inReplyTo)}`
   const head = `${message.type} from ${safe(message.name)}${message.label === '' ? '' : `/${safe(message.label)}`}   priority ${message.priority}   ${timeOf(message.timestamp)}   id ${safe(message.id)}${reply}`
-  const body = message.encoding === 'base64' ? `(${safe(message.contentType)}, base64) ${message.body}` : message.body
+  const body = isRemoved(message)
+    ? '(acknowledged: its content is no longer kept)'
+    : message.encoding === 'base64'
+      ? `(${safe(message.contentType)}, base64) ${message.body}`
+      : message.body
   return [output.paint('bold', head) + (flags.length === 0 ? '' : `   [${flags.join(', ')}]`), safeBody(body)]
 }
 
@@ -142,6 +155,7 @@ const messageRow = (message: Message): readonly string[] => [
   String(message.priority),
   firstLine(message)
 ]
+const isRemoved = (message: Message): boolean => message.read && message.body === ''
 const firstLine = (message: Message): string => {
   if (message.encoding === 'base64') return `(${safe(message.contentType)})`
   const line = message.body.split('\n')[0] ?? ''
@@ -160,8 +174,11 @@ const peerRow = (peer: Peer): readonly string[] => [
   peer.peerId,
   peer.connected ? 'connected' : '-',
   peer.paired ? 'paired' : 'not paired',
-  peer.rttMs === undefined ? '' : milliseconds(peer.rttMs)
+  peer.rttMs === undefined ? '' : milliseconds(peer.rttMs),
+  claimOf(peer)
 ]
+/** A stranger's name is its own word. */
+const claimOf = ({ claimedName, paired }: Peer): string => (claimedName === undefined || paired ? '' : `claims ${safe(claimedName)}`)
 
 function peerLines(peer: Peer, output: Output): readonly string[] {
   const claim = peer.claimedName !== undefined && !peer.paired ? `  claims the name ${safe(peer.claimedName)}: nobody has checked that` : undefined
@@ -178,7 +195,9 @@ function peerLines(peer: Peer, output: Output): readonly string[] {
 function statusLines(value: OutputOf<Catalogue['status']>, output: Output): readonly string[] {
   const { p50, p95, p99 } = value.latencyMs
   const latency =
-    p50 === undefined ? 'no message yet' : `p50 ${milliseconds(p50)} · p95 ${milliseconds(p95 ?? p50)} · p99 ${milliseconds(p99 ?? p50)}`
+    p50 === undefined
+      ? 'no message stored at a peer yet'
+      : `p50 ${milliseconds(p50)} · p95 ${milliseconds(p95 ?? p50)} · p99 ${milliseconds(p99 ?? p50)}`
   return [
     `${output.paint('bold', value.name === '' ? 'this node' : safe(value.name))}   ${value.peerId}`,
     ...table([
@@ -246,5 +265,11 @@ const seconds = (ms: number): string =>
   ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : ms < 3_600_000 ? `${Math.floor(ms / 60_000)} min` : `${(ms / 3_600_000).toFixed(1)} h`
 const bytes = (size: number): string =>
   size < 1024 ? `${size} B` : size < 1_048_576 ? `${(size / 1024).toFixed(1)} KiB` : `${(size / 1_048_576).toFixed(1)} MiB`
-/** The time of a wall clock that may be a peer's: any number. */
-const timeOf = (at: number): string => (Math.abs(at) <= 8.64e15 ? new Date(at).toISOString().replace('T', ' ').slice(0, 19) : 'at no possible time')
+/** The time of a wall clock that may be a peer's: any number; in UTC, and says so. */
+export const timeOf = (at: number): string =>
+  Math.abs(at) <= 8.64e15
+    ? new Date(at)
+        .toISOString()
+        .replace('T', ' ')
+        .replace(/\.\d+Z$/, 'Z')
+    : 'at no possible time'

@@ -82,7 +82,7 @@ const settled = (text: string, home: Home): string =>
     .replaceAll(/pid[ =]\d+/g, 'pid PID')
     .replaceAll(/[\d.]+ MiB of memory/g, 'N MiB of memory')
     .replaceAll(/after [\d.]+ s/g, 'after N s')
-    .replaceAll(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (info|warn|error)/gm, 'TIME $1')
+    .replaceAll(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ (info|warn|error)/gm, 'TIME $1')
 
 test('what people are shown is what test/cli/golden.txt says (UPDATE=1 writes it anew)', async (t) => {
   const home = new Home(t)

@@ -172,10 +172,19 @@ export const listen = command({
     type: query.type,
     from: query.from,
     once: { type: 'boolean', default: false, help: 'end after one message' },
-    ack: { type: 'boolean', default: false, local: true, help: 'acknowledge each once it is printed' }
+    ack: { type: 'boolean', default: false, local: true, help: 'acknowledge each once it is printed' },
+    timeoutMs: {
+      type: 'seconds',
+      minMs: 1,
+      maxMs: 3_600_000,
+      local: true,
+      flag: '--timeout',
+      placeholder: 'SECONDS',
+      help: 'end after this many seconds, with TIMEOUT when nothing came (default: never)'
+    }
   },
-  examples: ['synaptic-mesh p2p listen --ack --json', 'synaptic-mesh p2p listen --type command --once'],
-  errors: ['PEER_UNKNOWN', 'ABORTED'],
+  examples: ['synaptic-mesh p2p listen --ack --json', 'synaptic-mesh p2p listen --type command --once --timeout 60'],
+  errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'TIMEOUT', 'ABORTED'],
   output: (z) => receivedMessage(z),
   route: { method: 'POST', path: '/v1/listen', scope: 'agent', stream: true }
 })
