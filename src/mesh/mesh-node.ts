@@ -332,7 +332,7 @@ export class MeshNode implements mesh.Mesh {
     const to = this.#book.reference(entry.destination)
     if (entry.state === 'failed' || entry.state === 'expired-unknown')
       this.#log('warn', entry.failure === '' ? 'EXPIRED_UNKNOWN' : entry.failure, {
-        message: entry.id,
+        id: entry.id,
         peer: shortPeerId(to.peerId),
         attempts: entry.attempts
       })

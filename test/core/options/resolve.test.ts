@@ -80,7 +80,8 @@ test('each option refuses what is out of its range, and says its path and what i
 })
 
 test('the ML-KEM level is 1, 3 or 5', () => {
-  for (const level of [1, 3, 5]) assert.equal(resolveConfig({ mlkem_security_level: level }).mlkemSecurityLevel, level)
+  assert.equal(resolveConfig({ mlkem_security_level: 3 }).mlkemSecurityLevel, 3)
+  for (const level of [1, 5]) assert.equal(errorOf(() => resolveConfig({ mlkem_security_level: level })).code, 'NOT_AVAILABLE')
   for (const level of [0, 2, 4, 6]) assert.match(errorOf(() => resolveConfig({ mlkem_security_level: level })).message, /one of 1, 3, 5/)
 })
 
@@ -100,12 +101,12 @@ test('the four older names of the environment still work, and the new name wins'
   const peer = `/ip4/192.0.2.1/tcp/9000/p2p/12D3KooW${'x'.repeat(44)}`
   const environment = {
     SYNAPTIC_MAX_PEERS: '11',
-    SYNAPTIC_QUANTUM_LEVEL: '5',
+    SYNAPTIC_QUANTUM_LEVEL: '3',
     SYNAPTIC_ENABLE_ONION: 'false',
     SYNAPTIC_BOOTSTRAP_PEERS: `${peer}, ${peer}`
   }
   const { options } = resolveOptions({ environment })
-  assert.deepEqual([options.maxPeers, options.mlkemSecurityLevel, options.onionRouting, options.bootstrapPeers], [11, 5, false, [peer, peer]])
+  assert.deepEqual([options.maxPeers, options.mlkemSecurityLevel, options.onionRouting, options.bootstrapPeers], [11, 3, false, [peer, peer]])
   assert.equal(resolveOptions({ environment: { ...environment, SYNAPTIC_MESH_MAX_PEERS: '12' } }).options.maxPeers, 12)
 })
 
