@@ -10,6 +10,7 @@ import {
   openSync,
   readFileSync,
   readdirSync,
+  realpathSync,
   renameSync,
   rmSync,
   writeFileSync
@@ -201,14 +202,44 @@ function checkMode(path: string, stats: Stats, wanted: number): void {
   })
 }
 
-/** Whoever may rename a parent may put another folder in our place: no parent may be writable by everyone, unless sticky as /tmp is. */
+/**
+ * Whoever may rename a parent may put another folder in our place: a parent belongs to us or to root, and is not writable by everyone,
+ * unless sticky as /tmp is. Behind links both ways are judged: the one that was named and the one where it truly is.
+ */
 function checkParents(path: string): void {
   if (process.platform === 'win32') return
-  const { root } = parse(path)
-  for (let parent = dirname(path); ; parent = dirname(parent)) {
-    const mode = statOf(parent)?.mode ?? 0
+  const parent = dirname(path)
+  for (const start of new Set([parent, trueFolder(parent)])) checkUpwards(path, start)
+}
+
+function trueFolder(folder: string): string {
+  try {
+    return realpathSync(folder)
+  } catch (cause) {
+    throw fileError(cause, folder)
+  }
+}
+
+function checkUpwards(path: string, start: string): void {
+  const { root } = parse(start)
+  for (let parent = start; ; parent = dirname(parent)) {
+    const { mode = 0, uid = 0 } = statOf(parent) ?? {}
+    if (!isTrustedOwner(uid)) throw unsafe(path, `${parent} belongs to user ${uid}`)
     if ((mode & 0o002) !== 0 && (mode & 0o1000) === 0 && (mode & 0o170000) === 0o040000) throw unsafe(path, `everyone may change ${parent}`)
     if (parent === root) return
+  }
+}
+
+const isTrustedOwner = (uid: number): boolean => uid === 0 || uid === process.geteuid?.() || (uid === nobody && isInUserNamespace())
+
+/** In a user namespace (a sandbox, a rootless container) this stands for every user outside, root among them. */
+const nobody = 65_534
+
+function isInUserNamespace(): boolean {
+  try {
+    return !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'))
+  } catch {
+    return false
   }
 }
 

@@ -66,6 +66,31 @@ test('a folder under one that everyone may change is refused, unless that one is
   ensurePrivateFolder(join(open, 'inner'))
 })
 
+test('a folder behind a link is judged by where it truly is', (t) => {
+  const base = temporaryFolder(t)
+  const open = join(base, 'open')
+  mkdirSync(open)
+  chmodSync(open, 0o777)
+  symlinkSync(open, join(base, 'link'))
+  assert.throws(() => ensurePrivateFolder(join(base, 'link', 'inner')), { code: 'PATH_UNSAFE' })
+  chmodSync(open, 0o700)
+  ensurePrivateFolder(join(base, 'link', 'inner'))
+})
+
+test(
+  'a folder within that of another user is refused, whatever its own mode is',
+  { skip: isRoot ? false : 'only root can give a folder away' },
+  (t) => {
+    const base = temporaryFolder(t)
+    const foreign = join(base, 'foreign')
+    mkdirSync(foreign, { mode: 0o755 })
+    chownSync(foreign, 12_345, 12_345)
+    assert.throws(() => ensurePrivateFolder(join(foreign, 'inner')), { code: 'PATH_UNSAFE' })
+    symlinkSync(foreign, join(base, 'link'))
+    assert.throws(() => ensurePrivateFolder(join(base, 'link', 'other')), { code: 'PATH_UNSAFE' })
+  }
+)
+
 test('symbolic links, hard links, pipes and folders in the place of a file are refused and left alone', { timeout: 20_000 }, (t) => {
   const folder = temporaryFolder(t)
   const victim = join(folder, 'victim')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { AdmitOutcome } from '../../src/core/message/index.ts'
+import { wallMillis } from '../../src/core/base/index.ts'
+import type { AdmitOutcome, InboundMessage } from '../../src/core/message/index.ts'
 import { epochOf, generous, inbound, instant, keyOf, unread } from './messages.ts'
 import { testStores } from './open-stores.ts'
 
@@ -186,6 +187,22 @@ test('of one source at most four epochs without waiting messages are remembered'
     known.map(({ id }) => id),
     ['m0', 'm36', 'm37', 'm38', 'm39']
   )
+})
+
+test('a swarm of sources makes the inbox forget strangers, never what a paired peer sent', { timeout: 60_000 }, async (t) => {
+  const { deliveryStore, peerStore } = (await testStores(t)).stores
+  const paired = keyOf('source')
+  await peerStore.savePair({ publicKey: paired, peerId: 'id', name: 'friend', alias: '', addresses: [], pairedAt: wallMillis(1) })
+  const [friend, stranger] = [inbound('m1', 1), inbound('m1', 1, { source: keyOf('stranger') })]
+  for (const message of [friend, stranger]) {
+    await deliveryStore.admit([message], 1, generous)
+    await deliveryStore.ack([{ source: message.source, id: message.id }])
+  }
+  const expired = (index: number): InboundMessage => inbound('x', 1, { source: keyOf(`swarm ${index}`), ttlMs: 0 })
+  await Promise.all(Array.from({ length: 10_001 }, (_, index) => deliveryStore.admit([expired(index)], 1, generous)))
+  await deliveryStore.prune(instant())
+  assert.deepEqual(await deliveryStore.admit([friend], 1, generous), [{ outcome: 'read', repeat: true, position: 1 }])
+  assert.deepEqual(await deliveryStore.admit([stranger], 1, generous), [stored(3)])
 })
 
 test('a position is never used twice, also when its row is gone', async (t) => {

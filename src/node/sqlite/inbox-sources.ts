@@ -3,7 +3,10 @@ import { blob, number } from './rows.ts'
 
 /** Epochs remembered of one source, beside those with messages that still wait. */
 const keptEpochs = 4
-/** Sources without a waiting message that are remembered; the least recently used one goes. */
+/**
+ * Strangers without a waiting message that are remembered; the least recently used one goes. Paired peers always are: identities
+ * cost nothing, and a swarm of them must not make the inbox forget which messages of a friend were read.
+ */
 const keptSources = 10_000
 /** How far a floor may rise before the tombstones below it are deleted. */
 const pruneStep = 1_024
@@ -134,7 +137,9 @@ function prepare(database: DatabaseSync): Record<Name, StatementSync> {
       AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.epoch_id = old.epoch_id AND state IN ('unread', 'held'))`),
     forgetEpoch: database.prepare('DELETE FROM epochs WHERE epoch_id = ?'),
     floors: database.prepare('SELECT epoch_id, floor FROM epochs'),
-    idle: database.prepare('SELECT source_id FROM sources WHERE messages = 0 ORDER BY used DESC LIMIT -1 OFFSET ?'),
+    idle: database.prepare(
+      'SELECT source_id FROM sources WHERE messages = 0 AND key NOT IN (SELECT public_key FROM pairs) ORDER BY used DESC LIMIT -1 OFFSET ?'
+    ),
     forgetRows: database.prepare('DELETE FROM inbox WHERE source_id = ?'),
     forgetEpochs: database.prepare('DELETE FROM epochs WHERE source_id = ?'),
     forget: database.prepare('DELETE FROM sources WHERE source_id = ?'),
