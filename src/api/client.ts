@@ -24,6 +24,7 @@ const http = (): typeof Http => process.getBuiltinModule('node:http')
 /** An answer may have at most 64 MiB, a line of a stream 8 MiB. */
 const maxAnswerBytes = 64 * 1_048_576
 const maxLineCharacters = 8 * 1_048_576
+const foreignSocket = 'its socket belongs to another user'
 
 /** The control API over the profile's Unix socket. Every error is a MeshError: the daemon's own, DAEMON_UNREACHABLE, TIMEOUT or ABORTED. */
 export class ControlClient {
@@ -81,6 +82,7 @@ export class ControlClient {
   #send(name: OperationName, input: object, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const { route } = operations[name]
     if (route === undefined) throw new MeshError('ROUTE_UNKNOWN', { route: name })
+    this.#checkOwner()
     const isGet = route.method === 'GET'
     const body = isGet ? undefined : JSON.stringify(input)
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
@@ -100,6 +102,14 @@ export class ControlClient {
     return promise
   }
 
+  /** Who plants a socket where the daemon's would be could read what is sent, and answer as it likes. */
+  #checkOwner(): void {
+    const own = process.geteuid?.()
+    const owner = process.getBuiltinModule('node:fs').lstatSync(this.#socketPath, { throwIfNoEntry: false })?.uid
+    if (own === undefined || owner === undefined || owner === own) return
+    throw new MeshError('DAEMON_UNREACHABLE', { profile: this.#profile, reason: foreignSocket })
+  }
+
   #explain(
     error: unknown,
     call: { readonly name: string; readonly context: CallContext; readonly deadline: AbortSignal | undefined; readonly deadlineMs: number }
@@ -109,14 +119,7 @@ export class ControlClient {
     if (call.deadline?.aborted === true) return new MeshError('TIMEOUT', { operation: call.name, timeoutMs: call.deadlineMs })
     const { message } = toMeshError(error)
     const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
-    const reason =
-      code === 'ENOENT' || code === 'ECONNREFUSED'
-        ? 'it does not run'
-        : code === 'EACCES'
-          ? 'its socket belongs to another user'
-          : code === ''
-            ? message
-            : code
+    const reason = code === 'ENOENT' || code === 'ECONNREFUSED' ? 'it does not run' : code === 'EACCES' ? foreignSocket : code === '' ? message : code
     return new MeshError('DAEMON_UNREACHABLE', { profile: this.#profile, reason }, { cause: error })
   }
 }
