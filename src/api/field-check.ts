@@ -56,9 +56,14 @@ export function checkField(field: Field, value: unknown, path: string): FieldInp
 function shownValue(field: Field, value: unknown): string {
   if (typeof value === 'string')
     return field.isPrivate === true ? `${value.length} characters` : value === '' ? 'empty' : JSON.stringify(value.slice(0, 80))
-  if (Array.isArray(value)) return field.isPrivate === true ? `a list of ${value.length}` : JSON.stringify(value).slice(0, 80)
+  if (Array.isArray(value))
+    return field.isPrivate === true ? `a list of ${value.length}` : JSON.stringify(value.slice(0, 8).map(shownItem)).slice(0, 80)
   return typeof value === 'object' && value !== null ? 'a table' : String(value)
 }
+
+/** One item of a list: never what is within it, which may be nested deeper than a call stack reaches. */
+const shownItem = (item: unknown): unknown =>
+  typeof item === 'string' ? item.slice(0, 80) : typeof item === 'object' && item !== null ? 'a table' : item
 
 /** The value that a text of the command line or of a query stands for; `seconds` become milliseconds when `isSeconds`. @throws as `checkField`. */
 export function parseField(field: Field, text: string, context: { readonly path: string; readonly isSeconds: boolean }): FieldInput {
