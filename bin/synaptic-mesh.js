@@ -9,13 +9,13 @@ if (Number(found.slice(1).split('.')[0]) < wanted) {
           error: {
             code: 'NODE_TOO_OLD',
             message: `Node ${found} is too old: synaptic-mesh needs Node ${wanted} or newer`,
-            hint: 'Install Node 24; in a checkout, `npm ci` brings it.',
+            hint: 'Install Node 24. In a checkout `npm ci` brings it: run `npx synaptic-mesh` there.',
             next: [],
             retryable: false,
             docs: 'docs/errors.md#node_too_old'
           }
         }) + '\n'
-      : `✗ Node ${found} is too old: synaptic-mesh needs Node ${wanted} or newer (NODE_TOO_OLD)\n  Install Node ${wanted}; in a checkout, \`npm ci\` brings it.\n`
+      : `✗ Node ${found} is too old: synaptic-mesh needs Node ${wanted} or newer (NODE_TOO_OLD)\n  Install Node ${wanted}. In a checkout \`npm ci\` brings it: run \`npx synaptic-mesh\` there.\n`
   )
   process.exitCode = 2
 } else {

@@ -4,7 +4,7 @@ import { code, page, table } from './markdown.ts'
 function nameOf(name: string, field: Field): string {
   const flag = flagOf(name, field)
   const argument = field.position === undefined ? [] : [(field.placeholder ?? name).toUpperCase()]
-  const flags = flag === undefined ? [] : [flag, ...(field.short === undefined ? [] : [field.short])]
+  const flags = flag === undefined ? [] : [flag, ...(flag === '--mdns' ? ['--no-mdns'] : []), ...(field.short === undefined ? [] : [field.short])]
   return [...argument, ...flags].map(code).join(' or ')
 }
 
@@ -36,7 +36,7 @@ function section(command: Command): string {
   return parts.filter((part) => part !== '').join('\n\n')
 }
 
-const intro = `Every command begins with ${code('synaptic-mesh')}. All of them also take ${code('--json')} (exactly one JSON value on stdout; of a stream, one on each line), ${code('--profile NAME')}, ${code('--config FILE')}, ${code('--data-dir FOLDER')}, ${code('--timeout SECONDS')}, ${code('--quiet')} and ${code('--no-start')}. An error is told on stderr, under ${code('--json')} as JSON, and sets the [exit code](errors.md).`
+const intro = `Every command begins with ${code('synaptic-mesh')}. All of them also take ${code('--json')} (exactly one JSON value on stdout; of a stream, one on each line), ${code('--profile NAME')}, ${code('--config FILE')}, ${code('--data-dir FOLDER')}, ${code('--timeout SECONDS')}, ${code('--quiet')} (only the result), ${code('--no-start')} (never start a daemon) and ${code('--ephemeral')} (run the node in the command's own process, for as long as it takes). An error is told on stderr, under ${code('--json')} as JSON, and sets the [exit code](errors.md).`
 
 export function commandsPage(): string {
   const commands: readonly Command[] = Object.values(catalogue)

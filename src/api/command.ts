@@ -28,9 +28,16 @@ export type Field = FieldBase &
     | { readonly type: 'integer'; readonly min: number; readonly max: number; readonly default?: number }
     /** On the command line a number of seconds, here milliseconds. */
     | { readonly type: 'seconds'; readonly minMs: number; readonly maxMs: number; readonly defaultMs?: number }
-    | { readonly type: 'choice'; readonly choices: readonly string[]; readonly default?: string }
+    /** `also`: other words for a choice, in lower case. */
+    | { readonly type: 'choice'; readonly choices: readonly string[]; readonly default?: string; readonly also?: ReadonlyMap<string, string> }
     | { readonly type: 'boolean'; readonly default?: boolean }
-    | { readonly type: 'list'; readonly maxItems: number; readonly maxCharacters: number; readonly choices?: readonly string[] }
+    | {
+        readonly type: 'list'
+        readonly maxItems: number
+        readonly maxCharacters: number
+        readonly choices?: readonly string[]
+        readonly also?: ReadonlyMap<string, string>
+      }
   )
 
 export type Fields = Readonly<Record<string, Field>>

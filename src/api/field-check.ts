@@ -18,7 +18,7 @@ export function allowedOf(field: Field): string {
       return 'true or false'
     case 'list':
       return field.choices === undefined
-        ? `up to ${field.maxItems}, each of at most ${field.maxCharacters} characters; repeat the flag or put commas between`
+        ? `up to ${field.maxItems}, each of at most ${field.maxCharacters} characters${field.position === undefined ? ', by commas or by repeating the flag' : ''}`
         : `some of ${field.choices.join(', ')}`
   }
 }
@@ -61,6 +61,13 @@ function shownValue(field: Field, value: unknown): string {
   return typeof value === 'object' && value !== null ? 'a table' : String(value)
 }
 
+/** The choice that was meant by a text: in any case, or by another word for it. */
+export function meantBy(field: Field, text: string): string {
+  if ((field.type !== 'choice' && field.type !== 'list') || field.choices === undefined || field.choices.includes(text)) return text
+  const lower = text.toLowerCase()
+  return field.choices.includes(lower) ? lower : (field.also?.get(lower) ?? text)
+}
+
 /** One item of a list: never what is within it, which may be nested deeper than a call stack reaches. */
 const shownItem = (item: unknown): unknown =>
   typeof item === 'string' ? item.slice(0, 80) : typeof item === 'object' && item !== null ? 'a table' : item
@@ -79,12 +86,15 @@ export function parseField(field: Field, text: string, context: { readonly path:
     case 'list':
       return checkField(
         field,
-        text.split(',').filter((item) => item !== ''),
+        text
+          .split(',')
+          .filter((item) => item !== '')
+          .map((item) => meantBy(field, item)),
         context.path
       )
     case 'text':
     case 'choice':
-      return checkField(field, text, context.path)
+      return checkField(field, meantBy(field, text), context.path)
   }
 }
 

@@ -43,7 +43,24 @@ export async function init(input: InitInput, context: CommandContext): Promise<v
     addresses: running?.addresses ?? [],
     ...(running === undefined ? {} : { daemon: { pid: running.pid, socket: running.socket } })
   }
+  for (const [wanted, taken] of movedPorts(options.listenAddrs, answer.addresses))
+    output.note(`port ${wanted} is in use: listening on ${taken} instead`)
   await output.result(answer, (value) => renderers.init(value, output))
+}
+
+const portOf = (address: string): string => /\/tcp\/(\d+)/.exec(address)?.[1] ?? '0'
+const kindOf = (address: string): string => (address.includes('/ws') ? 'ws' : 'tcp')
+
+/** The ports that were asked for and taken by others, each with the one that came in its place. */
+export function movedPorts(wanted: readonly string[], actual: readonly string[]): ReadonlyMap<string, string> {
+  const moved = new Map<string, string>()
+  for (const address of wanted) {
+    const port = portOf(address)
+    const instead = actual.filter((each) => kindOf(each) === kindOf(address)).map(portOf)
+    const [first] = instead
+    if (port !== '0' && first !== undefined && !instead.includes(port)) moved.set(port, first)
+  }
+  return moved
 }
 
 export const plain = (value: OptionValue): boolean | number | string | string[] => (typeof value === 'object' ? [...value] : value)
@@ -53,7 +70,10 @@ async function runWith(isChanged: boolean, context: CommandContext) {
   const client = new ControlClient(context.paths)
   const running = await whoRuns(client, context)
   if (running !== undefined && !isChanged) return running
-  if (running !== undefined) await stopDaemon(context, client)
+  if (running !== undefined) {
+    context.output.note('restarting the daemon with what changed')
+    await stopDaemon(context, client)
+  }
   context.output.progress('starting the daemon')
   await ensureDaemonProcess(context, client)
   return client.call('daemon', {}, { signal: context.signal })

@@ -8,6 +8,7 @@ import {
   type Field,
   type FieldInput,
   flagOf,
+  meantBy,
   parseField,
   checkField
 } from '../api/index.ts'
@@ -142,7 +143,16 @@ const attributeOf = (flag: string): string => flag.slice(2).replace(/-([a-z])/g,
 function readValue(field: Field, raw: unknown, path: string): FieldInput {
   if (Array.isArray(raw)) {
     const texts = raw.map(String)
-    return checkField(field, field.position === undefined ? texts.flatMap((text) => text.split(',')).filter((text) => text !== '') : texts, path)
+    return checkField(
+      field,
+      field.position === undefined
+        ? texts
+            .flatMap((text) => text.split(','))
+            .filter((text) => text !== '')
+            .map((text) => meantBy(field, text))
+        : texts,
+      path
+    )
   }
   if (typeof raw === 'boolean') return checkField(field, raw, path)
   return parseField(field, String(raw), { path, isSeconds: true })

@@ -92,7 +92,7 @@ export class NodeStatus {
     else if (away.length > 0)
       findings.push({
         code: 'PEERS_AWAY',
-        message: `${away.length} paired peers are not connected: ${away
+        message: `${away.length === 1 ? '1 paired peer is' : `${away.length} paired peers are`} not connected: ${away
           .slice(0, 5)
           .map(({ peerId }) => book.info(peerId).name)
           .join(', ')}`,

@@ -92,6 +92,11 @@ test('no part that is not built answers as if it were there', async () => {
     assert.equal((await runHere(['p2p', command], nowhere)).code, 2)
 })
 
+test('the help of what is not built says so', async () => {
+  const { stdout } = await runHere(['p2p', 'init', '--help'], nowhere)
+  assert.equal(stdout.replaceAll(/\s+/g, ' ').split('(not in this version)').length, 4)
+})
+
 test('a profile name cannot leave its folder, by flag or environment', async () => {
   for (const name of ['../x', '..', '/etc', 'a/b', '%2e%2e', 'a\\b', '', 'x'.repeat(4096), 'con']) {
     const byFlag = await runHere(['p2p', 'status', `--profile=${name}`, '--json'], nowhere)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { movedPorts } from '../../src/cli/life-commands.ts'
 import { Home, runHere } from './support.ts'
 
 const nowhere = { HOME: '/nonexistent', SYNAPTIC_MESH_DATA_DIR: '/nonexistent/data' }
@@ -31,6 +32,29 @@ test('listen ends at its --timeout: with TIMEOUT when nothing came, else well', 
   assert.deepEqual([some.code, some.stdout.split('\n')[1]], [0, 'hi'])
   const none = await home.p2p('listen', '--once', '--timeout', '0.2', '--json')
   assert.deepEqual([none.code, none.stdout, JSON.parse(none.stderr).error.code], [6, '', 'TIMEOUT'])
+})
+
+test('a type of message is taken by the name that it is shown with', async (t) => {
+  const home = new Home(t)
+  await home.p2p('init')
+  for (const [typed, shown] of [
+    ['Thought', 'Thought'],
+    ['HEALTH', 'HealthCheck'],
+    ['ConsensusProposal', 'ConsensusProposal'],
+    ['AgentCoordination', 'AgentCoordination']
+  ] as const) {
+    const { stdout, stderr } = await home.p2p('message', 'agent-001', 'hi', '--msg-type', typed, '--json')
+    assert.equal(JSON.parse(stdout).type, shown, stderr)
+  }
+  assert.equal((await home.p2p('inbox', '--type', 'Command,SwarmSync')).code, 0)
+})
+
+test('init says which port it took instead of one in use', () => {
+  const wanted = ['/ip4/0.0.0.0/tcp/9000', '/ip6/::/tcp/9000', '/ip4/0.0.0.0/tcp/9001/ws']
+  assert.deepEqual([...movedPorts(wanted, ['/ip4/127.0.0.1/tcp/9002/p2p/x', '/ip4/127.0.0.1/tcp/9001/ws/p2p/x'])], [['9000', '9002']])
+  assert.deepEqual([...movedPorts(wanted, ['/ip4/127.0.0.1/tcp/9000/p2p/x', '/ip4/127.0.0.1/tcp/9001/ws/p2p/x'])], [])
+  assert.deepEqual([...movedPorts(['/ip4/127.0.0.1/tcp/0'], ['/ip4/127.0.0.1/tcp/4711/p2p/x'])], [])
+  assert.deepEqual([...movedPorts(wanted, [])], [])
 })
 
 test('an empty list says whether there is nothing, or nothing that matches', async (t) => {

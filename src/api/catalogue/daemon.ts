@@ -3,7 +3,7 @@ import { timeoutMs } from './fields.ts'
 import { connectionInfo, daemonInfo, optionValue, peerInfo } from './shapes.ts'
 import { optionTable } from '../../core/options/index.ts'
 
-const list = { type: 'list', maxItems: 64, maxCharacters: 300 } as const
+const list = { type: 'list', maxCharacters: 300, placeholder: 'MULTIADDR' } as const
 
 export const init = command({
   words: ['init'],
@@ -11,13 +11,13 @@ export const init = command({
   fields: {
     name: { type: 'text', max: 63, help: optionTable.name.help },
     network: { type: 'text', max: 40, help: optionTable.network.help },
-    listen: { ...list, placeholder: 'MULTIADDR', help: optionTable.listen_addrs.help },
-    bootstrap: { ...list, placeholder: 'MULTIADDR', help: optionTable.bootstrap_peers.help },
+    listen: { ...list, maxItems: optionTable.listen_addrs.maxItems, help: optionTable.listen_addrs.help },
+    bootstrap: { ...list, maxItems: optionTable.bootstrap_peers.maxItems, help: optionTable.bootstrap_peers.help },
     maxPeers: { type: 'integer', min: optionTable.max_peers.min, max: optionTable.max_peers.max, placeholder: 'N', help: optionTable.max_peers.help },
     mdns: { type: 'boolean', help: optionTable.mdns.help },
-    quantum: { type: 'boolean', help: optionTable.quantum_resistant.help },
-    onion: { type: 'boolean', help: optionTable.onion_routing.help },
-    shadow: { type: 'boolean', help: optionTable.shadow_addresses.help }
+    quantum: { type: 'boolean', help: `${optionTable.quantum_resistant.help} (not in this version)` },
+    onion: { type: 'boolean', help: `${optionTable.onion_routing.help} (not in this version)` },
+    shadow: { type: 'boolean', help: `${optionTable.shadow_addresses.help} (not in this version)` }
   },
   examples: [
     'synaptic-mesh p2p init',

@@ -1,3 +1,4 @@
+import { messageTypes } from '../../core/message/types.ts'
 import type { Field } from '../command.ts'
 
 /** Fields that several commands share. */
@@ -25,6 +26,11 @@ export const peer = {
 } as const satisfies Field
 
 export const messageTypeNames = ['thought', 'coordination', 'swarm', 'proposal', 'vote', 'health', 'metrics', 'command', 'response'] as const
+
+/** The names that messages are shown with, in the same order. */
+export const messageTypeAlso: ReadonlyMap<string, string> = new Map(
+  messageTypes.map((name, index) => [name.toLowerCase(), messageTypeNames[index] ?? 'thought'])
+)
 
 export const messageId = {
   type: 'text',

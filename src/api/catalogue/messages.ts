@@ -1,6 +1,6 @@
 import { inboxStates, outboxStates } from '../../core/message/types.ts'
 import { command } from '../command.ts'
-import { content, encoding, messageBodyBytes, messageId, messageTypeNames, priority, timeoutMs, ttlS } from './fields.ts'
+import { content, encoding, messageBodyBytes, messageId, messageTypeAlso, messageTypeNames, priority, timeoutMs, ttlS } from './fields.ts'
 import { receivedMessage, sendReport } from './shapes.ts'
 
 export const message = command({
@@ -18,7 +18,7 @@ export const message = command({
       help: 'alias, name, peer id (or 6 characters of it) or address'
     },
     content,
-    msgType: { type: 'choice', choices: messageTypeNames, default: 'thought', help: 'what kind of message it is' },
+    msgType: { type: 'choice', choices: messageTypeNames, also: messageTypeAlso, default: 'thought', help: 'what kind of message it is' },
     priority,
     ttlS,
     id: { type: 'text', min: 1, max: 64, help: "the message's id; the same id and content again is no second message" },
@@ -67,7 +67,7 @@ export const message = command({
 const query = {
   after: { type: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER, default: 0, help: 'only what arrived after this position' },
   limit: { type: 'integer', min: 1, max: 1_000, default: 50, help: 'at most this many' },
-  type: { type: 'list', maxItems: 9, maxCharacters: 16, choices: messageTypeNames, help: 'only these kinds' },
+  type: { type: 'list', maxItems: 9, maxCharacters: 16, choices: messageTypeNames, also: messageTypeAlso, help: 'only these kinds' },
   from: { type: 'text', min: 1, max: 512, help: 'only from this peer' }
 } as const
 

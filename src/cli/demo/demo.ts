@@ -155,7 +155,7 @@ class Demo {
     const [sender, victim] = [this.#node(1), this.#node(2)]
     const before = await idsIn(victim)
     await victim.kill()
-    this.#say(`${victim.name} killed with -9, ${before.size} unread messages in its inbox`)
+    this.#say(`${victim.name} killed with -9, ${before.size} unread in its inbox`)
     const ids: string[] = []
     for (let index = 1; index <= sentWhileDown; index++) {
       const { id } = await sender.client.call('message', {

@@ -22,7 +22,7 @@ export const errorTable = {
     exit: 2,
     retryable: false,
     message: (d) => `${d['path']} is ${d['value']}: it must be ${d['allowed']}`,
-    hint: 'See docs/options.md for every option with its range.'
+    hint: 'Every option with its range: docs/options.md; every flag: docs/commands.md, or --help.'
   }),
   OPTION_UNKNOWN: entry({
     exit: 2,
@@ -59,7 +59,7 @@ export const errorTable = {
     exit: 2,
     retryable: false,
     message: (d) => `Node ${d['found']} is too old: synaptic-mesh needs Node 24 or newer`,
-    hint: 'Install Node 24; in a checkout, `npm ci` brings it.'
+    hint: 'Install Node 24. In a checkout `npm ci` brings it: run `npx synaptic-mesh` there.'
   }),
 
   // The daemon and its profile
@@ -302,22 +302,19 @@ export const errorTable = {
     exit: 9,
     retryable: false,
     message: (d) => `The invite is not valid${because(d)}`,
-    hint: 'Ask for a new one.',
-    next: ['synaptic-mesh p2p invite']
+    hint: 'Ask the peer that made it for a new one: it runs synaptic-mesh p2p invite.'
   }),
   INVITE_EXPIRED: entry({
     exit: 9,
     retryable: false,
     message: () => 'The invite expired',
-    hint: 'Ask for a new one.',
-    next: ['synaptic-mesh p2p invite']
+    hint: 'Ask the peer that made it for a new one: it runs synaptic-mesh p2p invite.'
   }),
   INVITE_USED: entry({
     exit: 9,
     retryable: false,
     message: () => 'The invite was used already, or burnt after five failures',
-    hint: 'Ask for a new one.',
-    next: ['synaptic-mesh p2p invite']
+    hint: 'Ask the peer that made it for a new one: it runs synaptic-mesh p2p invite.'
   }),
   NETWORK_MISMATCH: entry({
     exit: 9,
