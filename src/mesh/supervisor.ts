@@ -1,6 +1,6 @@
 import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { multiaddr } from '@multiformats/multiaddr'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Random } from '../core/base/index.ts'
 import { type SupervisorInput, type SupervisorLimits, SupervisorMachine, type SupervisorOutput } from '../core/peers/index.ts'
 import { Driver } from './drive.ts'
@@ -24,13 +24,25 @@ const keptTag = 'synaptic-mesh-kept'
 const dialTimeoutMs = 20_000
 const lookUpTimeoutMs = 8_000
 const maxAddresses = 16
+const maxHints = 8
+/** Addresses in one of the later attempts: libp2p tries them one after the other, for 6 s each and 10 s in all. */
+const addressesAtOnce = 2
+
+interface KnownAddresses {
+  /** From the peer itself, by its card or invite, or from the configuration. */
+  readonly told: readonly string[]
+  /** From whoever says that it knows, the latest first. They never displace the others. */
+  readonly heard: readonly string[]
+}
+
+const nothingKnown: KnownAddresses = { told: [], heard: [] }
 
 /** Keeps connections to paired peers and bootstrap nodes, for as long as the node runs. See core/peers/supervisor.ts for the delays. */
 export class PeerSupervisor {
   readonly #options: PeerSupervisorOptions
   readonly #driver: Driver<SupervisorInput, SupervisorOutput>
   readonly #machine: SupervisorMachine
-  readonly #addresses = new Map<string, readonly string[]>()
+  readonly #addresses = new Map<string, KnownAddresses>()
   readonly #stopped = new AbortController()
 
   constructor(options: PeerSupervisorOptions) {
@@ -62,7 +74,8 @@ export class PeerSupervisor {
 
   /** Keeps a connection to `peerId` from now on; `addresses` (with or without /p2p) are tried first, then what is known or found of it. */
   want(peerId: string, addresses: readonly string[] = []): void {
-    this.#remember(peerId, addresses)
+    const { told, heard } = this.#addresses.get(peerId) ?? nothingKnown
+    this.#addresses.set(peerId, { told: [...new Set([...addresses, ...told])].slice(0, maxAddresses), heard })
     this.#driver.input({ type: 'want', peerId })
     void this.#tag(peerId)
   }
@@ -74,16 +87,24 @@ export class PeerSupervisor {
 
   /** Somebody waits for `peerId`, or heard of it: a wanted peer that is away is dialled now. */
   hint(peerId: string, addresses: readonly string[] = []): void {
-    if (this.#addresses.has(peerId)) this.#remember(peerId, addresses)
+    const known = this.#addresses.get(peerId)
+    if (known !== undefined) this.#addresses.set(peerId, { ...known, heard: [...new Set([...addresses, ...known.heard])].slice(0, maxHints) })
     this.#driver.input({ type: 'hint', peerId })
   }
 
   readonly #onConnect = ({ detail }: CustomEvent<PeerId>): void => this.#driver.input({ type: 'connected', peerId: detail.toString() })
   readonly #onDisconnect = ({ detail }: CustomEvent<PeerId>): void => this.#driver.input({ type: 'disconnected', peerId: detail.toString() })
 
-  #remember(peerId: string, addresses: readonly string[]): void {
-    const known = this.#addresses.get(peerId) ?? []
-    this.#addresses.set(peerId, [...new Set([...addresses, ...known])].slice(0, maxAddresses))
+  /**
+   * Every other attempt goes to the addresses that the peer told, and to no others: anybody can tell libp2p of addresses of a peer,
+   * and two that never answer use up its time for a dial. First all of them, later a few at a time.
+   */
+  #toldAddresses(peerId: string, attempt: number): readonly Multiaddr[] {
+    if (attempt % 2 === 1) return []
+    const told = parseAll(peerId, this.#addresses.get(peerId)?.told ?? [])
+    if (attempt === 0 || told.length <= addressesAtOnce) return told
+    const start = ((attempt / 2 - 1) * addressesAtOnce) % told.length
+    return [...told, ...told].slice(start, start + addressesAtOnce)
   }
 
   async #dial({ peerId, attempt }: SupervisorOutput): Promise<void> {
@@ -94,7 +115,8 @@ export class PeerSupervisor {
       // Its addresses may have changed: every other attempt asks the network first.
       if (attempt % 2 === 1) await this.#lookUp(peer)
       const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(dialTimeoutMs)])
-      const connection: Connection = await libp2p.dial(peer, { signal })
+      const told = this.#toldAddresses(peerId, attempt)
+      const connection: Connection = await libp2p.dial(told.length > 0 ? [...told] : peer, { signal })
       // libp2p tells of the first connection only: one that was there already is told here.
       if (connection.status === 'open') this.#driver.input({ type: 'connected', peerId })
       else this.#driver.input({ type: 'dial-failed', peerId })
@@ -108,7 +130,8 @@ export class PeerSupervisor {
 
   /** Puts our addresses into libp2p's peer store, which forgets them after an hour. */
   async #offerAddresses(peerId: string, peer: PeerId): Promise<void> {
-    const addresses = (this.#addresses.get(peerId) ?? []).map((address) => multiaddr(address))
+    const { told, heard } = this.#addresses.get(peerId) ?? nothingKnown
+    const addresses = parseAll(peerId, [...told, ...heard])
     if (addresses.length > 0) await this.#options.libp2p.peerStore.merge(peer, { multiaddrs: addresses })
   }
 
@@ -130,4 +153,16 @@ export class PeerSupervisor {
       this.#options.log({ level: 'debug', event: 'peer.tag-failed', fields: { peer: shortPeerId(peerId), reason: String(error).slice(0, 200) } })
     }
   }
+}
+
+/** Those of `addresses` that are some, each with the peer's id: what a card says was never checked. */
+function parseAll(peerId: string, addresses: readonly string[]): Multiaddr[] {
+  return addresses.flatMap((address) => {
+    try {
+      const parsed = multiaddr(address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)
+      return parsed.getComponents().findLast((part) => part.name === 'p2p')?.value === peerId ? [parsed] : []
+    } catch {
+      return []
+    }
+  })
 }
