@@ -26,9 +26,9 @@ import { TokenBuckets } from './token-buckets.ts'
 
 export type GossipVerdict = 'accept' | 'ignore' | 'reject'
 
-/** Gossip, as far as this software uses it. `from` is the peer id whose signature on the message verified. */
+/** Gossip, as far as this software uses it. `from` is the peer id whose signature on the message verified, `via` the neighbour that handed it over. */
 export interface GossipPort {
-  subscribe(topic: string, handler: (from: string, data: Uint8Array) => GossipVerdict): void
+  subscribe(topic: string, handler: (from: string, data: Uint8Array, via: string) => GossipVerdict): void
   /** How many peers it was given to. */
   publish(topic: string, data: Uint8Array): Promise<number>
 }
@@ -64,6 +64,8 @@ const nextProvideMs = 20_000
 const provideTimeoutMs = 30_000
 /** Announcements taken from one signer in a second. */
 const announcesPerSecond = 0.2
+/** Announcements taken from one neighbour in a second, with a burst of ten times as many: signers cost nothing to make. */
+const relaysPerSecond = 25
 const rawCodec = 0x55
 const sha256Code = 0x12
 
@@ -72,6 +74,7 @@ export class CardService {
   readonly #options: CardServiceOptions
   readonly #cache = new Map<string, Card>()
   readonly #announceRate: TokenBuckets
+  readonly #relayRate: TokenBuckets
   readonly #stopped = new AbortController()
   #own: { readonly bytes: Uint8Array; readonly card: Card; readonly at: number } | undefined
   #cancelAnnounce: () => void = () => undefined
@@ -82,13 +85,14 @@ export class CardService {
   constructor(options: CardServiceOptions) {
     this.#options = options
     this.#announceRate = new TokenBuckets({ clock: options.clock, perSecond: announcesPerSecond, burst: 5, maxKeys: maxCached })
+    this.#relayRate = new TokenBuckets({ clock: options.clock, perSecond: relaysPerSecond, burst: 10 * relaysPerSecond })
   }
 
   /** Serves our card and begins to announce it. */
   async start(): Promise<void> {
     const { host, gossip, network, libp2p } = this.#options
     await host.serve('card', (stream) => this.#serve(stream))
-    gossip.subscribe(gossipTopic(network, 'cards'), (from, data) => this.#heard(from, data))
+    gossip.subscribe(gossipTopic(network, 'cards'), (from, data, via) => this.#heard({ from, via }, data))
     libp2p.addEventListener('self:peer:update', this.#onSelfUpdate)
     this.#scheduleAnnounce()
     this.#scheduleProvide(firstProvideMs)
@@ -216,8 +220,9 @@ export class CardService {
   }
 
   // Cheap checks first: size and rate, then the format, then the signature.
-  #heard(from: string, data: Uint8Array): GossipVerdict {
+  #heard({ from, via }: { readonly from: string; readonly via: string }, data: Uint8Array): GossipVerdict {
     if (data.length > cardLimits.bytes) return 'reject'
+    if (!this.#relayRate.take(via)) return 'ignore'
     if (!this.#announceRate.take(from)) return 'ignore'
     try {
       this.#take(data, keyOf(from))

@@ -11,8 +11,8 @@ export function gossipPort(libp2p: MeshHost): GossipPort {
   const { gossip } = libp2p.services
   return {
     subscribe: (topic, handler) => {
-      gossip.topicValidators.set(topic, (_propagator, message) =>
-        message.type === 'signed' ? results[handler(message.from.toString(), message.data)] : results.reject
+      gossip.topicValidators.set(topic, (propagator, message) =>
+        message.type === 'signed' ? results[handler(message.from.toString(), message.data, propagator.toString())] : results.reject
       )
       gossip.subscribe(topic)
     },

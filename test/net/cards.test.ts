@@ -14,13 +14,13 @@ interface Served extends AsyncDisposable {
   readonly cards: CardService
   readonly heard: { readonly peerId: string; readonly card: Card }[]
   /** What gossip would hand over. */
-  gossip(from: string, data: Uint8Array): GossipVerdict
+  gossip(from: string, data: Uint8Array, via?: string): GossipVerdict
 }
 
 async function serve(name: string): Promise<Served> {
   const node = await startTestHost()
   const heard: { readonly peerId: string; readonly card: Card }[] = []
-  let handler: (from: string, data: Uint8Array) => GossipVerdict = () => 'ignore'
+  let handler: (from: string, data: Uint8Array, via: string) => GossipVerdict = () => 'ignore'
   const cards = new CardService({
     libp2p: node.libp2p,
     host: node.host,
@@ -41,7 +41,7 @@ async function serve(name: string): Promise<Served> {
     cards.stop()
     await node[Symbol.asyncDispose]()
   }
-  return { node, cards, heard, gossip: (from, data) => handler(from, data), [Symbol.asyncDispose]: stop }
+  return { node, cards, heard, gossip: (from, data, via = from) => handler(from, data, via), [Symbol.asyncDispose]: stop }
 }
 
 const cardBy = (seed: string, changes: Partial<Card> = {}): { readonly peerId: string; readonly bytes: Uint8Array } => {
@@ -124,4 +124,15 @@ test('a peer that answers with the card of somebody else is IDENTITY_MISMATCH', 
   await a.node.libp2p.dial(liar.libp2p.getMultiaddrs())
   await assert.rejects(a.cards.fetch(liar.peerId), (error) => isMeshError(error, 'IDENTITY_MISMATCH'))
   assert.equal(a.cards.get(liar.peerId), undefined)
+})
+
+test('a peer that hands over the cards of a swarm is heard no faster than its rate, and others are heard meanwhile', async () => {
+  await using a = await serve('alice')
+  const swarm = Array.from({ length: 600 }, (_, index) => cardBy(`sybil-${index}`))
+  const verdicts = swarm.map(({ peerId, bytes }) => a.gossip(peerId, bytes, 'mallory'))
+  const accepted = verdicts.filter((verdict) => verdict === 'accept').length
+  assert.ok(accepted >= 250 && accepted < 400, `${accepted} of 600 were passed on`)
+  assert.ok(verdicts.slice(accepted).includes('ignore'))
+  const honest = cardBy('honest')
+  assert.equal(a.gossip(honest.peerId, honest.bytes, 'neighbour'), 'accept')
 })
