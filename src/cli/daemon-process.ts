@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, ftruncateSync, mkdirSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type ControlClient, fromWireError, type StartNotice } from '../api/index.ts'
 import { isMeshError, MeshError } from '../core/base/index.ts'
@@ -40,7 +40,7 @@ export async function startDaemonProcess(context: CommandContext, client: Contro
   const { spawn } = await import('node:child_process')
   const { paths, environment } = context
   mkdirSync(paths.stateFolder, { recursive: true, mode: 0o700 })
-  const crashLog = openSync(`${paths.stateFolder}/daemon.crash.log`, 'w', 0o600)
+  const crashLog = openCrashLog(`${paths.stateFolder}/daemon.crash.log`)
   const child = spawn(process.execPath, [...daemonArguments(context), '--notify'], {
     detached: true,
     stdio: ['ignore', 'ignore', crashLog, 'pipe'],
@@ -62,6 +62,27 @@ export async function startDaemonProcess(context: CommandContext, client: Contro
   if (!notice.ready) throw fromWireError(notice, paths.profile)
   child.unref()
   await client.call('daemon', {}, { signal: context.signal })
+}
+
+/** An empty file for what a dying daemon says. Only a file of our own is emptied: no link, pipe or file of another user. @throws {MeshError} PATH_UNSAFE */
+function openCrashLog(file: string): number {
+  const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
+  try {
+    const descriptor = openSync(file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
+    const stats = fstatSync(descriptor)
+    if (stats.isFile() && stats.nlink === 1 && stats.uid === (process.geteuid?.() ?? stats.uid)) {
+      ftruncateSync(descriptor)
+      return descriptor
+    }
+    closeSync(descriptor)
+  } catch (cause) {
+    throw new MeshError(
+      'PATH_UNSAFE',
+      { file, reason: cause instanceof Error && 'code' in cause ? String(cause.code) : 'it cannot be written' },
+      { cause }
+    )
+  }
+  throw new MeshError('PATH_UNSAFE', { file, reason: 'it is not a file of our own' })
 }
 
 /** Starts the daemon, or waits for one that somebody else starts at this moment. @throws as `startDaemonProcess` */
