@@ -37,7 +37,7 @@ async function pipeline(count: number, options: SendOptions & { readonly atOnce:
   const lane = async (): Promise<void> => {
     while (next < count) {
       next += 1
-      const { status } = await mesh.send(remote, body.slice(), send)
+      const { status } = await mesh.send(remote, body, send)
       if (send.delivery !== 'volatile' && status !== 'stored') throw new Error(`a message is ${status}`)
     }
   }

@@ -55,7 +55,7 @@ async function flood(count: number): Promise<Record<string, number>> {
   }
   const start = performance.now()
   for (let sent = 0; sent < windows; sent++) {
-    for (let index = 0; index < windowMessages; index++) stream.send(body.slice())
+    for (let index = 0; index < windowMessages; index++) stream.send(body)
     await until(sent - 15)
   }
   await until(windows)
@@ -71,7 +71,7 @@ async function roundTrips(count: number): Promise<Record<string, number>> {
   for (let index = 0; index < count; index++) {
     const start = performance.now()
     const done = reply(echo)
-    echo.send(body.slice())
+    echo.send(body)
     await done
     samples.push(performance.now() - start)
   }
