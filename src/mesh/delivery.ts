@@ -23,7 +23,7 @@ import { type MessageLink, MessageLinks } from './message-links.ts'
 import type { Platform } from './ports.ts'
 import type { ProtocolHost } from './protocol-host.ts'
 import type { Tracker } from './tracker.ts'
-import { type VolatileRecipient, VolatileSender } from './volatile-sender.ts'
+import { type VolatileBatch, type VolatileRecipient, VolatileSender } from './volatile-sender.ts'
 
 export interface DeliveryOptions {
   readonly platform: Platform
@@ -95,7 +95,7 @@ export class Delivery {
       onOpened: ({ stream, number }) => this.#outbox.input({ type: 'connected', destination: stream.publicKey, link: number, path: stream.path }),
       onClosed: (link) => this.#onClosed(link)
     })
-    this.#volatile = new VolatileSender(this.#links)
+    this.#volatile = new VolatileSender(this.#links, options.platform.clock)
   }
 
   get counts(): OutboxCounts {
@@ -142,9 +142,9 @@ export class Delivery {
     return count
   }
 
-  /** Resolves when the message was handed to a stream of the peer. @throws {MeshError} PEER_UNREACHABLE */
-  sendVolatile(recipient: VolatileRecipient, message: VolatileMessage): Promise<void> {
-    if (this.#stopped) return Promise.reject(new MeshError('SHUTTING_DOWN'))
+  /** Puts a message into the frame that leaves next. @throws {MeshError} SHUTTING_DOWN, and as `VolatileSender.send` */
+  sendVolatile(recipient: VolatileRecipient, message: VolatileMessage): VolatileBatch {
+    if (this.#stopped) throw new MeshError('SHUTTING_DOWN')
     return this.#volatile.send(recipient, message)
   }
 

@@ -1,14 +1,5 @@
 import { MeshError, utf8 } from '../core/base/index.ts'
-import {
-  checkDraft,
-  type MessageDraft,
-  messageLimits,
-  type OutboxEntry,
-  type OutboxState,
-  type Principal,
-  Ulids,
-  type VolatileMessage
-} from '../core/message/index.ts'
+import { type MessageDraft, messageLimits, type OutboxEntry, type OutboxState, Ulids, type VolatileMessage } from '../core/message/index.ts'
 import { startDeadline, within } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import type { Outbox, PeerReference, SendOptions, SendReport } from './mesh.ts'
@@ -18,6 +9,8 @@ import { sendReport, settledStates } from './send-report.ts'
 
 const defaultTimeoutMs = 10_000
 const defaultPriority = 5
+const textType = 'text/plain; charset=utf-8'
+const bytesType = 'application/octet-stream'
 
 export interface MeshOutboxOptions {
   readonly platform: Platform
@@ -65,40 +58,35 @@ export class MeshOutbox implements Outbox {
     }
   }
 
-  /** Hands a volatile message to the peer's stream. @throws {MeshError} NOT_PAIRED, PEER_UNREACHABLE, BODY_TOO_LARGE, OPTION_INVALID */
-  async sendVolatile(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
+  /** Hands a volatile message to the peer's stream; the content is copied at once. @throws {MeshError} NOT_PAIRED, PEER_UNREACHABLE, BODY_TOO_LARGE, OPTION_INVALID */
+  async sendVolatile({ peerId, publicKey, label }: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
     const { platform, book, delivery } = this.#options
     const { clock } = platform
-    const start = clock.monotonic()
-    if (book.pairOf(recipient.peerId) === undefined) throw new MeshError('NOT_PAIRED', { peer: book.referenceOf(recipient.peerId).name })
-    const draft = this.#draft(recipient, content, options)
-    checkDraft(draft)
-    const { destination, label, id, type, priority, inReplyTo, expectsReply, ttlS, contentType, body } = draft
+    if (book.pairOf(peerId) === undefined) throw new MeshError('NOT_PAIRED', { peer: book.referenceOf(peerId).name })
     const timestamp = clock.wall()
     const message: VolatileMessage = {
-      id,
-      type,
-      label,
-      toLabel: destination.label,
-      inReplyTo,
-      expectsReply,
-      priority,
-      ttlS,
+      id: options.id ?? this.#ulids.next(timestamp),
+      type: options.type ?? 'Thought',
+      label: options.label ?? '',
+      toLabel: options.toLabel ?? label,
+      inReplyTo: options.inReplyTo,
+      expectsReply: options.expectsReply ?? false,
+      priority: options.priority ?? defaultPriority,
+      ttlS: options.ttlS ?? messageLimits.defaultTtlS,
       timestamp,
-      contentType,
-      body
+      contentType: options.contentType ?? (typeof content === 'string' ? textType : bytesType),
+      body: typeof content === 'string' ? utf8(content) : content
     }
-    await delivery.sendVolatile(recipient, message)
-    const ms = clock.monotonic() - start
-    const to = [book.referenceOf(recipient.peerId)]
+    const { sent, begun } = delivery.sendVolatile({ peerId, publicKey }, message)
+    await sent
     return {
-      id,
-      to,
-      type,
-      priority,
+      id: message.id,
+      to: [book.referenceOf(peerId)],
+      type: message.type,
+      priority: message.priority,
       status: 'sent',
       path: 'direct',
-      ms,
+      ms: clock.monotonic() - begun,
       attempts: 1,
       acceptedAt: timestamp,
       expiresAt: timestamp,
@@ -134,19 +122,17 @@ export class MeshOutbox implements Outbox {
   }
 
   #draft(recipient: Recipient, content: string | Uint8Array, options: SendOptions): MessageDraft {
-    const text = typeof content === 'string'
-    const destination: Principal = { kind: 'peer', key: recipient.publicKey, label: options.toLabel ?? recipient.label }
     return {
       id: options.id ?? this.nextId(),
       type: options.type ?? 'Thought',
-      destination,
+      destination: { kind: 'peer', key: recipient.publicKey, label: options.toLabel ?? recipient.label },
       label: options.label ?? '',
       inReplyTo: options.inReplyTo,
       expectsReply: options.expectsReply ?? false,
       priority: options.priority ?? defaultPriority,
       ttlS: options.ttlS ?? messageLimits.defaultTtlS,
-      contentType: options.contentType ?? (text ? 'text/plain; charset=utf-8' : 'application/octet-stream'),
-      body: text ? utf8(content) : content
+      contentType: options.contentType ?? (typeof content === 'string' ? textType : bytesType),
+      body: typeof content === 'string' ? utf8(content) : content
     }
   }
 

@@ -1,5 +1,5 @@
-import { MeshError } from '../core/base/index.ts'
-import { encodeVolatile, messageLimits, type VolatileMessage, volatileOverheadBytes } from '../core/message/index.ts'
+import { type Clock, MeshError, type Millis } from '../core/base/index.ts'
+import { messageLimits, VolatileFrame, type VolatileMessage, volatileOverheadBytes } from '../core/message/index.ts'
 import type { FrameStream } from './frame-stream.ts'
 import type { MessageLinks } from './message-links.ts'
 
@@ -9,11 +9,17 @@ export interface VolatileRecipient {
   readonly publicKey: Uint8Array
 }
 
-/** The messages of one frame. They share a promise: what leaves together is done together. */
-interface Batch {
-  readonly messages: VolatileMessage[]
-  bytes: number
-  readonly sent: PromiseWithResolvers<void>
+/** What leaves in one frame: its messages share the moment at which it was begun and a promise, as what leaves together is done together. */
+export interface VolatileBatch {
+  /** When its first message was sent. */
+  readonly begun: Millis
+  /** Resolves when the frame was handed to the stream. @throws {MeshError} PEER_UNREACHABLE */
+  readonly sent: Promise<void>
+}
+
+interface Batch extends VolatileBatch {
+  readonly frame: VolatileFrame
+  readonly settle: PromiseWithResolvers<void>
 }
 
 interface Queue {
@@ -30,73 +36,79 @@ const maxWaitingBytes = 33_554_432
 /** Sends volatile messages: those of one turn of the event loop share frames, and a caller waits while the stream is behind. */
 export class VolatileSender {
   readonly #links: MessageLinks
+  readonly #clock: Clock
   readonly #queues = new Map<string, Queue>()
+  /** Bytes of the frame before: the next one will be much the same. */
+  #expectedBytes = 0
 
-  constructor(links: MessageLinks) {
+  constructor(links: MessageLinks, clock: Clock) {
     this.#links = links
+    this.#clock = clock
   }
 
-  /** Resolves when the message was handed to the stream. @throws {MeshError} PEER_UNREACHABLE, PROTOCOL_LIMIT when 32 MiB wait. */
-  send({ peerId, publicKey }: VolatileRecipient, message: VolatileMessage): Promise<void> {
+  /** Puts a message into the frame that leaves next. @throws {MeshError} BODY_TOO_LARGE, OPTION_INVALID, PROTOCOL_LIMIT when 32 MiB wait */
+  send({ peerId, publicKey }: VolatileRecipient, message: VolatileMessage): VolatileBatch {
     let queue = this.#queues.get(peerId)
     if (queue === undefined) {
       queue = { publicKey, batches: [], bytes: 0 }
       this.#queues.set(peerId, queue)
       queueMicrotask(() => this.#drain(peerId))
     }
+    if (queue.bytes > maxWaitingBytes) throw new MeshError('PROTOCOL_LIMIT', { protocol: 'volatile messages', reason: '32 MiB wait for the peer' })
     const bytes = message.body.length + volatileOverheadBytes
-    if (queue.bytes > maxWaitingBytes)
-      return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: 'volatile messages', reason: '32 MiB wait for the peer' }))
-    const batch = batchFor(queue, bytes)
-    batch.messages.push(message)
-    batch.bytes += bytes
-    queue.bytes += bytes
-    return batch.sent.promise
+    const last = queue.batches.at(-1)
+    const fits = last !== undefined && last.frame.count < frameMessages && last.frame.bytes + bytes <= frameBytes
+    const batch = fits ? last : this.#begin(bytes)
+    const before = batch.frame.bytes
+    batch.frame.add(message)
+    queue.bytes += batch.frame.bytes - before
+    if (!fits) queue.batches.push(batch)
+    return batch
+  }
+
+  #begin(bytes: number): Batch {
+    const settle = Promise.withResolvers<void>()
+    return { begun: this.#clock.monotonic(), sent: settle.promise, frame: new VolatileFrame(Math.max(bytes, this.#expectedBytes)), settle }
   }
 
   #drain(peerId: string): void {
     const queue = this.#queues.get(peerId)
     const [batch] = queue?.batches ?? []
-    if (queue === undefined || batch === undefined) return
+    if (queue === undefined || batch === undefined) {
+      this.#queues.delete(peerId)
+      return
+    }
     const open = this.#links.outbound(queue.publicKey)
     if (open === undefined || queue.batches.length > 1) {
       void this.#drainAll(queue, peerId)
       return
     }
     this.#queues.delete(peerId)
-    void write(batch, open.stream)
+    void this.#write(batch, open.stream)
   }
 
   async #drainAll(queue: Queue, peerId: string): Promise<void> {
     try {
       const { stream } = await this.#links.open(queue.publicKey)
       for (let batch = queue.batches.shift(); batch !== undefined; batch = queue.batches.shift()) {
-        queue.bytes -= batch.bytes
-        await write(batch, stream)
+        queue.bytes -= batch.frame.bytes
+        await this.#write(batch, stream)
       }
     } catch (error) {
-      for (const { sent } of queue.batches) sent.reject(error)
+      for (const { settle } of queue.batches) settle.reject(error)
     } finally {
       this.#queues.delete(peerId)
     }
   }
-}
 
-/** The last batch of a queue, or a new one when that is full. */
-function batchFor({ batches }: Queue, bytes: number): Batch {
-  const last = batches.at(-1)
-  if (last !== undefined && last.messages.length < frameMessages && last.bytes + bytes <= frameBytes) return last
-  const batch = { messages: [], bytes: 0, sent: Promise.withResolvers<void>() }
-  batches.push(batch)
-  return batch
-}
-
-/** Writes one frame; resolves when the stream takes more, whatever became of it. */
-async function write({ messages, sent }: Batch, stream: FrameStream): Promise<void> {
-  try {
-    await stream.send(encodeVolatile(messages))
-    sent.resolve()
-  } catch (error) {
-    sent.reject(error)
+  /** Writes one frame; resolves when the stream takes more, whatever became of it. */
+  async #write({ frame, settle }: Batch, stream: FrameStream): Promise<void> {
+    try {
+      this.#expectedBytes = Math.min(frame.bytes, frameBytes)
+      await stream.send(frame.take())
+      settle.resolve()
+    } catch (error) {
+      settle.reject(error)
+    }
   }
 }

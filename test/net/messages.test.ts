@@ -112,6 +112,30 @@ test('a volatile message goes to paired peers only, and says so', async () => {
   await assert.rejects(alice.send(bob.addresses()[0] ?? '', 'hello', { delivery: 'volatile' }), { code: 'NOT_PAIRED' })
 })
 
+test('a volatile body is copied when it is sent, and a wrong message spoils none of those that leave with it', async () => {
+  const { net, alice, bob } = await pairedNet()
+  await using _ = net
+  const got: string[] = []
+  const both = new Promise<void>((resolve) => bob.on('message', (message) => (got.push(text(message)), got.length === 2 ? resolve() : undefined)))
+  const body = new TextEncoder().encode('before')
+  const sent = [
+    alice.send('node-1', 'x', { delivery: 'volatile', id: 'not an id' }).then(String, (error: unknown) => error),
+    alice.send(bob.peerId, body, { delivery: 'volatile' }),
+    alice.send(bob.peerId, 'x', { delivery: 'volatile', priority: 11 }).then(String, (error: unknown) => error),
+    alice.send(bob.peerId, 'last', { delivery: 'volatile' })
+  ]
+  body.fill(0)
+  const outcomes = await Promise.all(sent)
+  assert.deepEqual(
+    outcomes.map((outcome) =>
+      outcome instanceof Error && 'code' in outcome ? outcome.code : typeof outcome === 'object' && 'status' in outcome ? outcome.status : outcome
+    ),
+    ['OPTION_INVALID', 'sent', 'OPTION_INVALID', 'sent']
+  )
+  await both
+  assert.deepEqual(got.toSorted(), ['before', 'last'])
+})
+
 test('acknowledging tells the sender, is idempotent, and the message is never given out again', async () => {
   const { net, alice, bob } = await pairedNet()
   await using _ = net

@@ -147,6 +147,12 @@ export class ByteWriter {
     return this
   }
 
+  /** Writes over the two bytes at `offset`, which were written before. */
+  setU16(offset: number, value: number): this {
+    this.#view.setUint16(offset, value)
+    return this
+  }
+
   /** An unsigned 64-bit number of at most 2^53 - 1. */
   u64(value: number): this {
     this.#reserve(8)

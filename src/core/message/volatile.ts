@@ -26,28 +26,58 @@ const volatileVersion = 1
 const flagExpectsReply = 1
 const flagInReplyTo = 2
 const frameHeaderBytes = 4
+const countOffset = 2
 const high32 = 2 ** 32
 const maxTimestamp = 2 ** 48 - 1
 
 /** Bytes of a message in a frame besides body, id and texts: for deciding whether another one fits. */
 export const volatileOverheadBytes = 512
 
-/**
- * The VOLATILE frame of 1–65,535 messages (docs/wire/message.md). The caller keeps it under `messageLimits.frameBytes`.
- * @throws {MeshError} BODY_TOO_LARGE, OPTION_INVALID for a message that no peer would take.
- */
+/** Fills one VOLATILE frame (docs/wire/message.md), message by message: each is copied when it is added, so that its body is the caller's again. */
+export class VolatileFrame {
+  readonly #writer: ByteWriter
+  #count = 0
+
+  /** @param capacity - bytes to begin with; it grows. */
+  constructor(capacity: number) {
+    this.#writer = new ByteWriter(capacity).u8(volatileKind).u8(volatileVersion).u16(0)
+  }
+
+  /** Messages so far; a frame takes 65,535. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Bytes so far; the caller keeps them under `messageLimits.frameBytes`. */
+  get bytes(): number {
+    return this.#writer.length
+  }
+
+  /** Adds a message; a wrong one leaves the frame as it was. @throws {MeshError} BODY_TOO_LARGE, OPTION_INVALID for a message that no peer would take. */
+  add(message: VolatileMessage): void {
+    checkMessage(message)
+    writeMessage(this.#writer, message)
+    this.#count += 1
+  }
+
+  /** The frame of what was added; nothing may be added afterwards. */
+  take(): Uint8Array {
+    return this.#writer.setU16(countOffset, this.#count).take()
+  }
+}
+
+/** The VOLATILE frame of 1–65,535 messages. @throws as `VolatileFrame.add` */
 export function encodeVolatile(messages: readonly VolatileMessage[]): Uint8Array {
-  let capacity = frameHeaderBytes
-  for (const message of messages) capacity += message.body.length + 128
-  const writer = new ByteWriter(capacity).u8(volatileKind).u8(volatileVersion).u16(messages.length)
-  for (const message of messages) writeMessage(writer, message)
-  return writer.take()
+  const frame = new VolatileFrame(frameHeaderBytes)
+  for (const message of messages) frame.add(message)
+  return frame.take()
 }
 
 /** @throws {MeshError} BODY_TOO_LARGE, OPTION_INVALID */
 function checkMessage(message: VolatileMessage): void {
-  const { id, inReplyTo, priority, ttlS, timestamp, label, toLabel, contentType, body } = message
+  const { id, type, inReplyTo, priority, ttlS, timestamp, label, toLabel, contentType, body } = message
   if (body.length > messageLimits.bodyBytes) throw new MeshError('BODY_TOO_LARGE', { bytes: body.length, max: messageLimits.bodyBytes })
+  if (messageTypeNumber(type) === 0) throw invalidOption('type', type, `one of ${messageTypes.join(', ')}`)
   if (!isMessageId(id)) throw invalidOption('id', id, '1 to 64 of A-Z a-z 0-9 . _ -')
   if (inReplyTo !== undefined && !isMessageId(inReplyTo)) throw invalidOption('inReplyTo', inReplyTo, 'a message id')
   if (!isIntegerIn(priority, 0, messageLimits.priority)) throw invalidOption('priority', priority, `an integer from 0 to ${messageLimits.priority}`)
@@ -60,7 +90,6 @@ function checkMessage(message: VolatileMessage): void {
 }
 
 function writeMessage(writer: ByteWriter, message: VolatileMessage): void {
-  checkMessage(message)
   const { inReplyTo } = message
   const contentType = contentTypeCode(message.contentType)
   const high = Math.floor(message.timestamp / high32)
@@ -80,7 +109,7 @@ function writeMessage(writer: ByteWriter, message: VolatileMessage): void {
   writer.prefixed32(message.body)
 }
 
-/** Ids are ASCII by their rule (`checkDraft`). */
+/** Ids are ASCII by their rule (`checkMessage`). */
 const writeId = (writer: ByteWriter, id: string): ByteWriter => writer.u8(id.length).ascii(id)
 
 function writeText(writer: ByteWriter, text: string): void {
