@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { ControlClient } from '../../src/api/index.ts'
 import { type ErrorCode, errorCodes, toMeshError, wallMillis } from '../../src/core/base/index.ts'
+import { expectBestSuite, noiseSuites } from '../../src/core/noise/index.ts'
+import { nodeHandshakeCrypto } from '../../src/crypto/handshake-crypto.ts'
 import { decodeEnvelope } from '../../src/core/message/index.ts'
 import { checkProfileName, resolveConfig } from '../../src/core/options/index.ts'
 import { decodeCard, encodeCard, encodeInvite, resolveName } from '../../src/core/peers/index.ts'
@@ -213,6 +215,11 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
     return me.outbox.cancel(id)
   },
   REFUSED: () => sendReport(entry('failed', 'A_REASON_OF_A_LATER_VERSION'), to).error,
+  HANDSHAKE_FAILED: () => nodeHandshakeCrypto.generateDh().agree(new Uint8Array(32)),
+  DOWNGRADE_DETECTED: () => {
+    const offers = [noiseSuites.hybrid3.protocol, noiseSuites.classical.protocol]
+    return expectBestSuite({ initiator: offers, responder: offers, actual: noiseSuites.classical, peer: 'a peer' })
+  },
   INVITE_INVALID: ({ me }) => me.join('smi1nonsense'),
   INVITE_EXPIRED: ({ me }) => me.join(encodeInvite({ ...invite, expiresAt: wallMillis(1_000) })),
   INVITE_USED: async ({ me, friend, stranger }) => {

@@ -243,6 +243,18 @@ export const errorTable = {
     message: (d) => `${d['what']} names ${d['claimed']}, but the connection belongs to ${d['actual']}`,
     hint: 'Another key answers at that address.'
   }),
+  HANDSHAKE_FAILED: entry({
+    exit: 8,
+    retryable: true,
+    message: (d) => `The handshake failed${because(d)}`,
+    hint: 'The bytes were altered on the way, or the other side speaks another version. Nothing was sent over the connection.'
+  }),
+  DOWNGRADE_DETECTED: entry({
+    exit: 8,
+    retryable: false,
+    message: (d) => `${d['peer'] ?? 'The peer'} could do ${d['best']}, but the connection has only ${d['actual']}`,
+    hint: 'Somebody on the way may have removed the better protection, or the peer went back to older software. Nothing was sent over the connection.'
+  }),
   MESSAGE_MALFORMED: entry({
     exit: 1,
     retryable: false,
@@ -260,6 +272,38 @@ export const errorTable = {
     retryable: true,
     message: (d) => `A limit of ${d['protocol']} was reached${because(d)}`,
     hint: 'Send less, or more slowly.'
+  }),
+
+  // End-to-end sessions
+  LEVEL_REFUSED: entry({
+    exit: 8,
+    retryable: false,
+    message: (d) => `Level ${d['level']} was refused: the peer asks for ${d['minimum'] === undefined ? 'more' : `level ${d['minimum']} at least`}`,
+    hint: 'Ask for a higher level with --level. Nothing was lowered, and nothing was sent.'
+  }),
+  SESSION_AUTH_REFUSED: entry({
+    exit: 8,
+    retryable: false,
+    message: (d) => `The session's authentication does not suffice${because(d)}`,
+    hint: 'Both nodes need an ML-DSA-65 identity for authentication that withstands quantum computers.'
+  }),
+  SESSION_UNCONFIRMED: entry({
+    exit: 8,
+    retryable: false,
+    message: (d) => `The peer did not prove that it has the keys of the session${because(d)}`,
+    hint: 'The bytes were altered on the way, or somebody stands between the two.'
+  }),
+  SESSION_RECORD_INVALID: entry({
+    exit: 8,
+    retryable: false,
+    message: (d) => `A record of the session is not the next one of its peer${because(d)}`,
+    hint: 'It was altered, repeated, reordered, sent back, or taken from another session. Nothing of it was delivered; the session ended.'
+  }),
+  SESSION_TRUNCATED: entry({
+    exit: 8,
+    retryable: true,
+    message: () => 'The session ended without the end mark of the peer',
+    hint: 'What came before is whole; what would have followed may have been cut off on the way.'
   }),
 
   // Delivery
@@ -319,7 +363,7 @@ export const errorTable = {
   NETWORK_MISMATCH: entry({
     exit: 9,
     retryable: false,
-    message: (d) => `The invite is for the network ${d['wanted']}, this node is in ${d['own']}`,
+    message: (d) => `${d['what'] ?? 'The invite'} is for the network ${d['wanted']}, this node is in ${d['own']}`,
     hint: 'Make a profile for that network: init --profile NAME --network NETWORK.'
   }),
 

@@ -1,0 +1,5 @@
+export * from './handshake.ts'
+export * from './nonce.ts'
+export * from './offers.ts'
+export * from './payload.ts'
+export * from './suites.ts'

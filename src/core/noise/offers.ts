@@ -1,0 +1,34 @@
+import { MeshError } from '../base/index.ts'
+import { type NoiseSuite, suiteOf } from './suites.ts'
+
+/** What was offered and authenticated, and what ran. */
+export interface Negotiation {
+  readonly initiator: readonly string[]
+  readonly responder: readonly string[]
+  /** The suite of the handshake that carried the lists. */
+  readonly actual: NoiseSuite
+  /** The peer's id, for the error. */
+  readonly peer: string
+}
+
+/**
+ * Compares what ran with what an honest negotiation of both lists would have run: the first of the initiator's that the responder has too. Both sides judge alike.
+ * A peer that sends no list is not judged here.
+ * @throws {MeshError} DOWNGRADE_DETECTED
+ */
+export function expectBestSuite({ initiator, responder, actual, peer }: Negotiation): void {
+  if (initiator.length === 0 || responder.length === 0) return
+  const best = initiator.find((protocol) => suiteOf(protocol) !== undefined && responder.includes(protocol))
+  if (best !== actual.protocol)
+    throw new MeshError('DOWNGRADE_DETECTED', { reason: 'offers', peer, best: best ?? 'nothing', actual: actual.protocol })
+}
+
+/** The highest level of ML-KEM among the offers: 0 when there is none, the classical suite included. */
+export function bestLevel(offers: readonly string[]): 0 | 1 | 3 | 5 {
+  let best: 0 | 1 | 3 | 5 = 0
+  for (const protocol of offers) {
+    const level = suiteOf(protocol)?.kem ?? 0
+    if (level > best) best = level
+  }
+  return best
+}
