@@ -7,7 +7,9 @@ import { type Bytes, ByteWriter, utf8 } from './bytes.ts'
 export const signingDomains = {
   envelopeBatch: 'envelope-batch',
   receipt: 'receipt',
-  card: 'card'
+  card: 'card',
+  session: 'session',
+  pqIdentity: 'pq-identity'
 } as const
 
 export type SigningDomain = (typeof signingDomains)[keyof typeof signingDomains]

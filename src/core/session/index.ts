@@ -1,0 +1,6 @@
+export * from './handshake.ts'
+export type { IdentityTools, PeerIdentity, PqIdentity, PqVerifier } from './identity.ts'
+export * from './options.ts'
+export { maxPlaintextBytes } from './records.ts'
+export * from './session-machine.ts'
+export * from './suites.ts'
