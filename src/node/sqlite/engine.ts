@@ -57,6 +57,11 @@ export class StoreEngine {
     }
   }
 
+  /** Frees the pages that SQLite keeps for the next request. */
+  shrink(): void {
+    if (this.#failure === undefined) this.#database.exec('PRAGMA shrink_memory')
+  }
+
   /** Writes the log back and closes the file. */
   close(): void {
     try {

@@ -13,6 +13,9 @@ export interface StoreWorkerData {
 /** Requests in one transaction at most; more wait for the next one. */
 const groupRequests = 2_048
 
+/** Without a request for so long the thread gives back what a load took. */
+const quietMs = 2_000
+
 /** The storage thread: everything that arrived while the last commit ran shares the next one, and is answered after it. */
 function serve(port: MessagePort, file: string): void {
   const post = (event: StoreEvent): void => port.postMessage(event)
@@ -21,7 +24,10 @@ function serve(port: MessagePort, file: string): void {
     port.close()
     return
   }
+  // It never keeps the thread alive.
+  const quiet = setTimeout(() => giveBack(engine), quietMs).unref()
   port.on('message', (order: StoreOrder) => {
+    quiet.refresh()
     const { requests, isClosing } = drain(port, order)
     for (let start = 0; start < requests.length; start += groupRequests) {
       const { replies, findings } = engine.run(requests.slice(start, start + groupRequests))
@@ -29,7 +35,9 @@ function serve(port: MessagePort, file: string): void {
     }
     engine.checkpointWhenDue()
     if (engine.failure !== undefined) post({ type: 'failed', error: plainError(engine.failure) })
-    if (isClosing) close(engine, { port, post })
+    if (!isClosing) return
+    clearTimeout(quiet)
+    close(engine, { port, post })
   })
   post({ type: 'opened' })
 }
@@ -41,6 +49,13 @@ function open(file: string, post: (event: StoreEvent) => void): StoreEngine | un
     post({ type: 'not-opened', error: plainError(storeError(error, file)) })
     return undefined
   }
+}
+
+/** SQLite's pages, then the garbage of this thread: the collector of the daemon's first thread does not see it. */
+function giveBack(engine: StoreEngine): void {
+  engine.shrink()
+  const collect: unknown = 'gc' in globalThis ? globalThis.gc : undefined
+  if (typeof collect === 'function') collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
 }
 
 function drain(port: MessagePort, first: StoreOrder): { readonly requests: readonly StoreRequest[]; readonly isClosing: boolean } {
