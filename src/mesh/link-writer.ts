@@ -25,6 +25,16 @@ interface Waiter {
   readonly reject: (error: MeshError) => void
 }
 
+export interface LinkWriterOptions {
+  readonly link: WritableLink
+  readonly protocol: string
+  readonly onBytes: (bytes: number) => void
+  /** By default `writeBytes`. */
+  readonly maxWriteBytes?: number
+  /** For a link that is done with the bytes when its `send` returns: every write is in one and the same buffer. */
+  readonly reuseBuffer?: boolean
+}
+
 /**
  * Writes frames to a stream, many in one write, a large one in several: what is sent within one turn of the event loop leaves together, in a microtask, so that
  * an idle link adds no latency. While the stream asks for a drain nothing is written: ignoring it ends in a reset.
@@ -33,6 +43,8 @@ export class LinkWriter {
   readonly #link: WritableLink
   readonly #protocol: string
   readonly #onBytes: (bytes: number) => void
+  readonly #maxWriteBytes: number
+  readonly #shared: Uint8Array | undefined
   #queue: Uint8Array[] = []
   #head = 0
   /** Bytes of the first frame, its length included, that were written already. */
@@ -43,10 +55,12 @@ export class LinkWriter {
   #error: MeshError | undefined
   #writes = 0
 
-  constructor(options: { readonly link: WritableLink; readonly protocol: string; readonly onBytes: (bytes: number) => void }) {
+  constructor(options: LinkWriterOptions) {
     this.#link = options.link
     this.#protocol = options.protocol
     this.#onBytes = options.onBytes
+    this.#maxWriteBytes = options.maxWriteBytes ?? writeBytes
+    this.#shared = options.reuseBuffer === true ? new Uint8Array(this.#maxWriteBytes) : undefined
   }
 
   /** Bytes that wait for the stream, lengths included. */
@@ -111,7 +125,8 @@ export class LinkWriter {
 
   /** The next bytes of the queue, cut wherever a write is full. */
   #nextWrite(): Uint8Array {
-    const bytes = new Uint8Array(Math.min(writeBytes, this.#queuedBytes))
+    const length = Math.min(this.#maxWriteBytes, this.#queuedBytes)
+    const bytes = this.#shared?.subarray(0, length) ?? new Uint8Array(length)
     let filled = 0
     while (filled < bytes.length) filled += this.#fill(bytes.subarray(filled))
     this.#queuedBytes -= filled

@@ -29,6 +29,18 @@ export const protocolTable = {
     idleMs: 0,
     writeMs: 60_000
   },
+  pqs: {
+    id: '/synaptic-mesh/pqs/1.0.0',
+    maxFrameBytes: 65_535,
+    maxInboundStreams: 4,
+    streamsPerSecond: 10,
+    // A record is a sixteenth of the largest message frame; the frames inside have a rate of their own.
+    framesPerSecond: 20_000,
+    firstByteMs: 5_000,
+    frameMs: 10_000,
+    idleMs: 0,
+    writeMs: 60_000
+  },
   card: {
     id: '/synaptic-mesh/card/1.0.0',
     maxFrameBytes: 16_384,

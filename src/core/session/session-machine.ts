@@ -1,4 +1,4 @@
-import { type Bytes, type Machine, MeshError, type Millis, after, earliest, equalBytes, isMeshError, toMeshError } from '../base/index.ts'
+import { type Bytes, type Machine, MeshError, type Millis, after, equalBytes, isMeshError, toMeshError } from '../base/index.ts'
 import { Epochs, type Opened } from './epochs.ts'
 import type { PeerIdentity } from './identity.ts'
 import { type KdfTools, confirmation, exportSecret } from './key-schedule.ts'
@@ -80,6 +80,7 @@ export class SessionMachine implements Machine<SessionInput, SessionOutput> {
   #handshakeBytes = 0
   #epochStartedAt: Millis | undefined
   #sentEnd = false
+  #streamEnded = false
   #peerEnded = false
   #rekeyTokens = rekeyBurst
   #rekeyTokensAt: Millis | undefined
@@ -92,7 +93,8 @@ export class SessionMachine implements Machine<SessionInput, SessionOutput> {
     const { state } = this.#state
     if (state === 'opening' || state === 'confirming')
       return this.#startedAt === undefined ? undefined : after(this.#startedAt, this.#options.handshakeMs)
-    return this.#state.state === 'open' && this.#state.session.epochs.settled ? earliest(this.#rekeyAt()) : undefined
+    if (this.#state.state !== 'open' || this.#sentEnd || this.#peerEnded) return undefined
+    return this.#state.session.epochs.settled ? this.#rekeyAt() : undefined
   }
 
   /** The epoch of the keys, from 0. */
@@ -122,6 +124,16 @@ export class SessionMachine implements Machine<SessionInput, SessionOutput> {
     return out
   }
 
+  /** Forgets every key; nothing follows from any later input. */
+  wipe(): void {
+    const current = this.#state
+    this.#state = { state: 'ended' }
+    if (current.state === 'opening') current.opening.wipe()
+    if (current.state !== 'confirming' && current.state !== 'open') return
+    current.session.epochs.wipe()
+    current.session.exporter.fill(0)
+  }
+
   #handle(input: SessionInput, now: Millis): void {
     switch (input.type) {
       case 'start':
@@ -135,7 +147,7 @@ export class SessionMachine implements Machine<SessionInput, SessionOutput> {
       case 'end':
         return this.#end()
       case 'stream-ended':
-        return this.#streamEnded()
+        return this.#endStream()
       case 'wake':
         return this.#wake(now)
       default:
@@ -265,13 +277,15 @@ export class SessionMachine implements Machine<SessionInput, SessionOutput> {
     if (this.#state.state !== 'open' || this.#sentEnd) return
     this.#sentEnd = true
     this.#send(this.#state.session.epochs.seal(recordTypes.end, new Uint8Array(0)))
+    if (this.#streamEnded) this.wipe()
   }
 
-  #streamEnded(): void {
+  #endStream(): void {
     if (this.#state.state === 'opening') throw new MeshError('HANDSHAKE_FAILED', { reason: 'the peer ended it' })
     if (this.#state.state === 'confirming') throw new MeshError('SESSION_UNCONFIRMED', { reason: 'it ended the stream' })
     if (!this.#peerEnded && !this.#sentEnd) throw new MeshError('SESSION_TRUNCATED')
-    this.#wipe()
+    this.#streamEnded = true
+    if (this.#sentEnd) this.wipe()
   }
 
   #wake(now: Millis): void {
@@ -298,19 +312,10 @@ export class SessionMachine implements Machine<SessionInput, SessionOutput> {
 
   #fail(error: MeshError): void {
     const refusal = this.#state.state === 'opening' ? this.#state.opening.refusal(error) : undefined
-    this.#wipe()
+    this.wipe()
     this.#out = [...this.#out.filter(({ type }) => type !== 'send')]
     if (refusal !== undefined) this.#out.push({ type: 'send', frame: refusal })
     this.#out.push({ type: 'failed', error })
-  }
-
-  #wipe(): void {
-    const current = this.#state
-    this.#state = { state: 'ended' }
-    if (current.state === 'opening') current.opening.wipe()
-    if (current.state !== 'confirming' && current.state !== 'open') return
-    current.session.epochs.wipe()
-    current.session.exporter.fill(0)
   }
 }
 
