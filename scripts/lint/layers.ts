@@ -15,7 +15,7 @@ const layerImports: Readonly<Record<string, readonly string[]>> = {
 /** Packages that a layer may import besides its fellow layers; a layer without an entry is free. */
 const layerPackages: Readonly<Record<string, RegExp>> = {
   core: /^(?:@noble\/|cborg(?:\/|$))/,
-  mesh: /^(?:@libp2p\/(?:interface|peer-id|crypto)(?:\/|$)|@multiformats\/multiaddr|multiformats(?:\/|$)|@noble\/|cborg(?:\/|$))/,
+  mesh: /^(?:@libp2p\/(?:interface|peer-id|crypto|utils)(?:\/|$)|@multiformats\/multiaddr|multiformats(?:\/|$)|@noble\/|cborg(?:\/|$))/,
   api: /^(?:zod(?:\/|$)|node:)/,
   cli: /^(?:commander$|node:)/
 }

@@ -3,6 +3,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { type Clock, MeshError, isMeshError, toMeshError } from '../core/base/index.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { FramedStream } from './framed-stream.ts'
+import { handshakeErrorIn } from './hybrid-noise/failures.ts'
 import type { LogRecord } from './mesh.ts'
 import type { Timers } from './ports.ts'
 import { type ProtocolLimits, type ProtocolName, protocolTable } from './protocol-table.ts'
@@ -104,7 +105,7 @@ export class ProtocolHost {
 
   /**
    * Opens a stream to `peerId`, over the connection there is or a new one.
-   * @throws {MeshError} PEER_UNREACHABLE, IDENTITY_MISMATCH, ABORTED, ADDRESS_INVALID; after 10 s without another signal PEER_UNREACHABLE
+   * @throws {MeshError} PEER_UNREACHABLE, IDENTITY_MISMATCH, DOWNGRADE_DETECTED, ABORTED, ADDRESS_INVALID; after 10 s without another signal PEER_UNREACHABLE
    */
   async open(peerId: string, protocol: ProtocolName, signal?: AbortSignal): Promise<FrameStream> {
     const { limits } = this.#get(protocol)
@@ -118,7 +119,8 @@ export class ProtocolHost {
       return this.#wrap(protocol, stream, connection)
     } catch (cause) {
       if (isMeshError(cause)) throw cause
-      if (isWrongIdentity(cause)) throw new MeshError('IDENTITY_MISMATCH', { what: 'The address', claimed: peerId, actual: 'another key' }, { cause })
+      const refused = handshakeErrorIn(cause, peerId)
+      if (refused !== undefined) throw refused
       if (signal?.aborted === true) throw new MeshError('ABORTED', { operation: `opening ${limits.id}` }, { cause })
       throw new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: reasonOf(cause) }, { cause })
     }
@@ -284,14 +286,6 @@ function parsePeerId(text: string): PeerId {
   } catch (cause) {
     throw new MeshError('ADDRESS_INVALID', { address: text, reason: 'not a peer id' }, { cause })
   }
-}
-
-/** Whether somebody answered, and everybody who did had another key. */
-function isWrongIdentity(cause: unknown): boolean {
-  if (cause instanceof AggregateError) return cause.errors.length > 0 && cause.errors.every(isWrongIdentity)
-  if (!(cause instanceof Error)) return false
-  // libp2p 3.3 wraps the UnexpectedPeerError of its Noise into one that keeps nothing but the text.
-  return cause.name === 'UnexpectedPeerError' || cause.message.includes('does not match expected remote identity key')
 }
 
 function reasonOf(cause: unknown): string {

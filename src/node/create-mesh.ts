@@ -58,6 +58,7 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
     listen: options.listenAddrs,
     maxPeers: options.maxPeers,
     mdns: options.mdns,
+    quantum: options.quantumResistant ? 'require' : 'prefer',
     datastore: stores.datastore,
     log,
     agentVersion: version,

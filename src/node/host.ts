@@ -4,8 +4,6 @@ import { type Identify, identify } from '@libp2p/identify'
 import type { Libp2p, PeerDiscovery } from '@libp2p/interface'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
-import { noise } from '@libp2p/noise'
-import { noiseCrypto } from './noise-crypto.ts'
 import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
@@ -15,14 +13,15 @@ import type { Datastore } from 'interface-datastore'
 import { type Libp2pOptions, createLibp2p } from 'libp2p'
 import { MeshError, toHex } from '../core/base/index.ts'
 import { sha256 } from '@noble/hashes/sha2.js'
+import { type FailureReason, type HandshakeFailure, type NoisePolicy, type PeerMemory } from '../mesh/hybrid-noise/index.ts'
 import type { LogRecord } from '../mesh/mesh.ts'
 import { gossipTopic, networkIds } from '../mesh/network-ids.ts'
+import { Tracker } from '../mesh/tracker.ts'
 import { type GaterLimits, gaterDefaults, hostGater } from './host-gater.ts'
 import { hostLogger } from './host-logger.ts'
 import {
   handshakeMs,
   inboundConnectionsPerSecond,
-  joinWrites,
   maxHalfOpen,
   monitorPing,
   streamsPerConnection,
@@ -30,6 +29,8 @@ import {
   yamuxWindow
 } from './libp2p-workarounds.ts'
 import { freeListenAddresses } from './listen-addresses.ts'
+import { hybridNoise } from './noise.ts'
+import { openNoiseMemory } from './noise-memory.ts'
 import { systemTimers } from './timers.ts'
 import { TrafficMeter } from './traffic-meter.ts'
 import { WriteBehindDatastore } from './write-behind-datastore.ts'
@@ -62,6 +63,8 @@ export interface HostOptions {
   /** Connections from one address in a second, default 40. */
   readonly inboundConnectionsPerSecond?: number
   readonly gater?: Partial<GaterLimits>
+  /** Default `prefer`: hybrid channels with whoever can. `require`: with nobody else. */
+  readonly quantum?: NoisePolicy
   /** Sent to peers by identify; no version by default says less, but bug reports need it. */
   readonly agentVersion: string
 }
@@ -69,6 +72,8 @@ export interface HostOptions {
 export interface StartedHost {
   readonly libp2p: MeshHost
   readonly traffic: TrafficMeter
+  /** Handshakes that failed since the start, by reason. */
+  readonly handshakeFailures: ReadonlyMap<FailureReason, number>
   /** Stops the node and writes what it knows of peers. */
   stop(): Promise<void>
 }
@@ -78,16 +83,25 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
   const traffic = new TrafficMeter()
   const datastore = peerDatastore(options)
   const privateKey = await generateKeyPairFromSeed('Ed25519', options.seed)
+  const handshakeFailures = new Map<FailureReason, number>()
+  const parts: HostParts = {
+    traffic,
+    memory: await openNoiseMemory(datastore, new Tracker((what, { code, message }) => options.log(failureRecord(code, what, message)))),
+    onHandshakeFailure: (failure) => {
+      handshakeFailures.set(failure.reason, (handshakeFailures.get(failure.reason) ?? 0) + 1)
+      options.log(handshakeRecord(failure))
+    }
+  }
   for (let attempt = 1; ; attempt++) {
     const listen = await freeListenAddresses(options.listen, options.log)
-    const libp2p = await createLibp2p<HostServices>({ privateKey, ...(await libp2pOptions({ ...options, datastore }, listen, traffic)) })
+    const libp2p = await createLibp2p<HostServices>({ privateKey, ...(await libp2pOptions({ ...options, datastore }, listen, parts)) })
     try {
       await libp2p.start()
       const stop = async (): Promise<void> => {
         await libp2p.stop()
         await datastore.flush()
       }
-      return { libp2p, traffic, stop }
+      return { libp2p, traffic, handshakeFailures, stop }
     } catch (cause) {
       // Another process may have taken the port since it was found free.
       const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? cause.name) : String(cause)
@@ -96,13 +110,27 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
   }
 }
 
+interface HostParts {
+  readonly traffic: TrafficMeter
+  readonly memory: PeerMemory
+  readonly onHandshakeFailure: (failure: HandshakeFailure) => void
+}
+
+const failureRecord = (event: string, what: string, reason: string): LogRecord => ({ level: 'warn', event, fields: { what, reason } })
+
+/** Loud when somebody may have taken protection away; whoever calls and says nonsense is worth no line of the log by default. */
+function handshakeRecord({ reason, protocol, direction, error }: HandshakeFailure): LogRecord {
+  const isDowngrade = error.code === 'DOWNGRADE_DETECTED'
+  const fields = { reason, protocol, direction, ...(isDowngrade ? error.details : {}) }
+  return { level: isDowngrade ? 'error' : 'debug', event: error.code, fields }
+}
+
 function peerDatastore({ datastore, log }: HostOptions): WriteBehindDatastore {
-  const onFailure = (error: MeshError): void =>
-    log({ level: 'warn', event: error.code, fields: { what: 'writing what is known of peers', reason: error.message } })
+  const onFailure = (error: MeshError): void => log(failureRecord(error.code, 'writing what is known of peers', error.message))
   return new WriteBehindDatastore(datastore ?? new MemoryDatastore(), { timers: systemTimers, onFailure })
 }
 
-async function libp2pOptions(options: HostOptions, listen: readonly string[], traffic: TrafficMeter): Promise<Libp2pOptions<HostServices>> {
+async function libp2pOptions(options: HostOptions, listen: readonly string[], parts: HostParts): Promise<Libp2pOptions<HostServices>> {
   const ids = networkIds(options.network)
   const refused = (reason: string, address: string): void => options.log({ level: 'warn', event: 'connection.refused', fields: { reason, address } })
   return {
@@ -111,15 +139,12 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], tr
     logger: hostLogger(options.log),
     addresses: { listen: [...listen] },
     transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } }), webSockets()],
-    connectionEncrypters: [noise({ crypto: noiseCrypto })],
+    connectionEncrypters: hybridNoise({ policy: options.quantum ?? 'prefer', memory: parts.memory, onFailure: parts.onHandshakeFailure }),
     streamMuxers: [yamux({ maxInboundStreams: streamsPerConnection, maxEarlyStreams: streamsPerConnection, streamOptions: yamuxWindow })],
     connectionGater: hostGater({
       limits: { ...gaterDefaults, ...options.gater },
       onRefused: refused,
-      onUpgraded: (connection) => {
-        traffic.track(connection)
-        joinWrites(connection)
-      }
+      onUpgraded: (connection) => parts.traffic.track(connection)
     }),
     connectionManager: {
       maxConnections: options.maxPeers,

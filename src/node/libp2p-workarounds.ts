@@ -1,5 +1,4 @@
 import type { GossipSub } from '@libp2p/gossipsub'
-import type { MultiaddrConnection } from '@libp2p/interface'
 
 // What libp2p 3.3 does not do as this software needs it, each with the reason. test/net/libp2p-traps.test.ts tells when upstream has mended one.
 
@@ -38,12 +37,3 @@ export const handshakeMs = 5_000
  * Never under 10 s.
  */
 export const monitorPing = { minTimeout: 10_000, maxTimeout: 30_000 } as const
-
-/**
- * The TCP transport writes every piece of a list by itself, and Noise makes lists: two bytes of length, then the ciphertext. As one piece they
- * leave in one system call and one packet. To be called once the connection is encrypted.
- */
-export function joinWrites(connection: MultiaddrConnection): void {
-  const send = connection.send.bind(connection)
-  connection.send = (data) => send(data.subarray())
-}

@@ -292,7 +292,7 @@ test('status, peers and metrics say what happened', async () => {
   const detailed = await alice.detailedStatus()
   assert.deepEqual(
     detailed.connections.map(({ name, encryption }) => [name, encryption]),
-    [['node-1', '/noise']]
+    [['node-1', '/noise-mlkem768-hfs/0.2.0']]
   )
 })
 

@@ -1,5 +1,5 @@
-import { MeshError } from '../base/index.ts'
-import { type NoiseSuite, suiteOf } from './suites.ts'
+import { type KemLevel, MeshError } from '../base/index.ts'
+import { type NoiseSuite, rankedProtocols, suiteOf } from './suites.ts'
 
 /** What was offered and authenticated, and what ran. */
 export interface Negotiation {
@@ -12,20 +12,23 @@ export interface Negotiation {
 }
 
 /**
- * Compares what ran with what an honest negotiation of both lists would have run: the first of the initiator's that the responder has too. Both sides judge alike.
+ * Compares what ran with the best suite that both lists hold. Both sides rank by our table, so that they judge alike.
  * A peer that sends no list is not judged here.
  * @throws {MeshError} DOWNGRADE_DETECTED
  */
 export function expectBestSuite({ initiator, responder, actual, peer }: Negotiation): void {
   if (initiator.length === 0 || responder.length === 0) return
-  const best = initiator.find((protocol) => suiteOf(protocol) !== undefined && responder.includes(protocol))
+  const best = rankedProtocols.find((protocol) => initiator.includes(protocol) && responder.includes(protocol))
   if (best !== actual.protocol)
     throw new MeshError('DOWNGRADE_DETECTED', { reason: 'offers', peer, best: best ?? 'nothing', actual: actual.protocol })
 }
 
+/** A level of ML-KEM; 0 for the classical suite. */
+export type ProtectionLevel = 0 | KemLevel
+
 /** The highest level of ML-KEM among the offers: 0 when there is none, the classical suite included. */
-export function bestLevel(offers: readonly string[]): 0 | 1 | 3 | 5 {
-  let best: 0 | 1 | 3 | 5 = 0
+export function bestLevel(offers: readonly string[]): ProtectionLevel {
+  let best: ProtectionLevel = 0
   for (const protocol of offers) {
     const level = suiteOf(protocol)?.kem ?? 0
     if (level > best) best = level

@@ -16,16 +16,19 @@ export interface NoiseSuite {
  * Levels 1 and 5 are ours: the draft has ML-KEM-768 only.
  */
 export const noiseSuites = {
-  hybrid3: { protocol: '/noise-mlkem768-hfs/0.2.0', name: 'Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256', kem: 3, hash: 'sha256' },
   hybrid5: {
     protocol: '/synaptic-mesh/noise-mlkem1024-hfs/0.1.0',
     name: 'Noise_XXhfs_25519+MLKEM1024_ChaChaPoly_SHA512',
     kem: 5,
     hash: 'sha512'
   },
+  hybrid3: { protocol: '/noise-mlkem768-hfs/0.2.0', name: 'Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256', kem: 3, hash: 'sha256' },
   hybrid1: { protocol: '/synaptic-mesh/noise-mlkem512-hfs/0.1.0', name: 'Noise_XXhfs_25519+MLKEM512_ChaChaPoly_SHA256', kem: 1, hash: 'sha256' },
   classical: { protocol: '/noise', name: 'Noise_XX_25519_ChaChaPoly_SHA256', kem: undefined, hash: 'sha256' }
 } as const satisfies Record<string, NoiseSuite>
+
+/** The protocol ids of every suite, the best first. */
+export const rankedProtocols: readonly string[] = Object.values(noiseSuites).map(({ protocol }) => protocol)
 
 const byProtocol: ReadonlyMap<string, NoiseSuite> = new Map(Object.values(noiseSuites).map((suite) => [suite.protocol, suite]))
 
