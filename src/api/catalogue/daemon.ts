@@ -15,7 +15,7 @@ export const init = command({
     bootstrap: { ...list, maxItems: optionTable.bootstrap_peers.maxItems, help: optionTable.bootstrap_peers.help },
     maxPeers: { type: 'integer', min: optionTable.max_peers.min, max: optionTable.max_peers.max, placeholder: 'N', help: optionTable.max_peers.help },
     mdns: { type: 'boolean', help: optionTable.mdns.help },
-    quantum: { type: 'boolean', help: `${optionTable.quantum_resistant.help} (not in this version)` },
+    quantum: { type: 'boolean', help: optionTable.quantum_resistant.help },
     onion: { type: 'boolean', help: `${optionTable.onion_routing.help} (not in this version)` },
     shadow: { type: 'boolean', help: `${optionTable.shadow_addresses.help} (not in this version)` }
   },

@@ -21,7 +21,12 @@ const option = <const Entry extends OptionEntry>(entry: Entry): Entry => entry
  * `built: false` marks a part that a later version brings: false (or the default) is accepted, anything else is NOT_AVAILABLE.
  */
 export const optionTable = {
-  quantum_resistant: option({ type: 'boolean', default: false, built: false, flag: '--quantum', help: 'require hybrid post-quantum channels' }),
+  quantum_resistant: option({
+    type: 'boolean',
+    default: false,
+    flag: '--quantum',
+    help: 'require hybrid post-quantum channels: no connection with peers that cannot; without it they are preferred'
+  }),
   onion_routing: option({
     type: 'boolean',
     default: false,
