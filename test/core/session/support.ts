@@ -120,7 +120,7 @@ export class End {
         this.sent.push(output.frame)
         return
       case 'data':
-        this.data.push(output.data.slice())
+        this.data.push(new Uint8Array(output.data))
         return
       case 'established':
         this.facts = output.facts
