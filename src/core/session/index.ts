@@ -1,6 +1,7 @@
 export * from './handshake.ts'
-export type { IdentityTools, PeerIdentity, PqIdentity, PqVerifier } from './identity.ts'
+export { type IdentityTools, type PeerIdentity, type PqIdentity, type PqVerifier, pqContext } from './identity.ts'
 export * from './options.ts'
+export { type PqIdentityRecord, encodePqRecord, pqSizes } from './pq-identity.ts'
 export { maxPlaintextBytes } from './records.ts'
 export * from './session-machine.ts'
 export * from './suites.ts'
