@@ -111,6 +111,20 @@ test('a confirmation that does not open, or a stream that ends before it, is no 
   early.fails('HANDSHAKE_FAILED')
 })
 
+test('a confirmation that is sealed with the right key and says something else is no session', () => {
+  let extracts = 0
+  // The HMACs over one part: the extraction of the root, then the own confirmation.
+  const hmac: typeof crypto.hmac = (name, key, ...parts) => {
+    const result = crypto.hmac(name, key, ...parts)
+    return parts.length === 1 && ++extracts === 2 ? result.map((byte) => byte ^ 1) : result
+  }
+  const alice = new End(aliceOptions()).start()
+  const bob = new End(bobOptions({ crypto: { ...crypto, hmac } })).start()
+  settle(alice, bob)
+  alice.fails('SESSION_UNCONFIRMED')
+  assert.equal(alice.facts, undefined)
+})
+
 test('a handshake that stalls at any step ends after five seconds', () => {
   const silent = new End(aliceOptions()).start(millis(100))
   const unconfirmed = confirming().alice

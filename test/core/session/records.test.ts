@@ -161,12 +161,18 @@ test('each byte of a record, changed on its own, ends the session, and nothing o
   }
 })
 
-test('records that are sent back to their sender are refused', () => {
-  const { alice } = openPair()
-  const records = alice.say('one').say('two').take()
-  alice.receive(records.slice(0, 1))
-  alice.fails('SESSION_RECORD_INVALID')
-  assert.deepEqual(alice.heard, [])
+test('records that are sent back to their sender are refused, whatever their number is', () => {
+  for (let heard = 0; heard < 4; heard++) {
+    for (let index = 0; index < 4; index++) {
+      const { alice, bob } = openPair()
+      for (let count = 0; count < heard; count++) bob.say('from bob')
+      settle(alice, bob)
+      for (const text of ['one', 'two', 'three', 'four']) alice.say(text)
+      alice.receive(alice.take().slice(index, index + 1))
+      alice.fails('SESSION_RECORD_INVALID')
+      assert.equal(alice.data.length, heard)
+    }
+  }
 })
 
 test('a record of the largest size fits one message of the encryption below; a larger one, or an empty one, is not made', () => {

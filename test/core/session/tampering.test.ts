@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ErrorCode, isMeshError } from '../../../src/core/base/index.ts'
+import { decodeHello, encodeHello } from '../../../src/core/session/hello.ts'
 import { End, aliceOptions, bobOptions, openPair, settle, signers } from './support.ts'
 
 type Change = (frame: Uint8Array) => readonly Uint8Array[]
@@ -92,6 +93,24 @@ test('a handshake that fails leaves neither side open, whatever byte of A, B or 
       assert.equal(alice.facts, undefined)
       assert.equal(bob.facts, undefined)
     }
+  }
+})
+
+test('a first frame that is exchanged for another valid one is found out by both sides', () => {
+  const alice = new End(aliceOptions({ levels: [1, 3, 5] })).start()
+  const [frame = new Uint8Array(0)] = alice.take()
+  const hello = decodeHello(frame)
+  for (const changed of [
+    { ...hello, offers: [1, 5] as const },
+    { ...hello, offers: [1] as const }
+  ]) {
+    const victim = { alice: new End(aliceOptions()).start(), bob: new End(bobOptions()).start() }
+    const [own = new Uint8Array(0)] = victim.alice.take()
+    victim.bob.receive([encodeHello({ ...changed, messageA: decodeHello(own).messageA })])
+    assert.equal(victim.bob.error, undefined)
+    settle(victim.alice, victim.bob)
+    victim.alice.fails('HANDSHAKE_FAILED')
+    assert.equal(victim.bob.facts, undefined)
   }
 })
 
