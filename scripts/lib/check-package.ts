@@ -17,6 +17,7 @@ function run(command: readonly string[], cwd: string = root): StepResult {
 /** What a stranger writes first: it must compile with nothing but the published declarations. */
 const consumer = `import { createMesh, type Mesh } from 'synaptic-mesh'
 import { createTestnet } from 'synaptic-mesh/testing'
+import { kem, type Kem } from 'synaptic-mesh/crypto'
 export async function run(): Promise<string> {
   const mesh: Mesh = await createMesh({ maxPeers: 5 })
   const report = await mesh.send('agent-001', 'hello', { type: 'Thought', priority: 8 })
@@ -24,6 +25,7 @@ export async function run(): Promise<string> {
   return report.status
 }
 export const nets: typeof createTestnet = createTestnet
+export const level5: Kem = kem(5, 'noble')
 `
 const consumerConfig = {
   compilerOptions: {
@@ -72,7 +74,7 @@ export async function checkPackage(): Promise<StepResult> {
         [
           'node',
           '-e',
-          "const m = await import('synaptic-mesh'); const t = await import('synaptic-mesh/testing'); if (typeof m.createMesh !== 'function' || typeof t.createTestnet !== 'function') process.exit(1)"
+          "const m = await import('synaptic-mesh'); const t = await import('synaptic-mesh/testing'); const c = await import('synaptic-mesh/crypto'); for (const name of c.kemBackends) await c.kem(1, name).generateKeyPair(); if (typeof m.createMesh !== 'function' || typeof t.createTestnet !== 'function') process.exit(1)"
         ],
         folder
       ),

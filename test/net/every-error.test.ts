@@ -9,6 +9,7 @@ import { test, type TestContext } from 'node:test'
 import { ControlClient } from '../../src/api/index.ts'
 import { type ErrorCode, errorCodes, toMeshError, wallMillis } from '../../src/core/base/index.ts'
 import { expectBestSuite, noiseSuites } from '../../src/core/noise/index.ts'
+import { kem } from '../../src/crypto/public.ts'
 import { nodeHandshakeCrypto } from '../../src/crypto/handshake-crypto.ts'
 import { decodeEnvelope } from '../../src/core/message/index.ts'
 import { checkProfileName, resolveConfig } from '../../src/core/options/index.ts'
@@ -215,6 +216,8 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
     return me.outbox.cancel(id)
   },
   REFUSED: () => sendReport(entry('failed', 'A_REASON_OF_A_LATER_VERSION'), to).error,
+  KEY_INVALID: () => kem(3).encapsulate(new Uint8Array(3)),
+  BACKEND_UNSUPPORTED: () => kem(3, 'liboqs').generateKeyPair(new Uint8Array(64)),
   HANDSHAKE_FAILED: () => nodeHandshakeCrypto.generateDh().agree(new Uint8Array(32)),
   DOWNGRADE_DETECTED: () => {
     const offers = [noiseSuites.hybrid3.protocol, noiseSuites.classical.protocol]

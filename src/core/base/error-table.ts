@@ -243,6 +243,18 @@ export const errorTable = {
     message: (d) => `${d['what']} names ${d['claimed']}, but the connection belongs to ${d['actual']}`,
     hint: 'Another key answers at that address.'
   }),
+  KEY_INVALID: entry({
+    exit: 8,
+    retryable: false,
+    message: (d) => `The ${d['what']} for ${d['algorithm']} is not valid${because(d)}`,
+    hint: 'Nothing was computed with it. Check where it comes from: keys of another algorithm or level have other lengths.'
+  }),
+  BACKEND_UNSUPPORTED: entry({
+    exit: 2,
+    retryable: false,
+    message: (d) => `The backend ${d['backend']} does not offer ${d['operation']} for ${d['algorithm']}${because(d)}`,
+    hint: 'Another backend does: docs/crypto.md has the table. noble offers everything.'
+  }),
   HANDSHAKE_FAILED: entry({
     exit: 8,
     retryable: true,
