@@ -25,7 +25,8 @@ interface FieldBase {
 export type Field = FieldBase &
   (
     | { readonly type: 'text'; readonly min?: number; readonly max: number; readonly default?: string }
-    | { readonly type: 'integer'; readonly min: number; readonly max: number; readonly default?: number }
+    /** `values`: these only. */
+    | { readonly type: 'integer'; readonly min: number; readonly max: number; readonly default?: number; readonly values?: readonly number[] }
     /** On the command line a number of seconds, here milliseconds. */
     | { readonly type: 'seconds'; readonly minMs: number; readonly maxMs: number; readonly defaultMs?: number }
     /** `also`: other words for a choice, in lower case. */

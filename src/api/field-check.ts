@@ -9,7 +9,7 @@ export function allowedOf(field: Field): string {
     case 'text':
       return field.min === undefined || field.min === 0 ? `at most ${field.max} characters` : `${field.min} to ${field.max} characters`
     case 'integer':
-      return `a whole number from ${field.min} to ${field.max}`
+      return field.values === undefined ? `a whole number from ${field.min} to ${field.max}` : orList(field.values)
     case 'seconds':
       return `from ${field.minMs / 1000} to ${field.maxMs / 1000} seconds`
     case 'choice':
@@ -29,7 +29,7 @@ function takes(field: Field, value: unknown): value is FieldInput {
     case 'text':
       return typeof value === 'string' && value.length >= (field.min ?? 0) && value.length <= field.max
     case 'integer':
-      return typeof value === 'number' && Number.isSafeInteger(value) && value >= field.min && value <= field.max
+      return isInteger(field, value)
     case 'seconds':
       return typeof value === 'number' && Number.isFinite(value) && value >= field.minMs && value <= field.maxMs
     case 'choice':
@@ -40,6 +40,12 @@ function takes(field: Field, value: unknown): value is FieldInput {
       return Array.isArray(value) && value.length <= field.maxItems && value.every((item) => isListItem(field, item))
   }
 }
+
+function isInteger({ min, max, values }: Field & { readonly type: 'integer' }, value: unknown): boolean {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max && (values === undefined || values.includes(value))
+}
+
+const orList = (values: readonly number[]): string => `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
 
 function isListItem(field: Field & { readonly type: 'list' }, item: unknown): boolean {
   if (typeof item !== 'string' || item.length > field.maxCharacters) return false

@@ -23,7 +23,7 @@ function baseSchema(field: Field, z: Zod): ZodType {
         .min(field.min ?? 0)
         .max(field.max)
     case 'integer':
-      return z.int().min(field.min).max(field.max)
+      return field.values === undefined ? z.int().min(field.min).max(field.max) : z.literal([...field.values])
     case 'seconds':
       return z.number().min(field.minMs).max(field.maxMs)
     case 'choice':

@@ -21,6 +21,7 @@ const simple =
       | 'peers'
       | 'status'
       | 'ping'
+      | 'quantum'
       | 'metrics'
   >(
     name: Name,
@@ -123,6 +124,7 @@ export const commands: {
   peers: simple('peers', 'looking at peers'),
   status: simple('status', 'asking the daemon'),
   ping: simple('ping', 'waiting for the answer'),
+  quantum: simple('quantum', 'opening a session'),
   metrics: simple('metrics', 'asking the daemon'),
   configGet,
   configSet,

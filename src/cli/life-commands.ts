@@ -35,7 +35,11 @@ export async function init(input: InitInput, context: CommandContext): Promise<v
     profile: paths.profile,
     created: prepared.created,
     changed: prepared.changed.map(({ option, value }) => ({ option, value: plain(value) })),
-    features: { onion: options.onionRouting, shadow: options.shadowAddresses },
+    features: {
+      quantum: { policy: options.quantumResistant ? ('require' as const) : ('prefer' as const), level: options.mlkemSecurityLevel },
+      onion: options.onionRouting,
+      shadow: options.shadowAddresses
+    },
     maxPeers: options.maxPeers,
     name: options.name,
     network: options.network,

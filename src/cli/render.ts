@@ -74,6 +74,7 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
     ...value.rttMs.map((ms, index) => `${index + 1}  ${milliseconds(ms)}`),
     `${safe(value.peer.name)}: min ${milliseconds(value.minMs)}, median ${milliseconds(value.medianMs)}, max ${milliseconds(value.maxMs)}`
   ],
+  quantum: (value, output) => quantumLines(value, output),
   metrics: (value) => [safeBody(value.text.trimEnd())],
   configGet: (value) => table(value.options.map(({ option, value: now, source }) => [option, safe(JSON.stringify(now)), source])),
   configSet: (value, output) => [
@@ -192,6 +193,31 @@ function peerLines(peer: Peer, output: Output): readonly string[] {
   return rows.filter((row) => row !== undefined)
 }
 
+/** What a session proved, and what to do with the words. */
+function quantumLines(value: OutputOf<Catalogue['quantum']>, output: Output): readonly string[] {
+  const { rekey } = value
+  return [
+    `${tick(output)} session with ${safe(value.name)} at level ${value.level}, confirmed by the peer   ${value.peerId}`,
+    ...table([
+      ['  keys', `${value.kem} + ${value.hybrid} (${value.suite})`],
+      ['  authentication', authenticationText(value.authentication)],
+      ['  handshake', `${value.bytes.toLocaleString('en-US')} bytes in ${milliseconds(value.handshakeMs)} (${safe(value.path)})`],
+      ['  new keys', `after ${rekey.records.toLocaleString('en-US')} records, ${bytes(rekey.bytes)} or ${seconds(rekey.seconds * 1000)}`],
+      ['  words', value.words.map(safe).join(' ')]
+    ]),
+    '  Compare the words by voice: the peer sees the same ones under sessions in its status --detailed, unless somebody stands between.'
+  ]
+}
+
+const authenticationText = (authentication: string): string =>
+  authentication === 'ed25519' ? 'Ed25519 (classical: it does not resist a quantum computer)' : 'Ed25519 and ML-DSA-65'
+
+/** How many handshakes failed, and why. */
+const failuresText = (failures: Readonly<Record<string, number>>): string =>
+  Object.entries(failures)
+    .map(([reason, times]) => `${safe(reason)} ${times}`)
+    .join(', ')
+
 function statusLines(value: OutputOf<Catalogue['status']>, output: Output): readonly string[] {
   const { p50, p95, p99 } = value.latencyMs
   const latency =
@@ -206,6 +232,7 @@ function statusLines(value: OutputOf<Catalogue['status']>, output: Output): read
         `${value.profile}, network ${value.network}, up ${seconds(value.uptimeS * 1000)}, pid ${value.daemon.pid}, ${bytes(value.daemon.rssBytes)} of memory`
       ],
       ['  peers', `${value.peers.connected} connected, ${value.peers.paired} paired, ${value.peers.known} known`],
+      ['  quantum', quantumText(value)],
       ['  inbox', `${value.inbox.unread} unread, ${value.inbox.held} held`],
       ['  outbox', `${value.outbox.queued} queued`],
       ['  traffic', `${bytes(value.bytes.sent)} sent, ${bytes(value.bytes.received)} received`],
@@ -219,20 +246,37 @@ function statusLines(value: OutputOf<Catalogue['status']>, output: Output): read
   ]
 }
 
+function quantumText({ peers, quantum }: OutputOf<Catalogue['status']>): string {
+  const failed = [failuresText(quantum.failures.connections), failuresText(quantum.failures.sessions)].filter((text) => text !== '').join(', ')
+  const policy = quantum.policy === 'require' ? 'required' : 'preferred'
+  return `${policy}, level ${quantum.level}; ${peers.quantum} of ${peers.connected} connected peers, ${count(quantum.sessions, 'session')}${failed === '' ? '' : `; failed: ${failed}`}`
+}
+
 function detailLines(value: OutputOf<Catalogue['status']>): readonly string[] {
   if (value.connections === undefined) return []
   const connections = value.connections.map((each) => [
     `  ${safe(each.name)}`,
     each.direction,
     safe(each.encryption),
+    each.quantumLevel === 0 ? 'classical' : `hybrid, level ${each.quantumLevel}`,
     safe(each.multiplexer),
     count(each.streams, 'stream'),
     safe(each.address)
+  ])
+  const sessions = (value.sessions ?? []).map((each) => [
+    `  ${safe(each.name)}`,
+    each.direction,
+    `${each.kem} + ${each.hybrid}, level ${each.level}`,
+    each.authentication,
+    safe((each.words ?? []).join(' ')),
+    each.endedAt === undefined ? `open (${safe(each.path)}), keys renewed ${count(each.epoch, 'time')}` : `ended ${timeOf(each.endedAt)}`
   ])
   const versions = Object.entries(value.versions ?? {}).map(([name, version]) => [`  ${safe(name)}`, safe(version)])
   return [
     'connections',
     ...table(connections),
+    'sessions',
+    ...table(sessions),
     'peers',
     ...table((value.peerList ?? []).map((peer) => ['  ', ...peerRow(peer)])),
     'versions',

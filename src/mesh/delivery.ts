@@ -21,13 +21,13 @@ import {
 import { Driver } from './drive.ts'
 import { type MessageLink, MessageLinks } from './message-links.ts'
 import type { Platform } from './ports.ts'
-import type { ProtocolHost } from './protocol-host.ts'
+import type { Sessions } from './sessions.ts'
 import type { Tracker } from './tracker.ts'
 import { type VolatileBatch, type VolatileRecipient, VolatileSender } from './volatile-sender.ts'
 
 export interface DeliveryOptions {
   readonly platform: Platform
-  readonly host: ProtocolHost
+  readonly sessions: Sessions
   readonly tracker: Tracker
   readonly recovery: OutboxRecovery
   readonly outboxLimits: { readonly maxMessages: number; readonly maxBytes: number }
@@ -83,13 +83,13 @@ export class Delivery {
 
   constructor(options: DeliveryOptions) {
     this.#options = options
-    const { platform, host, tracker, recovery } = options
+    const { platform, sessions, tracker, recovery } = options
     const { clock, timers, signer, verifier, sha256 } = platform
     this.#machine = new OutboxMachine({ recovery, at: this.now(), random: platform.random, signer, verifier, sha256, ...options.outboxLimits })
     this.#outbox = new Driver(this.#machine, { clock, timers, perform: (output) => this.#performOutbox(output) })
     this.#inbox = new Driver(new InboxMachine({ signer, verifier, sha256 }), { clock, timers, perform: (output) => this.#performInbox(output) })
     this.#links = new MessageLinks({
-      host,
+      sessions,
       tracker,
       onFrame: (link, frame) => this.#onFrame(link, frame),
       onOpened: ({ stream, number }) => this.#outbox.input({ type: 'connected', destination: stream.publicKey, link: number, path: stream.path }),

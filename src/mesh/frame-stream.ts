@@ -20,6 +20,8 @@ export interface FrameStream {
   close(): Promise<void>
   /** Resets at once. */
   abort(reason: MeshError): void
+  /** Lets the node's bound on what is unread count what a layer above holds of this stream. */
+  countHeld?(heldBytes: () => number): void
   /** Resolves when the stream has ended, however that was. */
   readonly closed: Promise<void>
 }

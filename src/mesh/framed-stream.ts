@@ -50,6 +50,7 @@ export class FramedStream implements FrameStream {
   readonly #reader: FrameReader
   readonly #writer: LinkWriter
   readonly #resolveClosed: () => void
+  #heldAbove: () => number = () => 0
   #pending: Pending | undefined
   #error: MeshError | undefined
   #offenceError: MeshError | undefined
@@ -93,7 +94,11 @@ export class FramedStream implements FrameStream {
 
   /** Bytes held for a consumer that has not taken them. */
   get heldBytes(): number {
-    return this.#reader.held + this.#options.stream.readBufferLength
+    return this.#reader.held + this.#options.stream.readBufferLength + this.#heldAbove()
+  }
+
+  countHeld(heldBytes: () => number): void {
+    this.#heldAbove = heldBytes
   }
 
   /** What the peer did wrong, when that ended the stream. */

@@ -1,12 +1,9 @@
-import type { Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError } from '../core/base/index.ts'
 import type { ArrivedMessage, OutboxEntry, OutboxRecovery, VolatileMessage } from '../core/message/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
-import type { GossipPort } from './cards.ts'
 import { Delivery } from './delivery.ts'
-import type { DhtPort, MdnsPort } from './discovery.ts'
 import { EventHub } from './event-hub.ts'
 import { inboxLimits } from './inbox-limits.ts'
 import { LatencyWindow } from './latency-window.ts'
@@ -14,41 +11,16 @@ import type * as mesh from './mesh.ts'
 import { MeshInbox } from './mesh-inbox.ts'
 import { MeshOutbox, type Recipient } from './mesh-outbox.ts'
 import { Neighbourhood } from './neighbourhood.ts'
+import type { MeshNodeOptions } from './mesh-node-options.ts'
 import { NodeMetrics } from './node-metrics.ts'
 import { NodeStatus } from './node-status.ts'
 import { isKnownPeerId, keyOf, PeerBook } from './peer-book.ts'
 import { PendingRequests } from './pending-requests.ts'
-import type { PairRecord, Platform } from './ports.ts'
+import type { PairRecord } from './ports.ts'
 import { ProtocolHost, shortPeerId } from './protocol-host.ts'
-import type { ProtocolLimits, ProtocolName } from './protocol-table.ts'
 import { receivedFromEnvelope, receivedFromVolatile } from './received.ts'
+import { kemLevel, Sessions } from './sessions.ts'
 import { Tracker } from './tracker.ts'
-
-/** Bytes over the node's sockets since its start. */
-export interface Traffic {
-  readonly totals: { readonly sent: number; readonly received: number }
-}
-
-export interface MeshNodeOptions {
-  /** Started. */
-  readonly libp2p: Libp2p
-  readonly gossip: GossipPort
-  /** undefined while mDNS is off. */
-  readonly mdns: MdnsPort | undefined
-  readonly dht: DhtPort
-  readonly traffic: Traffic
-  readonly platform: Platform
-  readonly options: MeshOptions
-  readonly versions: Readonly<Record<string, string>>
-  /** Every log record, from the first one on; `on('log')` gives those that follow. */
-  readonly log: (record: mesh.LogRecord) => void
-  /** Other limits of protocols than those of the table, for tests. */
-  readonly protocolLimits?: Partial<Record<ProtocolName, Partial<ProtocolLimits>>>
-  /** Resident memory of the process, in bytes. */
-  readonly residentBytes: () => number
-  /** Ends what the platform opened: the libp2p node, the stores. */
-  readonly release: () => Promise<void>
-}
 
 interface Recovered {
   readonly recovery: OutboxRecovery
@@ -68,6 +40,7 @@ export class MeshNode implements mesh.Mesh {
   readonly #tracker: Tracker
   readonly #host: ProtocolHost
   readonly #book: PeerBook
+  readonly #sessions: Sessions
   readonly #delivery: Delivery
   readonly #neighbourhood: Neighbourhood
   readonly #requests: PendingRequests
@@ -108,6 +81,7 @@ export class MeshNode implements mesh.Mesh {
       isConnected: (peerId) => libp2p.getConnections(peerIdFromString(peerId)).length > 0,
       wall: () => platform.clock.wall()
     })
+    this.#sessions = this.#makeSessions()
     this.#delivery = this.#makeDelivery(recovery)
     const parts = { platform, delivery: this.#delivery, book: this.#book }
     this.inbox = new MeshInbox(parts)
@@ -123,6 +97,10 @@ export class MeshNode implements mesh.Mesh {
       network: options.network,
       traffic: config.traffic,
       versions: config.versions,
+      sessions: this.#sessions,
+      policy: options.quantumResistant ? 'require' : 'prefer',
+      level: options.mlkemSecurityLevel,
+      failures: { connections: config.handshakeFailures, sessions: this.#metrics.sessionFailures },
       findings: () => this.#neighbourhood.findings()
     })
   }
@@ -183,6 +161,11 @@ export class MeshNode implements mesh.Mesh {
     return this.#book.info((await this.#neighbourhood.find(name)).peerId)
   }
 
+  async quantum(name: string, options: mesh.CallOptions & { readonly level?: number } = {}): Promise<mesh.QuantumReport> {
+    const { publicKey, peerId } = await this.#recipient(name)
+    return { peer: this.#book.referenceOf(peerId), ...(await this.#sessions.measure(publicKey, options)) }
+  }
+
   async ping(name: string, options: mesh.CallOptions & { readonly count?: number } = {}): ReturnType<mesh.Mesh['ping']> {
     const { publicKey, peerId } = await this.#recipient(name)
     const rttMs = await this.#neighbourhood.ping(peerId, options)
@@ -237,11 +220,26 @@ export class MeshNode implements mesh.Mesh {
     this.#log('info', 'node.stopped', {})
   }
 
+  #makeSessions(): Sessions {
+    const { platform, options } = this.#config
+    const level = kemLevel(options.mlkemSecurityLevel)
+    return new Sessions({
+      host: this.#host,
+      platform,
+      network: options.network,
+      peerId: this.peerId,
+      level,
+      minimumLevel: options.quantumResistant ? level : 1,
+      ...(this.#config.protocolLimits?.message === undefined ? {} : { frames: this.#config.protocolLimits.message }),
+      onFailed: ({ error }) => this.#metrics.sessionFailed(error.code)
+    })
+  }
+
   #makeDelivery(recovery: OutboxRecovery): Delivery {
     const { platform, options } = this.#config
     return new Delivery({
       platform,
-      host: this.#host,
+      sessions: this.#sessions,
       tracker: this.#tracker,
       recovery,
       outboxLimits: { maxMessages: options.outboxMaxMessages, maxBytes: options.outboxMaxBytes },

@@ -141,7 +141,17 @@ export interface MeshStatus {
   readonly addresses: readonly string[]
   /** 'direct' once a peer connected to us; 'unknown' before; 'none' while we listen on no address. */
   readonly reachability: 'direct' | 'unknown' | 'none'
-  readonly peers: { readonly connected: number; readonly paired: number; readonly known: number }
+  /** `quantum`: connected peers of which every connection has a hybrid post-quantum key agreement. */
+  readonly peers: { readonly connected: number; readonly quantum: number; readonly paired: number; readonly known: number }
+  readonly quantum: {
+    readonly policy: 'prefer' | 'require'
+    /** The level of our own sessions. */
+    readonly level: number
+    /** Sessions for messages that are open. */
+    readonly sessions: number
+    /** Handshakes of connections and sessions that failed since the start: of connections by reason, of sessions by error code. */
+    readonly failures: { readonly connections: Readonly<Record<string, number>>; readonly sessions: Readonly<Record<string, number>> }
+  }
   readonly inbox: { readonly unread: number; readonly held: number }
   readonly outbox: { readonly queued: number }
   readonly bytes: { readonly sent: number; readonly received: number }
@@ -150,10 +160,49 @@ export interface MeshStatus {
   readonly health: readonly HealthFinding[]
 }
 
+/** What protects a session or a connection. */
+export interface SessionProtection {
+  readonly level: 1 | 3 | 5
+  readonly kem: 'ML-KEM-512' | 'ML-KEM-768' | 'ML-KEM-1024'
+  /** The classical half of the key agreement. */
+  readonly hybrid: 'X25519'
+  /** The Noise protocol name. */
+  readonly suite: string
+  /** The signatures that proved who the peer is; Ed25519 does not resist a quantum computer. */
+  readonly authentication: 'ed25519' | 'ed25519+mldsa65'
+}
+
+/** What `quantum` found: a session that was opened for it and confirmed by the peer. */
+export interface QuantumReport extends SessionProtection {
+  readonly peer: PeerReference
+  readonly path: string
+  /** Three words to compare by voice. */
+  readonly words: readonly string[]
+  /** Frames of the handshake in both directions. */
+  readonly handshakeBytes: number
+  readonly handshakeMs: number
+  /** When the keys are renewed: at the first of the three. */
+  readonly rekey: { readonly records: number; readonly bytes: number; readonly ms: number }
+}
+
+/** A session that is open, or ended within ten minutes. */
+export interface SessionStatus extends PeerReference, SessionProtection {
+  readonly direction: 'inbound' | 'outbound'
+  readonly path: string
+  readonly openedAt: WallMillis
+  readonly endedAt: WallMillis | undefined
+  /** Three words to compare by voice; known a round trip after the handshake. */
+  readonly words: readonly string[] | undefined
+  /** How often the keys were renewed. */
+  readonly epoch: number
+}
+
 export interface ConnectionInfo extends PeerReference {
   readonly address: string
   readonly direction: 'inbound' | 'outbound'
   readonly encryption: string
+  /** The level of ML-KEM in the connection's key agreement: 1, 3 or 5; 0 = classical only. */
+  readonly quantumLevel: number
   readonly multiplexer: string
   readonly openedAt: WallMillis
   readonly streams: number
@@ -162,6 +211,7 @@ export interface ConnectionInfo extends PeerReference {
 export interface DetailedStatus extends MeshStatus {
   readonly peerList: readonly PeerInfo[]
   readonly connections: readonly ConnectionInfo[]
+  readonly sessions: readonly SessionStatus[]
   readonly versions: Readonly<Record<string, string>>
 }
 
@@ -214,6 +264,8 @@ export interface Mesh extends AsyncDisposable {
     name: string,
     options?: CallOptions & { readonly count?: number }
   ): Promise<{ readonly peer: PeerReference; readonly rttMs: readonly number[] }>
+  /** Opens an end-to-end session with a peer and tells what protects it. `level` 1, 3 or 5, by default the node's own. @throws LEVEL_REFUSED, HANDSHAKE_FAILED … */
+  quantum(name: string, options?: CallOptions & { readonly level?: number }): Promise<QuantumReport>
   status(): Promise<MeshStatus>
   detailedStatus(): Promise<DetailedStatus>
   /** Prometheus text format 0.0.4. */

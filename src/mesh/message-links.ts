@@ -1,10 +1,9 @@
 import { MeshError, toHex, toMeshError } from '../core/base/index.ts'
 import type { FrameStream } from './frame-stream.ts'
-import { peerIdOfKey } from './peer-keys.ts'
-import type { ProtocolHost } from './protocol-host.ts'
+import type { Sessions } from './sessions.ts'
 import type { Tracker } from './tracker.ts'
 
-/** One message stream to or from a peer, with the number by which the machines know it. */
+/** One session for messages with a peer, with the number by which the machines know it. */
 export interface MessageLink {
   readonly number: number
   readonly stream: FrameStream
@@ -12,7 +11,7 @@ export interface MessageLink {
 }
 
 export interface MessageLinksOptions {
-  readonly host: ProtocolHost
+  readonly sessions: Sessions
   readonly tracker: Tracker
   /** Takes one frame; the next one is read when it resolves. */
   readonly onFrame: (link: MessageLink, frame: Uint8Array) => Promise<void>
@@ -20,7 +19,7 @@ export interface MessageLinksOptions {
   readonly onClosed: (link: MessageLink) => void
 }
 
-/** The message streams of a node: at most one outbound for each peer, opened when somebody needs it, and those that peers opened. */
+/** The message sessions of a node: at most one outbound for each peer, opened when somebody needs it, and those that peers opened. */
 export class MessageLinks {
   readonly #options: MessageLinksOptions
   readonly #links = new Map<number, MessageLink>()
@@ -33,9 +32,9 @@ export class MessageLinks {
     this.#options = options
   }
 
-  /** Serves inbound streams. */
+  /** Serves inbound sessions. */
   async start(): Promise<void> {
-    await this.#options.host.serve('message', (stream) => this.#run(this.#add(stream, false)))
+    await this.#options.sessions.serve((stream) => this.#run(this.#add(stream, false)))
   }
 
   stop(): void {
@@ -72,7 +71,7 @@ export class MessageLinks {
   }
 
   async #dial(publicKey: Uint8Array): Promise<MessageLink> {
-    const stream = await this.#options.host.open(peerIdOfKey(publicKey), 'message', this.#stopping.signal)
+    const stream = await this.#options.sessions.open(publicKey, this.#stopping.signal)
     const link = this.#add(stream, true)
     this.#options.tracker.track(
       'message stream',

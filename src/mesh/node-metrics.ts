@@ -13,6 +13,8 @@ export class NodeMetrics {
   /** Counted apart, since these are the messages of which there are very many; given to the registry when it is asked. */
   readonly #volatile = { sent: new Map<MessageType, number>(), received: new Map<MessageType, number>() }
 
+  readonly #sessionFailures = new Map<ErrorCode, number>()
+
   constructor(residentBytes: () => number) {
     this.#residentBytes = residentBytes
   }
@@ -49,6 +51,15 @@ export class NodeMetrics {
     this.#registry.count('protocolErrors', { protocol, code })
   }
 
+  /** Sessions that did not come to be since the start, by error code. */
+  get sessionFailures(): ReadonlyMap<string, number> {
+    return this.#sessionFailures
+  }
+
+  sessionFailed(code: ErrorCode): void {
+    increment(this.#sessionFailures, code)
+  }
+
   /** Counts the errors among the log records. */
   logged({ event }: LogRecord): void {
     if (event in errorTable) this.#registry.count('errors', { code: event })
@@ -71,16 +82,23 @@ export class NodeMetrics {
     for (const [type, total] of this.#volatile.received) registry.countTo('received', { type, delivery: 'volatile' }, total)
     registry.set('uptime', {}, status.uptimeS)
     registry.set('health', {}, status.health.length)
-    for (const state of ['connected', 'paired', 'known'] as const) registry.set('peers', { state }, status.peers[state])
+    for (const state of ['connected', 'quantum', 'paired', 'known'] as const) registry.set('peers', { state }, status.peers[state])
     for (const direction of ['sent', 'received'] as const) registry.countTo('bytes', { direction }, status.bytes[direction])
     for (const state of ['unread', 'held'] as const) registry.set('inboxQueue', { state }, status.inbox[state])
     registry.set('inboxBytes', {}, now.inboxBytes)
+    this.#handshakes(status)
     registry.set('outboxQueue', {}, now.outbox.queued)
     registry.set('outboxBytes', {}, now.outbox.bytes)
     registry.set('outboxInFlight', {}, now.outbox.inFlight)
     registry.set('memory', {}, this.#residentBytes())
     return prometheusText(registry)
   }
+
+  #handshakes({ quantum }: MeshStatus): void {
+    this.#registry.set('sessions', {}, quantum.sessions)
+    for (const kind of ['connection', 'session'] as const)
+      for (const [reason, total] of Object.entries(quantum.failures[`${kind}s`])) this.#registry.countTo('handshakeFailures', { kind, reason }, total)
+  }
 }
 
-const increment = (counts: Map<MessageType, number>, type: MessageType): void => void counts.set(type, (counts.get(type) ?? 0) + 1)
+const increment = <Key>(counts: Map<Key, number>, key: Key): void => void counts.set(key, (counts.get(key) ?? 0) + 1)

@@ -1,10 +1,12 @@
 import { wallMillis } from '../core/base/index.ts'
-import type { Libp2p } from '@libp2p/interface'
+import type { Connection, Libp2p } from '@libp2p/interface'
 import type { Delivery } from './delivery.ts'
 import type { LatencyWindow } from './latency-window.ts'
-import type { ConnectionInfo, DetailedStatus, HealthFinding, Inbox, MeshStatus } from './mesh.ts'
+import { connectionSecurity } from './hybrid-noise/index.ts'
+import type { ConnectionInfo, DetailedStatus, HealthFinding, Inbox, MeshStatus, SessionStatus } from './mesh.ts'
 import { keyOf, type PeerBook } from './peer-book.ts'
 import type { Platform } from './ports.ts'
+import { protectionOf, type Sessions } from './sessions.ts'
 
 export interface NodeStatusOptions {
   readonly libp2p: Libp2p
@@ -17,6 +19,11 @@ export interface NodeStatusOptions {
   readonly network: string
   readonly traffic: { readonly totals: { readonly sent: number; readonly received: number } }
   readonly versions: Readonly<Record<string, string>>
+  readonly sessions: Sessions
+  readonly policy: MeshStatus['quantum']['policy']
+  readonly level: number
+  /** Handshakes that failed since the start: of connections by reason, of sessions by error code. */
+  readonly failures: { readonly connections: ReadonlyMap<string, number>; readonly sessions: ReadonlyMap<string, number> }
   /** Findings of other parts, such as a store that is full. */
   readonly findings: () => readonly HealthFinding[]
 }
@@ -49,7 +56,8 @@ export class NodeStatus {
       uptimeS: Math.floor((platform.clock.monotonic() - this.#startedAt) / 1_000),
       addresses: this.addresses(),
       reachability: this.#reachability(),
-      peers: { connected: libp2p.getPeers().length, paired: book.pairs.length, known: book.knownCount },
+      peers: { connected: libp2p.getPeers().length, quantum: this.#quantumPeers(), paired: book.pairs.length, known: book.knownCount },
+      quantum: this.#quantum(),
       inbox: { unread, held },
       outbox: { queued: delivery.counts.queued },
       bytes: { ...traffic.totals },
@@ -59,12 +67,49 @@ export class NodeStatus {
   }
 
   async detailed(): Promise<DetailedStatus> {
-    return { ...(await this.status()), peerList: this.#options.book.list(), connections: this.#connections(), versions: this.#options.versions }
+    return {
+      ...(await this.status()),
+      peerList: this.#options.book.list(),
+      connections: this.#connections(),
+      sessions: this.#sessions(),
+      versions: this.#options.versions
+    }
   }
 
   #reachability(): MeshStatus['reachability'] {
     if (this.addresses().length === 0) return 'none'
     return this.#wasReached ? 'direct' : 'unknown'
+  }
+
+  #quantum(): MeshStatus['quantum'] {
+    const { policy, level, sessions, failures } = this.#options
+    return {
+      policy,
+      level,
+      sessions: sessions.openCount,
+      failures: { connections: Object.fromEntries(failures.connections), sessions: Object.fromEntries(failures.sessions) }
+    }
+  }
+
+  /** Connected peers of which no connection is classical. */
+  #quantumPeers(): number {
+    const { libp2p } = this.#options
+    const isHybrid = (connection: Connection): boolean => (connectionSecurity(connection)?.level ?? 0) > 0
+    return libp2p.getPeers().filter((peer) => libp2p.getConnections(peer).every(isHybrid)).length
+  }
+
+  #sessions(): readonly SessionStatus[] {
+    const { sessions, book } = this.#options
+    return sessions.list().map(({ peerId, direction, openedAt, endedAt, path, words, info }) => ({
+      ...book.referenceOf(peerId),
+      ...protectionOf(info),
+      direction,
+      path,
+      openedAt,
+      endedAt,
+      words,
+      epoch: info.epoch
+    }))
   }
 
   #connections(): readonly ConnectionInfo[] {
@@ -73,6 +118,7 @@ export class NodeStatus {
       address: connection.remoteAddr.toString(),
       direction: connection.direction,
       encryption: connection.encryption ?? '',
+      quantumLevel: connectionSecurity(connection)?.level ?? 0,
       multiplexer: connection.multiplexer ?? '',
       openedAt: wallMillis(connection.timeline.open),
       streams: connection.streams.length

@@ -1,4 +1,4 @@
-import type { Clock, Random, Signer, Verifier, WallMillis } from '../core/base/index.ts'
+import type { Clock, HandshakeCrypto, Random, Signer, Verifier, WallMillis } from '../core/base/index.ts'
 import type { DeliveryStore } from '../core/message/index.ts'
 
 /** A peer that both sides agreed to trust, pinned to its key. */
@@ -47,6 +47,8 @@ export interface Platform {
   readonly deliveryStore: DeliveryStore
   readonly peerStore: PeerStore
   readonly timers: Timers
+  /** What handshakes and sessions compute with. */
+  readonly crypto: HandshakeCrypto
   /** SHA-256, 32 bytes. */
   sha256(bytes: Uint8Array): Uint8Array
   /** HMAC-SHA-256. */

@@ -18,17 +18,6 @@ export interface ProtocolLimits {
 
 /** Every protocol of this software, in one table. libp2p's own (identify, ping, kad, gossipsub) are limited where the host is made. */
 export const protocolTable = {
-  message: {
-    id: '/synaptic-mesh/message/1.0.0',
-    maxFrameBytes: 1_114_112,
-    maxInboundStreams: 4,
-    streamsPerSecond: 10,
-    framesPerSecond: 2_000,
-    firstByteMs: 30_000,
-    frameMs: 10_000,
-    idleMs: 0,
-    writeMs: 60_000
-  },
   pqs: {
     id: '/synaptic-mesh/pqs/1.0.0',
     maxFrameBytes: 65_535,
@@ -65,4 +54,24 @@ export const protocolTable = {
   }
 } as const satisfies Record<string, ProtocolLimits>
 
+/** What holds for frames inside of a session. */
+export interface FrameLimits {
+  readonly id: string
+  readonly maxFrameBytes: number
+  /** Of one peer over all its sessions, with a burst of five times as many. */
+  readonly framesPerSecond: number
+  readonly frameMs: number
+}
+
+/** The frames of messages: they travel inside of `pqs` only, never on a stream of their own. */
+export const messageFrames: FrameLimits = {
+  id: '/synaptic-mesh/message/1.0.0',
+  maxFrameBytes: 1_114_112,
+  framesPerSecond: 2_000,
+  frameMs: 10_000
+}
+
 export type ProtocolName = keyof typeof protocolTable
+
+/** Other limits than those of the tables, for tests. */
+export type LimitChanges = Partial<Record<ProtocolName, Partial<ProtocolLimits>>> & { readonly message?: Partial<FrameLimits> }

@@ -123,6 +123,7 @@ export class SessionStream implements FrameStream {
       maxWriteBytes: maxPlaintextBytes,
       reuseBuffer: true
     })
+    this.#stream.countHeld?.(() => this.#frames.held)
     // Nobody may be waiting for either.
     this.#established.promise.catch(() => undefined)
     this.#words.promise.catch(() => undefined)

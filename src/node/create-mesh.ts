@@ -3,7 +3,7 @@ import { type MeshOptions, resolveConfig } from '../core/options/index.ts'
 import { ed25519KeyBytes } from '../crypto/index.ts'
 import type { LogRecord, Mesh } from '../mesh/mesh.ts'
 import { MeshNode } from '../mesh/mesh-node.ts'
-import type { ProtocolLimits, ProtocolName } from '../mesh/protocol-table.ts'
+import type { LimitChanges } from '../mesh/protocol-table.ts'
 import { type HostOptions, startHost } from './host.ts'
 import { dhtPort, gossipPort, mdnsPort } from './host-ports.ts'
 import { ensureIdentity, ephemeralIdentity, type Identity } from './identity.ts'
@@ -22,7 +22,7 @@ export interface MeshSetup {
   readonly identityFile?: string
   readonly onLog?: (record: LogRecord) => void
   /** Tighter or wider limits, for tests. */
-  readonly protocolLimits?: Partial<Record<ProtocolName, Partial<ProtocolLimits>>>
+  readonly protocolLimits?: LimitChanges
   readonly hostLimits?: Pick<HostOptions, 'gater' | 'inboundConnectionsPerSecond'>
 }
 
@@ -52,7 +52,7 @@ interface Parts {
 }
 
 async function start({ options, setup, log, identity, stores }: Parts): Promise<Mesh> {
-  const { libp2p, traffic, stop } = await startHost({
+  const { libp2p, traffic, handshakeFailures, stop } = await startHost({
     seed: identity.libp2pKey.raw.subarray(0, ed25519KeyBytes),
     network: options.network,
     listen: options.listenAddrs,
@@ -75,6 +75,7 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
     return await MeshNode.start({
       libp2p,
       traffic,
+      handshakeFailures,
       gossip: gossipPort(libp2p),
       mdns: mdnsPort(libp2p),
       dht: dhtPort(libp2p),

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/base/index.ts'
 import type { Platform } from '../mesh/ports.ts'
-import { createVerifier, hmacSha256, sha256, systemRandom } from '../crypto/index.ts'
+import { createVerifier, hmacSha256, nodeHandshakeCrypto, sha256, systemRandom } from '../crypto/index.ts'
 import { systemClock } from './clock.ts'
 import type { Identity } from './identity.ts'
 import type { Stores } from './sqlite/stores.ts'
@@ -24,6 +24,7 @@ export function createPlatform({ identity, network, stores, clock = systemClock(
     deliveryStore: stores.deliveryStore,
     peerStore: stores.peerStore,
     timers: systemTimers,
+    crypto: nodeHandshakeCrypto,
     sha256,
     hmac: hmacSha256
   }

@@ -7,6 +7,7 @@ import type {
   Mesh,
   MeshEvents,
   MeshStatus,
+  QuantumReport,
   Outbox,
   PeerInfo,
   ReceivedMessage,
@@ -244,6 +245,24 @@ export class FakeMesh implements Mesh {
     return { peer, rttMs: Array.from({ length: options.count ?? 3 }, (_, index) => index + 1.25) }
   }
 
+  async quantum(name: string, { level = 3 }: { readonly level?: number } = {}): Promise<QuantumReport> {
+    const peer = this.#peer(name)
+    if (level === 5) throw new MeshError('LEVEL_REFUSED', { level, minimum: undefined })
+    return {
+      peer,
+      level: 3,
+      kem: 'ML-KEM-768',
+      hybrid: 'X25519',
+      suite: 'Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256',
+      authentication: 'ed25519',
+      path: 'direct',
+      words: ['abandon', 'ability', 'able'],
+      handshakeBytes: 3_051,
+      handshakeMs: 4.25,
+      rekey: { records: 1_048_576, bytes: 1_073_741_824, ms: 600_000 }
+    }
+  }
+
   async status(): Promise<MeshStatus> {
     const { unread, held } = await this.inbox.counts()
     const { queued } = await this.outbox.counts()
@@ -254,7 +273,8 @@ export class FakeMesh implements Mesh {
       uptimeS: 12.5,
       addresses: this.addresses(),
       reachability: 'direct',
-      peers: { connected: 2, paired: 2, known: 3 },
+      peers: { connected: 2, quantum: 1, paired: 2, known: 3 },
+      quantum: { policy: 'prefer', level: 3, sessions: 1, failures: { connections: { decrypt: 2 }, sessions: { LEVEL_REFUSED: 1 } } },
       inbox: { unread, held },
       outbox: { queued },
       bytes: { sent: 2048, received: 4096 },
@@ -270,12 +290,34 @@ export class FakeMesh implements Mesh {
       name: peer.name,
       address: '/ip4/192.0.2.7/tcp/9000',
       direction: 'outbound',
-      encryption: '/noise',
+      encryption: '/noise-mlkem768-hfs/0.2.0',
+      quantumLevel: 3,
       multiplexer: '/yamux/1.0.0',
       openedAt: wallMillis(epoch),
       streams: 2
     } as const
-    return { ...(await this.status()), peerList: await this.peers(), connections: [connection], versions: { 'synaptic-mesh': '0.1.0' } }
+    const session = {
+      peerId: peer.peerId,
+      name: peer.name,
+      level: 3,
+      kem: 'ML-KEM-768',
+      hybrid: 'X25519',
+      suite: 'Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256',
+      authentication: 'ed25519',
+      direction: 'outbound',
+      path: 'direct',
+      openedAt: wallMillis(epoch),
+      endedAt: undefined,
+      words: ['abandon', 'ability', 'able'],
+      epoch: 0
+    } as const
+    return {
+      ...(await this.status()),
+      peerList: await this.peers(),
+      connections: [connection],
+      sessions: [session],
+      versions: { 'synaptic-mesh': '0.1.0' }
+    }
   }
 
   async metrics(): Promise<string> {

@@ -23,6 +23,7 @@ const inputs: { readonly [Name in OperationName]: object } = {
   outboxRetry: {},
   peers: {},
   ping: { peer: 'agent-001' },
+  quantum: { peer: 'agent-001', level: 3 },
   status: { detailed: true },
   stop: {},
   wait: { peers: 1 }
@@ -86,7 +87,7 @@ function validOf(field: Field): unknown {
     case 'text':
       return 'x'.repeat(Math.max(1, field.min ?? 0))
     case 'integer':
-      return field.min
+      return field.values?.[0] ?? field.min
     case 'seconds':
       return field.minMs
     case 'choice':

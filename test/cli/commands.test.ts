@@ -32,6 +32,8 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
   ['discover', ['discover', '--method', 'kademlia', '--count', '20']],
   ['discover', ['discover', '--method', 'mdns', '--count', '5']],
   ['ping', ['ping', 'agent-001', '--count', '2']],
+  ['quantum', ['quantum', 'agent-001', '--level', '3']],
+  ['status', ['status', '--detailed']],
   ['metrics', ['metrics']],
   ['configGet', ['config', 'get', 'max_peers']],
   ['configGet', ['config', 'get']],

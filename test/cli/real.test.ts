@@ -2,42 +2,12 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { z } from 'zod'
 import { catalogue } from '../../src/api/index.ts'
 import { MeshError } from '../../src/core/base/index.ts'
-import { Home, isAlive, repository, type Result } from './support.ts'
-
-/** The package's own bin, bundles and all: real nodes on 127.0.0.1. */
-const bin = join(repository, 'bin', 'synaptic-mesh.js')
-const built = spawnSync(process.execPath, [join(repository, 'scripts', 'build.ts'), '--if-stale'], { stdio: ['ignore', 'ignore', 'inherit'] })
-assert.equal(built.status, 0)
-
-const local = ['--listen', '/ip4/127.0.0.1/tcp/0', '--no-mdns', '--network', 'test-cli'] as const
-
-async function json<T = Readonly<Record<string, unknown>>>(home: Home, ...args: readonly string[]): Promise<T> {
-  const { code, stdout, stderr } = await home.p2p(...args, '--json')
-  assert.equal(code, 0, `${args.join(' ')}: ${stderr}`)
-  return JSON.parse(stdout)
-}
-
-async function startNode(
-  t: TestContext,
-  name: string,
-  bootstrap?: string
-): Promise<{ readonly home: Home; readonly address: string; readonly peerId: string }> {
-  const home = new Home(t, bin)
-  const { addresses, peerId } = await json<{ readonly addresses: readonly string[]; readonly peerId: string }>(
-    home,
-    'init',
-    '--name',
-    name,
-    ...local,
-    ...(bootstrap === undefined ? [] : ['--bootstrap', bootstrap])
-  )
-  return { home, address: addresses[0] ?? '', peerId }
-}
+import { bin, json, startNode } from './real-nodes.ts'
+import { Home, isAlive, type Result } from './support.ts'
 
 test('the lines of the contract work between profiles that were paired by invite and join and found through one bootstrap node', async (t) => {
   const bootstrap = await startNode(t, 'bootstrap')

@@ -49,17 +49,17 @@ test('ten thousand streams: the cap holds, an honest peer is served meanwhile, a
 })
 
 test('the cap of streams is the peer’s, over all its connections', async () => {
-  await using field = await startBattlefield({ message: { firstByteMs: 60_000 } })
+  await using field = await startBattlefield({ pqs: { firstByteMs: 60_000 } })
   await using attacker = await HostileNode.start('testnet')
   const streams: Stream[] = []
   for (let index = 0; index < 4; index++) {
     const connection = await attacker.connect(field.victim.addresses())
-    for (let each = 0; each < 4; each++) streams.push(await attacker.open(connection, protocolTable.message.id))
+    for (let each = 0; each < 4; each++) streams.push(await attacker.open(connection, protocolTable.pqs.id))
   }
   assert.equal(attacker.libp2p.getConnections().length, 4)
   await until(
-    () => streams.filter(isOpen).length === protocolTable.message.maxInboundStreams,
-    `${protocolTable.message.maxInboundStreams} of 16 streams are left`
+    () => streams.filter(isOpen).length === protocolTable.pqs.maxInboundStreams,
+    `${protocolTable.pqs.maxInboundStreams} of 16 streams are left`
   )
   assert.ok(field.records.some((record) => record.event === 'PROTOCOL_LIMIT'))
   await field.serveHonest()

@@ -2,8 +2,8 @@ import type { Stream } from '@libp2p/interface'
 import { wallMillis } from '../../src/core/base/index.ts'
 import { type Envelope, encodeEnvelope, nobleSha256, openReceipts, type Receipt, sealBatch } from '../../src/core/message/index.ts'
 import { createVerifier, systemRandom } from '../../src/crypto/index.ts'
-import { protocolTable } from '../../src/mesh/protocol-table.ts'
-import { type HostileNode, frame, push } from '../../src/testing/hostile/hostile-node.ts'
+import { type HostileNode, frame } from '../../src/testing/hostile/hostile-node.ts'
+import { HostileSession } from '../../src/testing/hostile/hostile-session.ts'
 
 export const now = (): number => Date.now()
 
@@ -45,28 +45,36 @@ export function forgedBatch(node: HostileNode, { destination, envelopes, epoch =
   )
 }
 
-/** A message stream of an attacker, with the receipts that come back on it. */
+/** A message session of an attacker, with the receipts that come back in it. */
 export class ForgedStream {
-  readonly stream: Stream
   readonly receipts: Receipt[] = []
+  readonly #session: HostileSession
   #held = new Uint8Array(0)
   #wake: () => void = () => undefined
 
-  private constructor(stream: Stream, node: HostileNode, victim: Uint8Array) {
-    this.stream = stream
-    stream.addEventListener('message', ({ data }) => {
-      this.#held = new Uint8Array([...this.#held, ...data.subarray()])
-      this.#take(node, victim)
-    })
+  private constructor(session: HostileSession) {
+    this.#session = session
   }
 
   static async open(node: HostileNode, victim: { readonly addresses: readonly string[]; readonly publicKey: Uint8Array }): Promise<ForgedStream> {
     const connection = await node.connect(victim.addresses)
-    return new ForgedStream(await node.open(connection, protocolTable.message.id), node, victim.publicKey)
+    const early: Uint8Array[] = []
+    let take = (data: Uint8Array): void => void early.push(data)
+    const forged = new ForgedStream(await HostileSession.open(node, connection, (data) => take(data)))
+    take = (data) => {
+      forged.#held = new Uint8Array([...forged.#held, ...data])
+      forged.#take(node, victim.publicKey)
+    }
+    for (const data of early) take(data)
+    return forged
   }
 
-  send(bytes: Uint8Array): boolean {
-    return push(this.stream, frame(bytes))
+  get stream(): Stream {
+    return this.#session.stream
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#session.push(frame(bytes))
   }
 
   /** Resolves when there are so many receipts. */

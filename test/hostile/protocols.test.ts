@@ -1,27 +1,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ProtocolName, protocolTable } from '../../src/mesh/protocol-table.ts'
-import { hostileCases } from '../../src/testing/hostile/cases.ts'
+import { protocolTable } from '../../src/mesh/protocol-table.ts'
+import { hostileCases, type Target } from '../../src/testing/hostile/cases.ts'
 import { HostileNode } from '../../src/testing/hostile/hostile-node.ts'
 import { until } from '../net/support.ts'
 import { patienceMs, startBattlefield } from './support.ts'
 
-const names = Object.keys(protocolTable) as readonly ProtocolName[]
+const names = [...Object.keys(protocolTable), 'message'] as readonly Target[]
 
 test('every protocol id has hostile cases, and no case is for an id that does not exist', () => {
   assert.deepEqual(Object.keys(hostileCases).sort(), [...names].sort())
   for (const name of names) assert.ok(hostileCases[name].length >= 15, `${name} has ${hostileCases[name].length} cases`)
 })
 
-for (const protocol of names) {
-  test(`${protocol}: each hostile case ends in a reset with its code, and an honest peer is served meanwhile`, { timeout: 180_000 }, async () => {
+for (const target of names) {
+  test(`${target}: each hostile case ends in a reset with its code, and an honest peer is served meanwhile`, { timeout: 180_000 }, async () => {
     await using field = await startBattlefield()
-    for (const hostile of hostileCases[protocol]) {
+    for (const hostile of hostileCases[target]) {
       field.records.length = 0
       // A key of its own for each case: records of one peer and code are counted together for a while.
       await using attacker = await HostileNode.start('testnet')
       const connection = await attacker.connect(field.victim.addresses())
-      const attacking = hostile.run({ node: attacker, connection, protocol, patienceMs })
+      const attacking = hostile.run({ node: attacker, connection, target, patienceMs })
       const honestMs = await field.serveHonest()
       const end = await attacking
       assert.ok(hostile.ends.includes(end), `${hostile.name}: the stream is ${end}`)

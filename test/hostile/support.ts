@@ -1,18 +1,19 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { LogRecord, Mesh } from '../../src/mesh/mesh.ts'
-import type { ProtocolLimits, ProtocolName } from '../../src/mesh/protocol-table.ts'
+import type { LimitChanges } from '../../src/mesh/protocol-table.ts'
 import { createTestnet, type Testnet } from '../../src/testing/testnet.ts'
 
 /** Deadlines of the victim, so short that nobody waits for half a minute in a test. */
 export const shortDeadlines = { firstByteMs: 400, frameMs: 400, writeMs: 800 } as const
 export const patienceMs = 2_400
 
-const limits: Record<ProtocolName, Partial<ProtocolLimits>> = {
-  message: { ...shortDeadlines },
+const limits = {
+  pqs: { ...shortDeadlines, streamsPerSecond: 1_000 },
+  message: { frameMs: shortDeadlines.frameMs },
   card: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
   pair: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 }
-}
+} as const satisfies LimitChanges
 
 export interface Battlefield extends AsyncDisposable {
   readonly net: Testnet
@@ -26,9 +27,10 @@ export interface Battlefield extends AsyncDisposable {
 }
 
 /** A victim and an honest peer that is served meanwhile. */
-export async function startBattlefield(more: Partial<Record<ProtocolName, Partial<ProtocolLimits>>> = {}): Promise<Battlefield> {
+export async function startBattlefield(more: LimitChanges = {}): Promise<Battlefield> {
   const records: LogRecord[] = []
   const protocolLimits = {
+    pqs: { ...limits.pqs, ...more.pqs },
     message: { ...limits.message, ...more.message },
     card: { ...limits.card, ...more.card },
     pair: { ...limits.pair, ...more.pair }

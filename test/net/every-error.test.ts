@@ -27,6 +27,7 @@ import { createTestnet } from '../../src/testing/testnet.ts'
 import { FakeMesh } from '../api/fake-mesh.ts'
 import { freePort, identity, pathsIn, raw, type Rig, startRig, temporaryFolder } from '../api/harness.ts'
 import { repository, runHere } from '../cli/support.ts'
+import { aliceOptions, bobOptions, End, openPair, settle } from '../core/session/support.ts'
 import { cardOf, network, seeded, signerOf, verifier } from '../core/peers/support.ts'
 
 /**
@@ -223,6 +224,27 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
     const offers = [noiseSuites.hybrid3.protocol, noiseSuites.classical.protocol]
     return expectBestSuite({ initiator: offers, responder: offers, actual: noiseSuites.classical, peer: 'a peer' })
   },
+  LEVEL_REFUSED: async ({ me }) => {
+    await using strict = await createTestnet(1, { config: { quantumResistant: true, mlkemSecurityLevel: 5 } })
+    return me.quantum(addressOf(strict.node(0)), { level: 3 })
+  },
+  SESSION_AUTH_REFUSED: () => {
+    const alice = new End(aliceOptions()).start()
+    settle(alice, new End(bobOptions({ requirePqAuth: true })).start())
+    return alice.error
+  },
+  SESSION_UNCONFIRMED: () => {
+    const [alice, bob] = [new End(aliceOptions()).start(), new End(bobOptions()).start()]
+    bob.receive(alice.take())
+    alice.receive(bob.take())
+    return alice.input({ type: 'stream-ended' }).error
+  },
+  SESSION_RECORD_INVALID: () => {
+    const { alice, bob } = openPair()
+    const records = alice.say('twice').take()
+    return bob.receive([...records, ...records]).error
+  },
+  SESSION_TRUNCATED: () => openPair().bob.input({ type: 'stream-ended' }).error,
   INVITE_INVALID: ({ me }) => me.join('smi1nonsense'),
   INVITE_EXPIRED: ({ me }) => me.join(encodeInvite({ ...invite, expiresAt: wallMillis(1_000) })),
   INVITE_USED: async ({ me, friend, stranger }) => {

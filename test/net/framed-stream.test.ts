@@ -15,8 +15,9 @@ interface Pair extends AsyncDisposable {
 
 /** Two nodes; `a` knows where `b` is. */
 async function pairOf(options: TestHostOptions = {}): Promise<Pair> {
-  const a = await startTestHost(options)
-  const b = await startTestHost(options)
+  const limits = { pqs: { maxFrameBytes: 1_114_112 }, ...options.limits }
+  const a = await startTestHost({ ...options, limits })
+  const b = await startTestHost({ ...options, limits })
   await a.libp2p.peerStore.merge(b.libp2p.peerId, { multiaddrs: b.libp2p.getMultiaddrs() })
   const stop = async (): Promise<void> => {
     await Promise.all([a[Symbol.asyncDispose](), b[Symbol.asyncDispose]()])
@@ -33,8 +34,8 @@ async function collect(stream: FrameStream): Promise<readonly Uint8Array[]> {
 test('frames arrive whole and in order, and the end of the sender is the end of the frames', async () => {
   await using nodes = await pairOf()
   const { promise: received, resolve } = Promise.withResolvers<readonly Uint8Array[]>()
-  await nodes.b.host.serve('message', async (stream) => resolve(await collect(stream)))
-  const stream = await nodes.a.host.open(nodes.b.peerId, 'message')
+  await nodes.b.host.serve('pqs', async (stream) => resolve(await collect(stream)))
+  const stream = await nodes.a.host.open(nodes.b.peerId, 'pqs')
   const sizes = [1, 70_000, 3, 1_114_112, 2, 65_536, 65_535]
   for (const size of sizes) await stream.send(new Uint8Array(size).fill(size % 251))
   await stream.close()
@@ -63,13 +64,13 @@ test('both sides send at full speed at the same time, and nothing stalls or is r
     return taken
   }
   const { promise: served, resolve } = Promise.withResolvers<number>()
-  await nodes.b.host.serve('message', async (stream) => {
+  await nodes.b.host.serve('pqs', async (stream) => {
     const sending = sendAll(stream)
     resolve(await takeAll(stream))
     await sending
     await stream.closed
   })
-  const stream = await nodes.a.host.open(nodes.b.peerId, 'message')
+  const stream = await nodes.a.host.open(nodes.b.peerId, 'pqs')
   const [, taken] = await Promise.all([sendAll(stream), takeAll(stream)])
   assert.equal(taken, count)
   assert.equal(await served, count)
@@ -82,7 +83,7 @@ test('a consumer that stops reading stops the sender, holds a bounded amount, an
   await using nodes = await pairOf()
   const { promise: go, resolve: goOn } = Promise.withResolvers<void>()
   const { promise: received, resolve } = Promise.withResolvers<number>()
-  await nodes.b.host.serve('message', async (stream) => {
+  await nodes.b.host.serve('pqs', async (stream) => {
     let bytes = 0
     for await (const frame of stream.frames()) {
       if (bytes === 0) await go
@@ -90,7 +91,7 @@ test('a consumer that stops reading stops the sender, holds a bounded amount, an
     }
     resolve(bytes)
   })
-  const stream = await nodes.a.host.open(nodes.b.peerId, 'message')
+  const stream = await nodes.a.host.open(nodes.b.peerId, 'pqs')
   let sent = 0
   const total = 30_000_000
   const sending = (async () => {
@@ -178,10 +179,10 @@ test('nobody at the address is PEER_UNREACHABLE; a text that is no peer id is AD
 test('when the connection dies the frames end with PEER_UNREACHABLE on both sides', async () => {
   await using nodes = await pairOf()
   const { promise: ended, resolve } = Promise.withResolvers<unknown>()
-  await nodes.b.host.serve('message', async (stream) => {
+  await nodes.b.host.serve('pqs', async (stream) => {
     await collect(stream).catch(resolve)
   })
-  const stream = await nodes.a.host.open(nodes.b.peerId, 'message')
+  const stream = await nodes.a.host.open(nodes.b.peerId, 'pqs')
   await stream.send(new Uint8Array([1]))
   await stream.flush()
   await until(() => nodes.b.host.openStreams === 1, 'the stream is there')

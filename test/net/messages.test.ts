@@ -128,7 +128,11 @@ test('a volatile body is copied when it is sent, and a wrong message spoils none
   const outcomes = await Promise.all(sent)
   assert.deepEqual(
     outcomes.map((outcome) =>
-      outcome instanceof Error && 'code' in outcome ? outcome.code : typeof outcome === 'object' && 'status' in outcome ? outcome.status : outcome
+      outcome instanceof Error && 'code' in outcome
+        ? outcome.code
+        : typeof outcome === 'object' && outcome !== null && 'status' in outcome
+          ? outcome.status
+          : outcome
     ),
     ['OPTION_INVALID', 'sent', 'OPTION_INVALID', 'sent']
   )

@@ -32,18 +32,20 @@ test('a reservation tells how long to wait, and later ones wait longer', () => {
   )
 })
 
+const large = { pqs: { maxFrameBytes: 1_114_112 } }
+
 test('when too much is unread on the node, the fullest stream of the heaviest peer is reset, and no other', async () => {
-  await using victim = await startTestHost({ maxHeldBytes: 1_200_000 })
-  await using light = await startTestHost()
-  await using heavy = await startTestHost()
-  await victim.host.serve('message', () => new Promise<void>(() => undefined))
+  await using victim = await startTestHost({ maxHeldBytes: 1_200_000, limits: large })
+  await using light = await startTestHost({ limits: large })
+  await using heavy = await startTestHost({ limits: large })
+  await victim.host.serve('pqs', () => new Promise<void>(() => undefined))
   for (const node of [light, heavy]) await node.libp2p.dial(victim.libp2p.getMultiaddrs())
-  const modest = await light.host.open(victim.peerId, 'message')
+  const modest = await light.host.open(victim.peerId, 'pqs')
   await modest.send(new Uint8Array(300_000))
   await modest.flush()
   const streams = []
   for (let index = 0; index < 4; index++) {
-    const stream = await heavy.host.open(victim.peerId, 'message')
+    const stream = await heavy.host.open(victim.peerId, 'pqs')
     streams.push(stream)
     void (async () => {
       for (;;) await stream.send(new Uint8Array(100_000))

@@ -1,6 +1,6 @@
 import { command } from '../command.ts'
 import { timeoutMs } from './fields.ts'
-import { connectionInfo, daemonInfo, optionValue, peerInfo } from './shapes.ts'
+import { connectionInfo, daemonInfo, optionValue, peerInfo, sessionInfo } from './shapes.ts'
 import { optionTable } from '../../core/options/index.ts'
 
 const list = { type: 'list', maxCharacters: 300, placeholder: 'MULTIADDR' } as const
@@ -41,7 +41,11 @@ export const init = command({
       profile: z.string(),
       created: z.boolean(),
       changed: z.array(z.strictObject({ option: z.string(), value: optionValue(z) })),
-      features: z.strictObject({ onion: z.boolean(), shadow: z.boolean() }),
+      features: z.strictObject({
+        quantum: z.strictObject({ policy: z.enum(['prefer', 'require']), level: z.int() }),
+        onion: z.boolean(),
+        shadow: z.boolean()
+      }),
       maxPeers: z.int(),
       name: z.string(),
       network: z.string(),
@@ -116,7 +120,13 @@ export const status = command({
       uptimeS: z.number(),
       addresses: z.array(z.string()),
       reachability: z.enum(['direct', 'none', 'unknown']),
-      peers: z.strictObject({ connected: z.int(), paired: z.int(), known: z.int() }),
+      peers: z.strictObject({ connected: z.int(), quantum: z.int(), paired: z.int(), known: z.int() }),
+      quantum: z.strictObject({
+        policy: z.enum(['prefer', 'require']),
+        level: z.int(),
+        sessions: z.int(),
+        failures: z.strictObject({ connections: z.record(z.string(), z.int()), sessions: z.record(z.string(), z.int()) })
+      }),
       inbox: z.strictObject({ unread: z.int(), held: z.int() }),
       outbox: z.strictObject({ queued: z.int() }),
       bytes: z.strictObject({ sent: z.number(), received: z.number() }),
@@ -125,6 +135,7 @@ export const status = command({
       daemon: z.strictObject({ pid: z.int(), socket: z.string(), rssBytes: z.number() }),
       peerList: z.array(peerInfo(z)).optional(),
       connections: z.array(connectionInfo(z)).optional(),
+      sessions: z.array(sessionInfo(z)).optional(),
       versions: z.record(z.string(), z.string()).optional()
     }),
   route: { method: 'GET', path: '/v1/status', scope: 'read' }

@@ -1,7 +1,7 @@
 import { configCheck, configGet, configPath, configSet } from './config.ts'
 import { daemon, demo, init, logs, metrics, restart, start, status, stop } from './daemon.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, listen, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
-import { discover, invite, join, peers, ping, wait } from './peers.ts'
+import { discover, invite, join, peers, ping, quantum, wait } from './peers.ts'
 
 export { messageTypeNames } from './fields.ts'
 
@@ -28,6 +28,7 @@ export const catalogue = {
   peers,
   status,
   ping,
+  quantum,
   metrics,
   configGet,
   configSet,
@@ -54,6 +55,7 @@ export const operations = {
   peers,
   status,
   ping,
+  quantum,
   metrics,
   stop,
   daemon

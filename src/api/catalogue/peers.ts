@@ -1,6 +1,6 @@
 import { command } from '../command.ts'
 import { peer, timeoutMs } from './fields.ts'
-import { peerInfo, peerReference } from './shapes.ts'
+import { peerInfo, peerReference, quantumReport } from './shapes.ts'
 
 export const discover = command({
   words: ['discover'],
@@ -84,6 +84,32 @@ export const ping = command({
   errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'PEER_UNREACHABLE', 'TIMEOUT'],
   output: (z) => z.strictObject({ peer: peerReference(z), rttMs: z.array(z.number()), minMs: z.number(), medianMs: z.number(), maxMs: z.number() }),
   route: { method: 'POST', path: '/v1/ping', scope: 'agent' }
+})
+
+export const quantum = command({
+  words: ['quantum'],
+  help: 'open a quantum-resistant session with a peer and tell what protects it',
+  fields: {
+    peer,
+    level: { type: 'integer', min: 1, max: 5, values: [1, 3, 5], help: "ML-KEM level; the node's own by default" },
+    timeoutMs: timeoutMs(10_000)
+  },
+  examples: ['synaptic-mesh p2p quantum agent-001', 'synaptic-mesh p2p quantum agent-001 --level 5'],
+  errors: [
+    'PEER_UNKNOWN',
+    'NAME_AMBIGUOUS',
+    'PEER_UNREACHABLE',
+    'TIMEOUT',
+    'LEVEL_REFUSED',
+    'HANDSHAKE_FAILED',
+    'DOWNGRADE_DETECTED',
+    'SESSION_UNCONFIRMED',
+    'IDENTITY_MISMATCH',
+    'SIGNATURE_INVALID',
+    'NETWORK_MISMATCH'
+  ],
+  output: quantumReport,
+  route: { method: 'POST', path: '/v1/quantum', scope: 'agent' }
 })
 
 export const wait = command({

@@ -82,9 +82,44 @@ export const connectionInfo = (z: Zod) =>
     address: z.string(),
     direction: z.enum(['inbound', 'outbound']),
     encryption: z.string(),
+    quantumLevel: z.union([z.literal(0), z.literal(1), z.literal(3), z.literal(5)]),
     multiplexer: z.string(),
     openedAt: z.number(),
     streams: z.int()
+  })
+
+/** What protects a session. */
+const protection = (z: Zod) => ({
+  level: z.literal([1, 3, 5]),
+  kem: z.enum(['ML-KEM-512', 'ML-KEM-768', 'ML-KEM-1024']),
+  hybrid: z.literal('X25519'),
+  suite: z.string(),
+  authentication: z.enum(['ed25519', 'ed25519+mldsa65'])
+})
+
+export const sessionInfo = (z: Zod) =>
+  z.strictObject({
+    peerId: z.string(),
+    name: z.string(),
+    ...protection(z),
+    direction: z.enum(['inbound', 'outbound']),
+    path: z.string(),
+    openedAt: z.number(),
+    endedAt: z.number().optional(),
+    words: z.array(z.string()).length(3).optional(),
+    epoch: z.int()
+  })
+
+export const quantumReport = (z: Zod) =>
+  z.strictObject({
+    peerId: z.string(),
+    name: z.string(),
+    ...protection(z),
+    path: z.string(),
+    words: z.array(z.string()).length(3),
+    bytes: z.int(),
+    handshakeMs: z.number(),
+    rekey: z.strictObject({ records: z.int(), bytes: z.int(), seconds: z.number() })
   })
 
 export const daemonInfo = (z: Zod) => z.strictObject({ pid: z.int(), socket: z.string() })

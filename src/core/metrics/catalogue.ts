@@ -34,8 +34,8 @@ export const metricCatalogue = {
     name: 'synaptic_mesh_peers',
     type: 'gauge',
     unit: 'peers',
-    help: 'Peers, by how they are known.',
-    labels: { state: ['connected', 'paired', 'known'] }
+    help: 'Peers, by how they are known; quantum: connected with hybrid post-quantum key agreement only.',
+    labels: { state: ['connected', 'quantum', 'paired', 'known'] }
   }),
   connections: metric({
     name: 'synaptic_mesh_connections_total',
@@ -43,6 +43,20 @@ export const metricCatalogue = {
     unit: 'connections',
     help: 'Connections that were opened, closed, or could not be opened.',
     labels: { event: ['opened', 'closed', 'failed'], direction: ['inbound', 'outbound'] }
+  }),
+  sessions: metric({
+    name: 'synaptic_mesh_sessions',
+    type: 'gauge',
+    unit: 'connections',
+    help: 'End-to-end sessions for messages that are open.',
+    labels: {}
+  }),
+  handshakeFailures: metric({
+    name: 'synaptic_mesh_handshake_failures_total',
+    type: 'counter',
+    unit: 'errors',
+    help: 'Handshakes that failed: of connections by reason, of sessions by error code.',
+    labels: { kind: ['connection', 'session'], reason: { atMost: 48 } }
   }),
   bytes: metric({
     name: 'synaptic_mesh_bytes_total',

@@ -44,7 +44,6 @@ export const optionTable = {
     min: 1,
     max: 5,
     values: [1, 3, 5],
-    built: false,
     env: ['SYNAPTIC_QUANTUM_LEVEL'],
     help: 'ML-KEM level of quantum-resistant sessions: 1, 3 or 5'
   }),

@@ -1,7 +1,7 @@
 import { prometheusContentType } from '../../core/metrics/index.ts'
 import type { DetailedStatus, MeshStatus } from '../../mesh/mesh.ts'
 import { wirePeer } from '../convert.ts'
-import type { Context, Handler } from './context.ts'
+import { type Context, type Handler, present } from './context.ts'
 
 export const status: Handler<'status'> = async (input, context) => {
   if (!input.detailed) return common(await context.mesh.status(), context)
@@ -10,7 +10,7 @@ export const status: Handler<'status'> = async (input, context) => {
 }
 
 function common(status: MeshStatus, { self }: Context) {
-  const { peerId, name, network, uptimeS, reachability, peers, inbox, outbox, bytes, latencyMs } = status
+  const { peerId, name, network, uptimeS, reachability, peers, quantum, inbox, outbox, bytes, latencyMs } = status
   const { p50, p95, p99 } = latencyMs
   return {
     peerId,
@@ -20,7 +20,13 @@ function common(status: MeshStatus, { self }: Context) {
     uptimeS,
     addresses: [...status.addresses],
     reachability,
-    peers: { connected: peers.connected, paired: peers.paired, known: peers.known },
+    peers: { connected: peers.connected, quantum: peers.quantum, paired: peers.paired, known: peers.known },
+    quantum: {
+      policy: quantum.policy,
+      level: quantum.level,
+      sessions: quantum.sessions,
+      failures: { connections: { ...quantum.failures.connections }, sessions: { ...quantum.failures.sessions } }
+    },
     inbox: { unread: inbox.unread, held: inbox.held },
     outbox: { queued: outbox.queued },
     bytes: { sent: bytes.sent, received: bytes.received },
@@ -32,10 +38,15 @@ function common(status: MeshStatus, { self }: Context) {
 
 function details(status: DetailedStatus) {
   const connections = status.connections.map((connection) => {
-    const { peerId, name, address, direction, encryption, multiplexer, openedAt, streams } = connection
-    return { peerId, name, address, direction, encryption, multiplexer, openedAt, streams }
+    const { peerId, name, address, direction, encryption, quantumLevel, multiplexer, openedAt, streams } = connection
+    return { peerId, name, address, direction, encryption, quantumLevel, multiplexer, openedAt, streams }
   })
-  return { peerList: status.peerList.map(wirePeer), connections, versions: { ...status.versions } }
+  const sessions = status.sessions.map((session) => {
+    const { peerId, name, level, kem, hybrid, suite, authentication, direction, path, openedAt, endedAt, words, epoch } = session
+    const known = { ...present({ endedAt }), ...(words === undefined ? {} : { words: [...words] }) }
+    return { peerId, name, level, kem, hybrid, suite, authentication, direction, path, openedAt, ...known, epoch }
+  })
+  return { peerList: status.peerList.map(wirePeer), connections, sessions, versions: { ...status.versions } }
 }
 
 export const metrics: Handler<'metrics'> = async (_input, { mesh }) => ({

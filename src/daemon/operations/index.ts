@@ -3,7 +3,7 @@ import type { Handler, StreamHandler } from './context.ts'
 import { daemon, metrics, status, stop } from './daemon.ts'
 import { listen } from './listen.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
-import { discover, invite, join, peers, ping, wait } from './peers.ts'
+import { discover, invite, join, peers, ping, quantum, wait } from './peers.ts'
 
 export type { Context } from './context.ts'
 
@@ -26,6 +26,7 @@ export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: 
   outboxRetry,
   peers,
   ping,
+  quantum,
   status,
   stop,
   wait

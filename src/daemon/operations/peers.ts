@@ -36,6 +36,25 @@ export const ping: Handler<'ping'> = async (input, { mesh, signal }) => {
   }
 }
 
+export const quantum: Handler<'quantum'> = async (input, { mesh, signal }) => {
+  const report = await mesh.quantum(input.peer, { timeoutMs: input.timeoutMs, signal, ...present({ level: input.level }) })
+  const { peer, level, kem, hybrid, suite, authentication, path, words, handshakeBytes, handshakeMs, rekey } = report
+  return {
+    peerId: peer.peerId,
+    name: peer.name,
+    level,
+    kem,
+    hybrid,
+    suite,
+    authentication,
+    path,
+    words: [...words],
+    bytes: handshakeBytes,
+    handshakeMs,
+    rekey: { records: rekey.records, bytes: rekey.bytes, seconds: rekey.ms / 1_000 }
+  }
+}
+
 export const wait: Handler<'wait'> = async (input, { mesh, signal }) => {
   const started = performance.now()
   const deadline = AbortSignal.timeout(input.timeoutMs)

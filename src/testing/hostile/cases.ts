@@ -1,14 +1,18 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { encodeCbor } from '../../core/base/cbor.ts'
 import { type ErrorCode, signingDomains, utf8 } from '../../core/base/index.ts'
-import { protocolTable, type ProtocolName } from '../../mesh/protocol-table.ts'
+import { type FrameLimits, messageFrames, protocolTable, type ProtocolName } from '../../mesh/protocol-table.ts'
 import { systemRandom } from '../../crypto/index.ts'
 import { type HostileNode, type StreamEnd, endOf, frame, push } from './hostile-node.ts'
+import { HostileSession } from './hostile-session.ts'
+
+/** What is attacked: a protocol id of the table, or the frames of messages inside of a session. */
+export type Target = ProtocolName | 'message'
 
 export interface Attack {
   readonly node: HostileNode
   readonly connection: Connection
-  readonly protocol: ProtocolName
+  readonly target: Target
   /** How long the case waits for the victim to act; over the deadlines that the victim was given. */
   readonly patienceMs: number
 }
@@ -22,18 +26,32 @@ export interface HostileCase {
   run(attack: Attack): Promise<StreamEnd>
 }
 
-type Send = (stream: Stream, attack: Attack) => void | Promise<void>
+/** Where an attacker writes: a stream, or a session over one. */
+interface Line {
+  readonly stream: Stream
+  push(bytes: Uint8Array): void
+}
 
-/** A case on one stream of the protocol. */
+type Send = (line: Line, attack: Attack) => void | Promise<void>
+
+async function openLine({ node, connection, target }: Attack): Promise<Line> {
+  if (target === 'message') return HostileSession.open(node, connection)
+  const stream = await node.open(connection, protocolTable[target].id)
+  return { stream, push: (bytes) => void push(stream, bytes) }
+}
+
+const limitsOf = (target: Target): FrameLimits => (target === 'message' ? messageFrames : protocolTable[target])
+
+/** A case on one line to the target. */
 function onStream(name: string, codes: readonly ErrorCode[], send: Send): HostileCase {
   return {
     name,
     codes,
     ends: ['reset'],
     run: async (attack) => {
-      const stream = await attack.node.open(attack.connection, protocolTable[attack.protocol].id)
-      await send(stream, attack)
-      return endOf(stream, attack.patienceMs)
+      const line = await openLine(attack)
+      await send(line, attack)
+      return endOf(line.stream, attack.patienceMs)
     }
   }
 }
@@ -42,36 +60,28 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const limit: readonly ErrorCode[] = ['PROTOCOL_LIMIT']
 const malformed: readonly ErrorCode[] = ['MESSAGE_MALFORMED']
 const late: readonly ErrorCode[] = ['TIMEOUT']
+const refused: readonly ErrorCode[] = ['MESSAGE_MALFORMED', 'UNSUPPORTED_VERSION', 'HANDSHAKE_FAILED', 'NETWORK_MISMATCH']
 
 /** What every protocol has to bear. */
 const commonCases: readonly HostileCase[] = [
-  onStream(
-    'a frame over the cap',
-    limit,
-    (stream, { protocol }) => void push(stream, frame(new Uint8Array(64), protocolTable[protocol].maxFrameBytes + 1))
-  ),
-  onStream('a length of 2^31', limit, (stream) => void push(stream, frame(new Uint8Array(64), 2 ** 31))),
-  onStream('a length of 2^32 - 1', limit, (stream) => void push(stream, frame(new Uint8Array(64), 2 ** 32 - 1))),
-  onStream('an empty frame', malformed, (stream) => void push(stream, frame(new Uint8Array(0)))),
-  onStream(
-    'a frame of noise',
-    malformed,
-    (stream) => void push(stream, frame(systemRandom.bytes(300).map((byte, index) => (index === 0 ? 0xff : byte))))
-  ),
-  onStream('the same frame of one byte, a thousand times', ['MESSAGE_MALFORMED', 'PROTOCOL_LIMIT'], (stream) => {
+  onStream('a frame over the cap', limit, (line, { target }) => line.push(frame(new Uint8Array(64), limitsOf(target).maxFrameBytes + 1))),
+  onStream('a length of 2^31', limit, (line) => line.push(frame(new Uint8Array(64), 2 ** 31))),
+  onStream('a length of 2^32 - 1', limit, (line) => line.push(frame(new Uint8Array(64), 2 ** 32 - 1))),
+  onStream('an empty frame', malformed, (line) => line.push(frame(new Uint8Array(0)))),
+  onStream('a frame of noise', malformed, (line) => line.push(frame(systemRandom.bytes(300).map((byte, index) => (index === 0 ? 0xff : byte))))),
+  onStream('the same frame of one byte, a thousand times', ['MESSAGE_MALFORMED', 'PROTOCOL_LIMIT'], (line) => {
     const one = frame(new Uint8Array([0xee]))
     const all = new Uint8Array(1_000 * one.length)
     for (let index = 0; index < 1_000; index++) all.set(one, index * one.length)
-    push(stream, all)
+    line.push(all)
   }),
-  onStream('half a length and silence', late, (stream) => void push(stream, new Uint8Array([0, 0]))),
-  onStream('half a frame and silence', late, (stream) => void push(stream, frame(new Uint8Array(10), 200))),
-  onStream('a length that claims five bytes more', late, (stream) => void push(stream, frame(new Uint8Array(20), 25))),
-  onStream('an open stream and silence', late, () => undefined),
-  onStream('one byte at a time, for ever', late, async (stream, { patienceMs }) => {
-    push(stream, frame(new Uint8Array(0), 4_000))
-    for (let waited = 0; waited < patienceMs && stream.status === 'open'; waited += 20) {
-      push(stream, new Uint8Array(1))
+  onStream('half a length and silence', late, (line) => line.push(new Uint8Array([0, 0]))),
+  onStream('half a frame and silence', late, (line) => line.push(frame(new Uint8Array(10), 200))),
+  onStream('a length that claims five bytes more', late, (line) => line.push(frame(new Uint8Array(20), 25))),
+  onStream('one byte at a time, for ever', late, async (line, { patienceMs }) => {
+    line.push(frame(new Uint8Array(0), 4_000))
+    for (let waited = 0; waited < patienceMs && line.stream.status === 'open'; waited += 20) {
+      line.push(new Uint8Array(1))
       await pause(20)
     }
   }),
@@ -79,26 +89,29 @@ const commonCases: readonly HostileCase[] = [
     name: 'a reset within a frame',
     codes: [],
     ends: ['reset'],
-    run: async ({ node, connection, protocol, patienceMs }) => {
-      const stream = await node.open(connection, protocolTable[protocol].id)
-      push(stream, frame(new Uint8Array(10), 200))
+    run: async (attack) => {
+      const line = await openLine(attack)
+      line.push(frame(new Uint8Array(10), 200))
       await pause(20)
-      stream.abort(new Error('hostile'))
-      return endOf(stream, patienceMs)
+      line.stream.abort(new Error('hostile'))
+      return endOf(line.stream, attack.patienceMs)
     }
   },
   {
     name: 'the end of the stream within a frame',
     codes: [],
     ends: ['reset', 'closed'],
-    run: async ({ node, connection, protocol, patienceMs }) => {
-      const stream = await node.open(connection, protocolTable[protocol].id)
-      push(stream, frame(new Uint8Array(10), 200))
-      await stream.close()
-      return endOf(stream, patienceMs)
+    run: async (attack) => {
+      const line = await openLine(attack)
+      line.push(frame(new Uint8Array(10), 200))
+      await line.stream.close()
+      return endOf(line.stream, attack.patienceMs)
     }
   }
 ]
+
+/** A session may be silent for hours; a stream that has said nothing yet may not. */
+const silentStream = onStream('an open stream and silence', late, () => undefined)
 
 /** A card with these fields, signed by the attacker itself or by nobody. */
 function cardWith({ node }: Attack, changes: Readonly<Record<number, unknown>>, isSigned = true): Uint8Array {
@@ -110,12 +123,12 @@ function cardWith({ node }: Attack, changes: Readonly<Record<number, unknown>>, 
 
 /** A card request (kind 2) that carries a card. */
 const cardCase = (name: string, codes: readonly ErrorCode[], card: (attack: Attack) => Uint8Array): HostileCase =>
-  onStream(name, codes, (stream, attack) => {
+  onStream(name, codes, (line, attack) => {
     const bytes = card(attack)
     const request = new Uint8Array(bytes.length + 1)
     request[0] = 2
     request.set(bytes, 1)
-    push(stream, frame(request))
+    line.push(frame(request))
   })
 
 const cardCases: readonly HostileCase[] = [
@@ -138,8 +151,8 @@ const hello = (inviteId: Uint8Array, version = 1): Uint8Array => new Uint8Array(
 
 /** A pairing may be refused with a frame and an orderly end: both are an answer. */
 const pairCase = (name: string, codes: readonly ErrorCode[], frames: (attack: Attack) => readonly Uint8Array[]): HostileCase => ({
-  ...onStream(name, codes, (stream, attack) => {
-    for (const bytes of frames(attack)) push(stream, frame(bytes))
+  ...onStream(name, codes, (line, attack) => {
+    for (const bytes of frames(attack)) line.push(frame(bytes))
   }),
   ends: ['reset', 'closed']
 })
@@ -154,22 +167,28 @@ const pairCases: readonly HostileCase[] = [
 ]
 
 const messageCases: readonly HostileCase[] = [
-  onStream('a batch of noise', malformed, (stream) => void push(stream, frame(new Uint8Array([1, ...systemRandom.bytes(500)])))),
-  onStream('receipts of noise', malformed, (stream) => void push(stream, frame(new Uint8Array([2, ...systemRandom.bytes(500)])))),
-  onStream(
-    'volatile messages of noise',
-    ['MESSAGE_MALFORMED', 'UNSUPPORTED_VERSION'],
-    (stream) => void push(stream, frame(new Uint8Array([3, ...systemRandom.bytes(500).fill(0xff, 0, 40)])))
+  onStream('a batch of noise', malformed, (line) => line.push(frame(new Uint8Array([1, ...systemRandom.bytes(500)])))),
+  onStream('receipts of noise', malformed, (line) => line.push(frame(new Uint8Array([2, ...systemRandom.bytes(500)])))),
+  onStream('volatile messages of noise', ['MESSAGE_MALFORMED', 'UNSUPPORTED_VERSION'], (line) =>
+    line.push(frame(new Uint8Array([3, ...systemRandom.bytes(500).fill(0xff, 0, 40)])))
   ),
-  onStream('a frame of the largest size with nothing in it', malformed, (stream) => {
-    push(stream, frame(new Uint8Array(protocolTable.message.maxFrameBytes)))
+  onStream('a frame of the largest size with nothing in it', malformed, (line) => {
+    line.push(frame(new Uint8Array(messageFrames.maxFrameBytes)))
   }),
-  onStream('text where bytes are expected', malformed, (stream) => void push(stream, frame(utf8('{"__proto__":{"admin":true}}'))))
+  onStream('text where bytes are expected', malformed, (line) => line.push(frame(utf8('{"__proto__":{"admin":true}}'))))
 ]
 
-/** The cases of every protocol id. The registry test fails for an id that is missing here. */
-export const hostileCases: Readonly<Record<ProtocolName, readonly HostileCase[]>> = {
+/** The first frame of a session: a version, a level, a suite that nobody has; or a record where a greeting should be. */
+const sessionCases: readonly HostileCase[] = [
+  onStream('a first frame of noise', refused, (line) => line.push(frame(systemRandom.bytes(1_300)))),
+  onStream('a first frame of the largest size', refused, (line) => line.push(frame(systemRandom.bytes(protocolTable.pqs.maxFrameBytes)))),
+  onStream('text where a session is expected', refused, (line) => line.push(frame(utf8('{"__proto__":{"admin":true}}'))))
+]
+
+/** The cases of every protocol id, and of the frames inside of sessions. The registry test fails for an id that is missing here. */
+export const hostileCases: Readonly<Record<Target, readonly HostileCase[]>> = {
+  pqs: [...commonCases, silentStream, ...sessionCases],
   message: [...commonCases, ...messageCases],
-  card: [...commonCases, ...cardCases],
-  pair: [...commonCases, ...pairCases]
+  card: [...commonCases, silentStream, ...cardCases],
+  pair: [...commonCases, silentStream, ...pairCases]
 }

@@ -1,0 +1,35 @@
+import type { Libp2p } from '@libp2p/interface'
+import type { MeshOptions } from '../core/options/index.ts'
+import type { GossipPort } from './cards.ts'
+import type { DhtPort, MdnsPort } from './discovery.ts'
+import type { LogRecord } from './mesh.ts'
+import type { Platform } from './ports.ts'
+import type { LimitChanges } from './protocol-table.ts'
+
+/** Bytes over the node's sockets since its start. */
+export interface Traffic {
+  readonly totals: { readonly sent: number; readonly received: number }
+}
+
+export interface MeshNodeOptions {
+  /** Started. */
+  readonly libp2p: Libp2p
+  readonly gossip: GossipPort
+  /** undefined while mDNS is off. */
+  readonly mdns: MdnsPort | undefined
+  readonly dht: DhtPort
+  readonly traffic: Traffic
+  /** Handshakes of connections that failed since the start, by reason. */
+  readonly handshakeFailures: ReadonlyMap<string, number>
+  readonly platform: Platform
+  readonly options: MeshOptions
+  readonly versions: Readonly<Record<string, string>>
+  /** Every log record, from the first one on; `on('log')` gives those that follow. */
+  readonly log: (record: LogRecord) => void
+  /** Other limits of protocols than those of the table, for tests. */
+  readonly protocolLimits?: LimitChanges
+  /** Resident memory of the process, in bytes. */
+  readonly residentBytes: () => number
+  /** Ends what the platform opened: the libp2p node, the stores. */
+  readonly release: () => Promise<void>
+}

@@ -1,0 +1,186 @@
+import { isMeshError, type KemLevel, MeshError, type WallMillis } from '../core/base/index.ts'
+import { startDeadline, within } from './deadline.ts'
+import type { CallOptions, QuantumReport, SessionProtection } from './mesh.ts'
+import { peerIdOfKey } from './peer-keys.ts'
+import type { Platform } from './ports.ts'
+import type { ProtocolHost } from './protocol-host.ts'
+import { type FrameLimits, messageFrames } from './protocol-table.ts'
+import { createSessionContext, type SessionContext } from './session-context.ts'
+import type { InnerLimits } from './session-frames.ts'
+import { acceptSession, openSession, type SessionInfo, type SessionStream } from './session-stream.ts'
+import { TokenBuckets } from './token-buckets.ts'
+
+const measureMs = 10_000
+
+export interface SessionsOptions {
+  readonly host: ProtocolHost
+  readonly platform: Platform
+  readonly network: string
+  /** Our own peer id, as which peers address us. */
+  readonly peerId: string
+  /** The level that our own sessions have. */
+  readonly level: KemLevel
+  /** Lower levels are refused, in both directions. */
+  readonly minimumLevel: KemLevel
+  /** Other limits than those of the table, for tests. */
+  readonly frames?: Partial<FrameLimits>
+  /** A session that could not be opened, by whichever side. */
+  readonly onFailed: (failure: SessionFailure) => void
+}
+
+/** A session that did not come to be. */
+export interface SessionFailure {
+  readonly direction: 'inbound' | 'outbound'
+  readonly peerId: string
+  readonly error: MeshError
+}
+
+/** A session that is open, or ended a short while ago. */
+export interface KnownSession {
+  readonly peerId: string
+  readonly direction: 'inbound' | 'outbound'
+  readonly openedAt: WallMillis
+  readonly path: string
+  readonly info: SessionInfo
+  /** Known a round trip after the handshake. */
+  readonly words: readonly string[] | undefined
+  /** undefined while it is open. */
+  readonly endedAt: WallMillis | undefined
+}
+
+type Facts = Pick<KnownSession, 'peerId' | 'direction' | 'openedAt' | 'path'> & { words: readonly string[] | undefined }
+
+/** Ended sessions that are remembered, so that whoever was called can still read the words. */
+const maxEnded = 16
+const endedForMs = 600_000
+
+/** The end-to-end sessions of a node: every message to one peer goes through one. */
+export class Sessions {
+  readonly #options: SessionsOptions
+  readonly #context: SessionContext
+  readonly #frames: FrameLimits
+  readonly #frameRate: TokenBuckets
+  readonly #open = new Map<SessionStream, Facts>()
+  #ended: readonly KnownSession[] = []
+
+  constructor(options: SessionsOptions) {
+    const { platform, network } = options
+    const { crypto, clock, timers, signer, verifier } = platform
+    this.#options = options
+    this.#context = createSessionContext({ crypto, clock, timers, network, signer, verifier })
+    this.#frames = { ...messageFrames, ...options.frames }
+    const perSecond = this.#frames.framesPerSecond
+    this.#frameRate = new TokenBuckets({ clock, perSecond, burst: 5 * perSecond })
+  }
+
+  /** How many are open now. */
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  /** Those that are open now, and the last 16 that ended within ten minutes. */
+  list(): readonly KnownSession[] {
+    const since = this.#options.platform.clock.wall() - endedForMs
+    const open = [...this.#open].map(([stream, facts]) => ({ ...facts, info: stream.info, endedAt: undefined }))
+    return [...open, ...this.#ended.filter(({ endedAt = 0 }) => endedAt > since)]
+  }
+
+  /** Serves the sessions that peers open. */
+  serve(handler: (session: SessionStream) => Promise<void>): Promise<void> {
+    const { host, peerId, minimumLevel } = this.#options
+    return host.serve('pqs', async (stream) => {
+      const accepted = acceptSession(stream, { context: this.#context, inner: this.#inner(stream.peerId), minimumLevel, responder: peerId })
+      const session = await this.#counted(accepted, { direction: 'inbound', peerId: stream.peerId })
+      await handler(session)
+      await session.close()
+    })
+  }
+
+  /**
+   * Opens a session for messages, at our level or the one that the peer asks for at least: never at less than ours.
+   * @throws {MeshError} as `openSession`
+   */
+  async open(publicKey: Uint8Array, signal: AbortSignal): Promise<SessionStream> {
+    const peerId = peerIdOfKey(publicKey)
+    const { level } = this.#options
+    try {
+      return await this.#openAt(peerId, level, signal)
+    } catch (error) {
+      const minimum = isMeshError(error, 'LEVEL_REFUSED') ? error.details['minimum'] : undefined
+      if ((minimum !== 3 && minimum !== 5) || minimum <= level) throw error
+      return this.#openAt(peerId, minimum, signal)
+    }
+  }
+
+  /**
+   * Opens a session of its own at a level (ours by default), and tells what it is; the peer shows the same words for it.
+   * @throws {MeshError} OPTION_INVALID, TIMEOUT, ABORTED, and as `openSession`: a refused level is not raised
+   */
+  async measure(publicKey: Uint8Array, options: CallOptions & { readonly level?: number }): Promise<Omit<QuantumReport, 'peer'>> {
+    const { minimumLevel, platform } = this.#options
+    const level = kemLevel(options.level ?? this.#options.level)
+    if (level < minimumLevel) throw new MeshError('LEVEL_REFUSED', { level, minimum: minimumLevel, by: 'this node' })
+    const timeoutMs = options.timeoutMs ?? measureMs
+    using deadline = startDeadline(platform.timers, { operation: 'The session', timeoutMs, signal: options.signal })
+    const session = await within(deadline, this.#openAt(peerIdOfKey(publicKey), level, deadline.signal))
+    try {
+      const words = await within(deadline, session.words())
+      const { info, path } = session
+      return { ...protectionOf(info), path, words, handshakeBytes: info.handshakeBytes, handshakeMs: info.handshakeMs, rekey: info.rekey }
+    } finally {
+      await session.close()
+    }
+  }
+
+  async #openAt(peerId: string, level: KemLevel, signal: AbortSignal): Promise<SessionStream> {
+    const stream = await this.#options.host.open(peerId, 'pqs', signal)
+    const opened = openSession(stream, { context: this.#context, inner: this.#inner(peerId), level })
+    return this.#counted(opened, { direction: 'outbound', peerId })
+  }
+
+  async #counted(opening: Promise<SessionStream>, { direction, peerId }: Omit<SessionFailure, 'error'>): Promise<SessionStream> {
+    try {
+      const session = await opening
+      this.#remember(session, { peerId, direction, openedAt: this.#options.platform.clock.wall(), path: session.path, words: undefined })
+      return session
+    } catch (error) {
+      if (isMeshError(error)) this.#options.onFailed({ direction, peerId, error })
+      throw error
+    }
+  }
+
+  #remember(session: SessionStream, facts: Facts): void {
+    this.#open.set(session, facts)
+    const know = (words: readonly string[]): void => {
+      facts.words = words
+    }
+    session.words().then(know, () => undefined)
+    void session.closed.then(() => {
+      this.#open.delete(session)
+      const ended = { ...facts, info: session.info, endedAt: this.#options.platform.clock.wall() }
+      this.#ended = [ended, ...this.#ended].slice(0, maxEnded)
+    })
+  }
+
+  #inner(peerId: string): InnerLimits {
+    const { id, maxFrameBytes, frameMs } = this.#frames
+    return { id, maxFrameBytes, frameMs, frameDelayMs: () => this.#frameRate.reserveMs(peerId) }
+  }
+}
+
+/** A number that is a level of ML-KEM. @throws {MeshError} OPTION_INVALID */
+export function kemLevel(value: number): KemLevel {
+  if (value === 1 || value === 3 || value === 5) return value
+  throw new MeshError('OPTION_INVALID', { path: 'level', value: String(value).slice(0, 20), allowed: '1, 3 or 5' })
+}
+
+const kemNames = { 1: 'ML-KEM-512', 3: 'ML-KEM-768', 5: 'ML-KEM-1024' } as const
+
+/** What protects a session, as `status` and `quantum` show it. */
+export const protectionOf = ({ level, suite, authentication }: SessionInfo): SessionProtection => ({
+  level,
+  kem: kemNames[level],
+  hybrid: 'X25519',
+  suite,
+  authentication
+})
