@@ -1,4 +1,4 @@
-import { type KeyObject, createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import { type KeyObject, createPrivateKey, createPublicKey, hkdfSync, sign, verify } from 'node:crypto'
 import { type KemLevel, MeshError, type Signer, signingInput } from '../core/base/index.ts'
 import { type PqIdentity, type PqVerifier, encodePqRecord, pqContext, pqSizes } from '../core/session/index.ts'
 
@@ -26,6 +26,13 @@ export function createPqIdentity({ seed, network, signer, levels, sequence }: Pq
   const pqSign: PqIdentity['sign'] = (domain, bytes) => new Uint8Array(sign(null, signingInput(domain, network, bytes), { key, context }))
   return { publicKey, sign: pqSign, record: encodePqRecord({ publicKey, levels, sequence }, { signer, pqSign }) }
 }
+
+/**
+ * The seed of the ML-DSA-65 key that belongs to an Ed25519 seed: HKDF-SHA-256. Whoever breaks Ed25519 finds the scalar of a public key, which is half of a
+ * SHA-512 of its seed, and is as far from the seed as before.
+ */
+export const pqSeedOf = (seed: Uint8Array): Uint8Array =>
+  new Uint8Array(hkdfSync('sha256', seed, new Uint8Array(0), 'synaptic-mesh/identity/1 mldsa65', pqSeedBytes))
 
 /** A verifier of the ML-DSA-65 signatures of `network`. */
 export const createPqVerifier = (network: string): PqVerifier => ({

@@ -161,7 +161,7 @@ export class MeshNode implements mesh.Mesh {
     return this.#book.info((await this.#neighbourhood.find(name)).peerId)
   }
 
-  async quantum(name: string, options: mesh.CallOptions & { readonly level?: number } = {}): Promise<mesh.QuantumReport> {
+  async quantum(name: string, options: mesh.SessionCall = {}): Promise<mesh.QuantumReport> {
     const { publicKey, peerId } = await this.#recipient(name)
     return { peer: this.#book.referenceOf(peerId), ...(await this.#sessions.measure(publicKey, options)) }
   }
@@ -230,6 +230,7 @@ export class MeshNode implements mesh.Mesh {
       peerId: this.peerId,
       level,
       minimumLevel: options.quantumResistant ? level : 1,
+      pqAuth: options.quantumSignatures,
       ...(this.#config.protocolLimits?.message === undefined ? {} : { frames: this.#config.protocolLimits.message }),
       onFailed: ({ error }) => this.#metrics.sessionFailed(error.code)
     })

@@ -172,6 +172,14 @@ export interface SessionProtection {
   readonly authentication: 'ed25519' | 'ed25519+mldsa65'
 }
 
+/** What kind of session `quantum` opens. */
+export interface SessionCall extends CallOptions {
+  /** 1, 3 or 5; by default the node's own. */
+  readonly level?: number
+  /** Whether both sides shall sign with ML-DSA-65 as well; by default as the node does. */
+  readonly mlDsa?: boolean
+}
+
 /** What `quantum` found: a session that was opened for it and confirmed by the peer. */
 export interface QuantumReport extends SessionProtection {
   readonly peer: PeerReference
@@ -265,7 +273,7 @@ export interface Mesh extends AsyncDisposable {
     options?: CallOptions & { readonly count?: number }
   ): Promise<{ readonly peer: PeerReference; readonly rttMs: readonly number[] }>
   /** Opens an end-to-end session with a peer and tells what protects it. `level` 1, 3 or 5, by default the node's own. @throws LEVEL_REFUSED, HANDSHAKE_FAILED … */
-  quantum(name: string, options?: CallOptions & { readonly level?: number }): Promise<QuantumReport>
+  quantum(name: string, options?: SessionCall): Promise<QuantumReport>
   status(): Promise<MeshStatus>
   detailedStatus(): Promise<DetailedStatus>
   /** Prometheus text format 0.0.4. */

@@ -1,6 +1,6 @@
 import { isMeshError, type KemLevel, MeshError, type WallMillis } from '../core/base/index.ts'
 import { startDeadline, within } from './deadline.ts'
-import type { CallOptions, QuantumReport, SessionProtection } from './mesh.ts'
+import type { QuantumReport, SessionCall, SessionProtection } from './mesh.ts'
 import { peerIdOfKey } from './peer-keys.ts'
 import type { Platform } from './ports.ts'
 import type { ProtocolHost } from './protocol-host.ts'
@@ -22,6 +22,8 @@ export interface SessionsOptions {
   readonly level: KemLevel
   /** Lower levels are refused, in both directions. */
   readonly minimumLevel: KemLevel
+  /** Whether every session is signed with ML-DSA-65 as well, in both directions. */
+  readonly pqAuth: boolean
   /** Other limits than those of the table, for tests. */
   readonly frames?: Partial<FrameLimits>
   /** A session that could not be opened, by whichever side. */
@@ -65,9 +67,9 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     const { platform, network } = options
-    const { crypto, clock, timers, signer, verifier } = platform
+    const { crypto, clock, timers, signer, verifier, pq } = platform
     this.#options = options
-    this.#context = createSessionContext({ crypto, clock, timers, network, signer, verifier })
+    this.#context = createSessionContext({ crypto, clock, timers, network, signer, verifier, pq })
     this.#frames = { ...messageFrames, ...options.frames }
     const perSecond = this.#frames.framesPerSecond
     this.#frameRate = new TokenBuckets({ clock, perSecond, burst: 5 * perSecond })
@@ -87,9 +89,10 @@ export class Sessions {
 
   /** Serves the sessions that peers open. */
   serve(handler: (session: SessionStream) => Promise<void>): Promise<void> {
-    const { host, peerId, minimumLevel } = this.#options
+    const { host, peerId: responder, minimumLevel, pqAuth: requirePqAuth } = this.#options
     return host.serve('pqs', async (stream) => {
-      const accepted = acceptSession(stream, { context: this.#context, inner: this.#inner(stream.peerId), minimumLevel, responder: peerId })
+      const inner = this.#inner(stream.peerId)
+      const accepted = acceptSession(stream, { context: this.#context, inner, minimumLevel, requirePqAuth, responder })
       const session = await this.#counted(accepted, { direction: 'inbound', peerId: stream.peerId })
       await handler(session)
       await session.close()
@@ -102,27 +105,29 @@ export class Sessions {
    */
   async open(publicKey: Uint8Array, signal: AbortSignal): Promise<SessionStream> {
     const peerId = peerIdOfKey(publicKey)
-    const { level } = this.#options
+    const { level, pqAuth } = this.#options
     try {
-      return await this.#openAt(peerId, level, signal)
+      return await this.#openAt(peerId, { level, pqAuth }, signal)
     } catch (error) {
       const minimum = isMeshError(error, 'LEVEL_REFUSED') ? error.details['minimum'] : undefined
       if ((minimum !== 3 && minimum !== 5) || minimum <= level) throw error
-      return this.#openAt(peerId, minimum, signal)
+      return this.#openAt(peerId, { level: minimum, pqAuth }, signal)
     }
   }
 
   /**
    * Opens a session of its own at a level (ours by default), and tells what it is; the peer shows the same words for it.
+   * With `mlDsa` both sides sign with ML-DSA-65 as well.
    * @throws {MeshError} OPTION_INVALID, TIMEOUT, ABORTED, and as `openSession`: a refused level is not raised
    */
-  async measure(publicKey: Uint8Array, options: CallOptions & { readonly level?: number }): Promise<Omit<QuantumReport, 'peer'>> {
+  async measure(publicKey: Uint8Array, options: SessionCall): Promise<Omit<QuantumReport, 'peer'>> {
     const { minimumLevel, platform } = this.#options
     const level = kemLevel(options.level ?? this.#options.level)
     if (level < minimumLevel) throw new MeshError('LEVEL_REFUSED', { level, minimum: minimumLevel, by: 'this node' })
+    const pqAuth = this.#options.pqAuth || options.mlDsa === true
     const timeoutMs = options.timeoutMs ?? measureMs
     using deadline = startDeadline(platform.timers, { operation: 'The session', timeoutMs, signal: options.signal })
-    const session = await within(deadline, this.#openAt(peerIdOfKey(publicKey), level, deadline.signal))
+    const session = await within(deadline, this.#openAt(peerIdOfKey(publicKey), { level, pqAuth }, deadline.signal))
     try {
       const words = await within(deadline, session.words())
       const { info, path } = session
@@ -132,9 +137,9 @@ export class Sessions {
     }
   }
 
-  async #openAt(peerId: string, level: KemLevel, signal: AbortSignal): Promise<SessionStream> {
+  async #openAt(peerId: string, wanted: { readonly level: KemLevel; readonly pqAuth: boolean }, signal: AbortSignal): Promise<SessionStream> {
     const stream = await this.#options.host.open(peerId, 'pqs', signal)
-    const opened = openSession(stream, { context: this.#context, inner: this.#inner(peerId), level })
+    const opened = openSession(stream, { context: this.#context, inner: this.#inner(peerId), ...wanted })
     return this.#counted(opened, { direction: 'outbound', peerId })
   }
 

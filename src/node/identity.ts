@@ -3,6 +3,8 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { type Signer, MeshError, equalBytes, fromHex, toHex, utf8 } from '../core/base/index.ts'
+import type { PqIdentity } from '../core/session/index.ts'
+import { createPqIdentity, pqSeedOf } from '../crypto/pq-identity.ts'
 import { createSigner, ed25519FromSeed, ed25519KeyBytes, sha256 } from '../crypto/index.ts'
 import { createPrivateFile, ensurePrivateFolder, readPrivateFile } from './files.ts'
 import { dirname } from 'node:path'
@@ -15,6 +17,8 @@ export interface Identity {
   readonly libp2pKey: Ed25519PrivateKey
   /** A signer bound to a network. */
   signer(network: string): Signer
+  /** The ML-DSA-65 key that belongs to it, bound to a network, with its cross-signed record. Made when it is first asked for. */
+  pqIdentity(network: string): PqIdentity
 }
 
 /** The identity in `file`; undefined when there is none. @throws {MeshError} KEY_CORRUPT, PERMISSIONS_UNSAFE, PATH_UNSAFE */
@@ -48,7 +52,9 @@ export async function identityOf(seed: Uint8Array): Promise<Identity> {
     publicKey: ed25519FromSeed(secret).publicKey,
     peerId: peerIdFromPrivateKey(libp2pKey).toString(),
     libp2pKey,
-    signer: (network) => createSigner(secret, network)
+    signer: (network) => createSigner(secret, network),
+    pqIdentity: (network) =>
+      createPqIdentity({ seed: pqSeedOf(secret), network, signer: createSigner(secret, network), levels: [1, 3, 5], sequence: 1 })
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Clock } from '../core/base/index.ts'
+import type { PqIdentity } from '../core/session/index.ts'
 import type { Platform } from '../mesh/ports.ts'
 import { createVerifier, hmacSha256, nodeHandshakeCrypto, sha256, systemRandom } from '../crypto/index.ts'
+import { createPqVerifier } from '../crypto/pq-identity.ts'
 import { systemClock } from './clock.ts'
 import type { Identity } from './identity.ts'
 import type { Stores } from './sqlite/stores.ts'
@@ -25,7 +27,20 @@ export function createPlatform({ identity, network, stores, clock = systemClock(
     peerStore: stores.peerStore,
     timers: systemTimers,
     crypto: nodeHandshakeCrypto,
+    pq: lazyPq(identity, network),
     sha256,
     hmac: hmacSha256
+  }
+}
+
+/** An ML-DSA-65 key is made when the first session wants one. */
+function lazyPq(identity: Identity, network: string): Platform['pq'] {
+  let made: PqIdentity | undefined
+  return {
+    verifier: createPqVerifier(network),
+    get identity() {
+      made ??= identity.pqIdentity(network)
+      return made
+    }
   }
 }

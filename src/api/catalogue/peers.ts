@@ -92,6 +92,7 @@ export const quantum = command({
   fields: {
     peer,
     level: { type: 'integer', min: 1, max: 5, values: [1, 3, 5], help: "ML-KEM level; the node's own by default" },
+    mlDsa: { type: 'boolean', help: 'have both sides sign with ML-DSA-65 besides Ed25519' },
     timeoutMs: timeoutMs(10_000)
   },
   examples: ['synaptic-mesh p2p quantum agent-001', 'synaptic-mesh p2p quantum agent-001 --level 5'],
@@ -104,6 +105,7 @@ export const quantum = command({
     'HANDSHAKE_FAILED',
     'DOWNGRADE_DETECTED',
     'SESSION_UNCONFIRMED',
+    'SESSION_AUTH_REFUSED',
     'IDENTITY_MISMATCH',
     'SIGNATURE_INVALID',
     'NETWORK_MISMATCH'

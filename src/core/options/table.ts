@@ -47,6 +47,11 @@ export const optionTable = {
     env: ['SYNAPTIC_QUANTUM_LEVEL'],
     help: 'ML-KEM level of quantum-resistant sessions: 1, 3 or 5'
   }),
+  quantum_signatures: option({
+    type: 'boolean',
+    default: false,
+    help: 'sign sessions with ML-DSA-65 besides Ed25519, and have no session with a peer that does not'
+  }),
   max_peers: option({
     type: 'integer',
     default: 50,

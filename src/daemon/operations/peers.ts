@@ -37,7 +37,7 @@ export const ping: Handler<'ping'> = async (input, { mesh, signal }) => {
 }
 
 export const quantum: Handler<'quantum'> = async (input, { mesh, signal }) => {
-  const report = await mesh.quantum(input.peer, { timeoutMs: input.timeoutMs, signal, ...present({ level: input.level }) })
+  const report = await mesh.quantum(input.peer, { timeoutMs: input.timeoutMs, signal, ...present({ level: input.level, mlDsa: input.mlDsa }) })
   const { peer, level, kem, hybrid, suite, authentication, path, words, handshakeBytes, handshakeMs, rekey } = report
   return {
     peerId: peer.peerId,
