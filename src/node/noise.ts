@@ -20,4 +20,4 @@ export { MeshError } from '../core/base/index.ts'
  * With `prefer` it speaks `/noise` to peers that know nothing better; with `require` it has no connection with them.
  */
 export const hybridNoise = (options: HybridNoiseOptions = {}): EncrypterFactory[] =>
-  createHybridNoise(options, { crypto: nodeHandshakeCrypto, verifyEd25519: verifyRaw })
+  createHybridNoise(options, { crypto: nodeHandshakeCrypto, verifyEd25519: verifyRaw, allocate: (bytes) => Buffer.allocUnsafe(bytes) })

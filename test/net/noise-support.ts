@@ -14,7 +14,9 @@ export const startNode = (connectionEncrypters: Encrypters = hybridNoise()): Pro
     transports: [tcp()],
     connectionEncrypters: [...connectionEncrypters],
     streamMuxers: [yamux()],
-    connectionMonitor: { enabled: false }
+    connectionMonitor: { enabled: false },
+    // By default the sixth connection in a second from one address is dropped.
+    connectionManager: { inboundConnectionThreshold: 100_000 }
   })
 
 /** A node as everybody has it. */

@@ -34,6 +34,8 @@ export interface HybridNoiseOptions {
 export interface NoisePlatform {
   readonly crypto: HandshakeCrypto
   readonly verifyEd25519: VerifyEd25519
+  /** An array whose content does not matter. */
+  readonly allocate: (bytes: number) => Uint8Array
 }
 
 /** What libp2p gives to an encrypter. */

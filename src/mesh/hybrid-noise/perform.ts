@@ -25,6 +25,7 @@ export interface HandshakeSetup {
   readonly suite: NoiseSuite
   readonly crypto: HandshakeCrypto
   readonly verifyEd25519: VerifyEd25519
+  readonly allocate: (bytes: number) => Uint8Array
   readonly memory: PeerMemory
   readonly identity: SignedStatic
   /** Our payload of message B or C. */
@@ -61,7 +62,7 @@ export async function initiate(setup: HandshakeSetup, target: HandshakeTarget): 
       await channel.ended(farewellMs)
       throw offered
     }
-    return finish({ target, channel, handshake, proved, crypto })
+    return finish({ setup, target, channel, handshake, proved })
   } finally {
     handshake.wipe()
   }
@@ -80,7 +81,7 @@ export async function respond(setup: HandshakeSetup, target: HandshakeTarget): P
     const offered = offersVerdict(setup, proved, 'responder')
     if (offered !== undefined) throw offered
     remember(setup, proved, false)
-    return finish({ target, channel, handshake, proved, crypto })
+    return finish({ setup, target, channel, handshake, proved })
   } finally {
     handshake.wipe()
   }
@@ -136,17 +137,15 @@ function highest(...levels: readonly ProtectionLevel[]): ProtectionLevel {
   return best
 }
 
-interface Finished {
-  readonly target: HandshakeTarget
-  readonly channel: FrameChannel
-  readonly handshake: NoiseHandshake
+interface Finished extends Exchange {
   readonly proved: ProvedIdentity
-  readonly crypto: HandshakeCrypto
 }
 
-function finish({ target, channel, handshake, proved, crypto }: Finished): HandshakeResult {
+function finish({ setup, target, channel, handshake, proved }: Finished): HandshakeResult {
+  const { crypto, allocate } = setup
   const keys = handshake.split()
-  const connection = new RecordStream(target.connection, { send: crypto.aead(keys.send), receive: crypto.aead(keys.receive) }, channel.rest())
+  const [send, receive] = [crypto.aead(keys.send), crypto.aead(keys.receive)]
+  const connection = new RecordStream(target.connection, { send, receive, rest: channel.rest(), allocate })
   keys.send.fill(0)
   keys.receive.fill(0)
   return { connection, remotePeer: proved.peer, extensions: proved.payload.extensions }

@@ -8,32 +8,45 @@ import { RecordParser } from './record-parser.ts'
 const lengthBytes = 2
 const tagBytes = 16
 const maxPlaintextBytes = maxMessageBytes - tagBytes
+/** Sealed at once at most: what waits beyond it is sealed when the connection below takes more. */
+const maxBatchBytes = 16 * maxPlaintextBytes
 const none = new Uint8Array(0)
 
 /** What libp2p sends and receives: bytes in one piece or in several. */
 type Data = Parameters<MessageStream['send']>[0]
+type QueuedData = Exclude<Data, Uint8Array>
 
-export interface RecordKeys {
+export interface RecordStreamOptions {
   readonly send: AeadKey
   readonly receive: AeadKey
+  /** What came behind the handshake already. */
+  readonly rest: Uint8Array
+  /** An array whose content does not matter: all of it is written. */
+  readonly allocate: (bytes: number) => Uint8Array
 }
 
 /**
- * What a connection is after the handshake: records of u16 length, ciphertext and tag. All records of one send leave in one piece, and what comes is taken apart
- * without exceptions and, where a record came in one piece, without copies. Back-pressure and ends are those of the connection below.
+ * What a connection is after the handshake: records of u16 length, ciphertext and tag. What is sent within one turn of the microtask queue leaves as one piece, in as few
+ * records as hold it: a call into the cipher costs as much as a kilobyte, a write to a socket ten times that. What comes is taken apart without exceptions and, where
+ * a record came in one piece, without copies. Back-pressure and ends are those of the connection below.
  */
 export class RecordStream extends AbstractMessageStream {
   readonly #connection: MessageStream
-  readonly #parser = new RecordParser()
+  readonly #parser = new RecordParser((record) => this.#take(record))
   readonly #sendNonce = counterNonce()
   readonly #receiveNonce = counterNonce()
+  readonly #allocate: (bytes: number) => Uint8Array
   #sendKey: AeadKey | undefined
   #receiveKey: AeadKey | undefined
   #sent = 0
   #received = 0
+  /** Sent in this turn, and not yet sealed. */
+  #pending: Uint8Array[] = []
+  #pendingBytes = 0
+  /** Opened from what is taken apart at the moment. */
+  #opened: Uint8Array[] = []
 
-  /** @param rest - what came behind the handshake already. */
-  constructor(connection: MessageStream, keys: RecordKeys, rest: Uint8Array = none) {
+  constructor(connection: MessageStream, { send, receive, rest, allocate }: RecordStreamOptions) {
     super({
       log: connection.log,
       inactivityTimeout: connection.inactivityTimeout,
@@ -41,8 +54,9 @@ export class RecordStream extends AbstractMessageStream {
       direction: connection.direction
     })
     this.#connection = connection
-    this.#sendKey = keys.send
-    this.#receiveKey = keys.receive
+    this.#sendKey = send
+    this.#receiveKey = receive
+    this.#allocate = allocate
     this.addEventListener('close', () => this.#forgetKeys())
     if (rest.length > 0) this.#receive(rest)
     connection.addEventListener('message', ({ data }) => this.#receive(data))
@@ -51,20 +65,25 @@ export class RecordStream extends AbstractMessageStream {
     connection.addEventListener('remoteCloseWrite', () => this.onRemoteCloseWrite())
   }
 
-  /** As the base class does it, without its lists when nothing waits. */
+  /** As the base class does it, but a moment later, and without its lists when nothing waits. */
   override send(data: Data): boolean {
     const isQueued = this.sendingData || this.writableNeedsDrain || this.writeStatus !== 'writable' || this.writeBuffer.byteLength > 0
-    if (isQueued || data.byteLength === 0) return super.send(data)
-    const canSendMore = this.#transmit(data)
-    if (!canSendMore) this.writableNeedsDrain = true
-    if (this.listenerCount('idle') > 0) this.safeDispatchEvent('idle')
-    return canSendMore
+    if (isQueued || data.byteLength === 0 || data.byteLength > maxBatchBytes) {
+      this.#flush()
+      return super.send(data)
+    }
+    if (this.#pendingBytes === 0) queueMicrotask(() => this.#flush())
+    if (data instanceof Uint8Array) this.#pending.push(data)
+    else for (const piece of data) this.#pending.push(piece)
+    this.#pendingBytes += data.byteLength
+    if (this.#pendingBytes >= maxPlaintextBytes) this.#flush()
+    return !this.writableNeedsDrain
   }
 
-  sendData(data: Data): { sentBytes: number; canSendMore: boolean } {
-    // The base class consumes the list when it is sent.
-    const sentBytes = data.byteLength
-    return { sentBytes, canSendMore: this.#connection.send(this.#seal(data)) }
+  /** Called by the base class for what waited; it keeps what is not sent. */
+  sendData(data: QueuedData): { sentBytes: number; canSendMore: boolean } {
+    const batch = data.byteLength <= maxBatchBytes ? data : data.sublist(0, maxBatchBytes)
+    return { sentBytes: batch.byteLength, canSendMore: this.#connection.send(this.#seal([...batch], batch.byteLength)) }
   }
 
   sendReset(error: Error): void {
@@ -79,35 +98,43 @@ export class RecordStream extends AbstractMessageStream {
     this.#connection.resume()
   }
 
-  close(options?: AbortOptions): Promise<void> {
-    return this.#connection.close(options)
+  async close(options?: AbortOptions): Promise<void> {
+    this.#flush()
+    await this.#connection.close(options)
   }
 
-  #transmit(data: Data): boolean {
+  /** Seals what was sent in this turn, and hands it down. */
+  #flush(): void {
+    const [pieces, length] = [this.#pending, this.#pendingBytes]
+    if (length === 0) return
+    this.#pending = []
+    this.#pendingBytes = 0
+    // Whoever ends the connection below in the same turn ends what was not sent.
+    if (this.writeStatus === 'closed' || this.#connection.status !== 'open') return
     try {
-      return this.#connection.send(this.#seal(data))
+      if (!this.#connection.send(this.#seal(pieces, length))) this.writableNeedsDrain = true
     } catch (error) {
       this.abort(asError(error))
-      throw error
     }
+    if (this.listenerCount('idle') > 0) this.safeDispatchEvent('idle')
   }
 
-  /** Every record of `data` in one array. */
-  #seal(data: Data): Uint8Array {
+  /** Every record of `length` bytes in one array. */
+  #seal(pieces: readonly Uint8Array[], length: number): Uint8Array {
     const key = this.#sendKey
     if (key === undefined) throw closed()
-    const length = data.byteLength
     const records = Math.ceil(length / maxPlaintextBytes)
-    const output = new Uint8Array(length + records * (lengthBytes + tagBytes))
-    const pieces = data instanceof Uint8Array ? [data] : [...data]
-    for (let record = 0, offset = 0; record < records; record++) {
-      const plaintext = records === 1 ? pieces : takeBytes(pieces, Math.min(maxPlaintextBytes, length - record * maxPlaintextBytes))
-      const size = (records === 1 ? length : lengthOf(plaintext)) + tagBytes
+    const output = this.#allocate(length + records * (lengthBytes + tagBytes))
+    const take = taker(pieces)
+    let offset = 0
+    for (let left = length; left > 0; left -= maxPlaintextBytes) {
+      const size = Math.min(left, maxPlaintextBytes) + tagBytes
       output[offset] = size >>> 8
       output[offset + 1] = size
       const start = offset + lengthBytes
       offset = start + size
       this.#sent = advance(this.#sendNonce, this.#sent)
+      const plaintext = records === 1 ? pieces : take(maxPlaintextBytes)
       key.sealInto(output.subarray(start, offset), { nonce: this.#sendNonce, ad: none, plaintext })
     }
     return output
@@ -115,13 +142,20 @@ export class RecordStream extends AbstractMessageStream {
 
   #receive(data: Data): void {
     try {
-      const records = data instanceof Uint8Array ? this.#parser.push(data) : [...data].flatMap((piece) => this.#parser.push(piece))
-      if (records.length === 1) this.#deliver(this.#open(records[0] ?? none))
-      else if (records.length > 0) this.#deliverAll(records)
+      if (data instanceof Uint8Array) this.#parser.push(data)
+      else for (const piece of data) this.#parser.push(piece)
+      this.#deliver()
     } catch (error) {
+      // What was sound before a bad record is handed over.
+      this.#deliver()
       this.abort(asError(error))
     }
     if (this.status !== 'open') this.#forgetKeys()
+  }
+
+  #take(record: Uint8Array): void {
+    const plaintext = this.#open(record)
+    if (plaintext.length > 0) this.#opened.push(plaintext)
   }
 
   #open(record: Uint8Array): Uint8Array {
@@ -131,29 +165,20 @@ export class RecordStream extends AbstractMessageStream {
     return key.open(this.#receiveNonce, none, record)
   }
 
-  /** As onData of the base class, without its lists when nothing waits. */
-  #deliver(plaintext: Uint8Array): void {
+  /** As onData of the base class, without its lists when nothing waits. What came together is handed over together. */
+  #deliver(): void {
+    const opened = this.#opened
+    const [first] = opened
+    if (first === undefined) return
+    this.#opened = []
     const isPlain = this.readStatus === 'readable' && this.remoteWriteStatus === 'writable' && this.readBuffer.byteLength === 0
-    if (plaintext.length === 0) return
-    if (!isPlain || this.listenerCount('message') === 0) {
-      this.onData(plaintext)
-      return
-    }
-    this.dispatchEvent(new StreamMessageEvent(plaintext))
-    // The peer may have ended while its last bytes were taken: the base class then ends the readable side.
-    if (this.remoteWriteStatus !== 'writable') this.dispatchReadBuffer()
-  }
-
-  /** What came together is handed over together: what was sound before a bad record, too. */
-  #deliverAll(records: readonly Uint8Array[]): void {
-    const isReading = this.readStatus === 'readable' || this.readStatus === 'paused'
-    try {
-      for (const record of records) {
-        const plaintext = this.#open(record)
-        if (isReading && plaintext.length > 0) this.readBuffer.append(plaintext)
-      }
-    } finally {
-      if (this.readBuffer.byteLength > 0) this.dispatchReadBuffer()
+    if (opened.length === 1 && isPlain && this.listenerCount('message') > 0) {
+      this.dispatchEvent(new StreamMessageEvent(first))
+      // The peer may have ended while its last bytes were taken: the base class then ends the readable side.
+      if (this.remoteWriteStatus !== 'writable') this.dispatchReadBuffer()
+    } else if (this.readStatus === 'readable' || this.readStatus === 'paused') {
+      for (const plaintext of opened) this.readBuffer.append(plaintext)
+      this.dispatchReadBuffer()
     }
   }
 
@@ -166,6 +191,8 @@ export class RecordStream extends AbstractMessageStream {
   /** Nothing is sent any more; what the connection still holds, while it is paused, can be read. */
   #forgetKeys(): void {
     this.#sendKey = undefined
+    this.#pending = []
+    this.#pendingBytes = 0
     if (this.#connection.readBufferLength === 0) this.#receiveKey = undefined
   }
 }
@@ -177,22 +204,25 @@ function advance(nonce: Uint8Array, count: number): number {
   return count + 1
 }
 
-/** Removes `length` bytes from the front of `pieces`. */
-function takeBytes(pieces: Uint8Array[], length: number): readonly Uint8Array[] {
-  const taken: Uint8Array[] = []
-  for (let left = length; left > 0;) {
-    const piece = pieces.shift() ?? none
-    if (piece.length > left) pieces.unshift(piece.subarray(left))
-    taken.push(piece.length > left ? piece.subarray(0, left) : piece)
-    left -= Math.min(left, piece.length)
+/** Takes up to so many bytes from the front of `pieces` with each call. */
+function taker(pieces: readonly Uint8Array[]): (length: number) => readonly Uint8Array[] {
+  let index = 0
+  let offset = 0
+  return (length) => {
+    const taken: Uint8Array[] = []
+    for (let left = length; left > 0;) {
+      const piece = pieces[index]
+      if (piece === undefined) break
+      const part = piece.subarray(offset, offset + left)
+      taken.push(part)
+      left -= part.length
+      offset += part.length
+      if (offset < piece.length) break
+      index += 1
+      offset = 0
+    }
+    return taken
   }
-  return taken
-}
-
-function lengthOf(pieces: readonly Uint8Array[]): number {
-  let length = 0
-  for (const piece of pieces) length += piece.length
-  return length
 }
 
 const closed = (): MeshError => new MeshError('HANDSHAKE_FAILED', { reason: 'closed' })

@@ -1,0 +1,116 @@
+/** Handshakes of hybrid Noise against stock and our own classical Noise, in memory and as whole libp2p dials on loopback. */
+import { noise } from '@libp2p/noise'
+import type { Libp2p } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { parseArgs } from 'node:util'
+import { hybridNoise } from '../src/node/noise.ts'
+import { classicalId, hybridId, meet, type NoiseSide, ourSide, stockSide } from '../test/net/noise-pair.ts'
+import { startNode } from '../test/net/noise-support.ts'
+import { verdict } from './verdict.ts'
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '15' }, handshakes: { type: 'string', default: '60' }, dials: { type: 'string', default: '40' } }
+})
+const rounds = Math.max(11, Number(values.rounds))
+
+interface Contestant {
+  readonly name: string
+  readonly count: number
+  readonly run: () => Promise<void>
+}
+
+interface Figures {
+  /** Of one run. */
+  readonly cpuMs: number
+  readonly wallMs: number
+}
+
+const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
+
+async function measure({ count, run }: Contestant): Promise<Figures> {
+  const [cpu, wall] = [process.cpuUsage(), performance.now()]
+  for (let index = 0; index < count; index++) await run()
+  const { user, system } = process.cpuUsage(cpu)
+  return { cpuMs: (user + system) / 1_000 / count, wallMs: (performance.now() - wall) / count }
+}
+
+/** Every contestant once in each round, in an order that turns: medians over the rounds, after one round that does not count. */
+async function interleave(contestants: readonly Contestant[]): Promise<ReadonlyMap<string, Figures>> {
+  const found = new Map(contestants.map(({ name }) => [name, [] as Figures[]]))
+  for (let round = -1; round < rounds; round++) {
+    for (const [index] of contestants.entries()) {
+      const contestant = contestants[(index + round + 1) % contestants.length]
+      if (contestant === undefined) continue
+      const figures = await measure(contestant)
+      if (round >= 0) found.get(contestant.name)?.push(figures)
+    }
+  }
+  const of = (all: readonly Figures[]): Figures => ({
+    cpuMs: median(all.map(({ cpuMs }) => cpuMs)),
+    wallMs: median(all.map(({ wallMs }) => wallMs))
+  })
+  return new Map([...found].map(([name, all]) => [name, of(all)]))
+}
+
+function inMemory(name: string, sides: readonly [NoiseSide, NoiseSide], protocol: string): Contestant {
+  const run = async (): Promise<void> => {
+    const outcomes = await meet(sides[0], sides[1], { protocol })
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  }
+  return { name, count: Number(values.handshakes), run }
+}
+
+const pairOf = async (side: () => Promise<NoiseSide>): Promise<readonly [NoiseSide, NoiseSide]> => [await side(), await side()]
+
+/** Dials, and waits until the other side has closed too: else the next dial would measure this one's end. */
+function dialling(name: string, from: Libp2p, to: Libp2p): Contestant {
+  const addresses: Multiaddr[] = to.getMultiaddrs()
+  const run = async (): Promise<void> => {
+    const connection = await from.dial(addresses, { force: true })
+    const ended = Promise.all(to.getConnections(from.peerId).map((each) => new Promise((resolve) => each.addEventListener('close', resolve))))
+    await connection.close()
+    await ended
+  }
+  return { name, count: Number(values.dials), run }
+}
+
+const show = (title: string, figures: ReadonlyMap<string, Figures>): void => {
+  process.stdout.write(`${title}, medians of ${rounds} rounds\n`)
+  for (const [name, { cpuMs, wallMs }] of figures)
+    process.stdout.write(
+      `  ${name.padEnd(28)} ${cpuMs.toFixed(3)} ms CPU  ${wallMs.toFixed(3)} ms wall  ${Math.round(1_000 / cpuMs)} per CPU second\n`
+    )
+}
+
+const handshakes = await interleave([
+  inMemory('stock /noise', await pairOf(stockSide), classicalId),
+  inMemory('ours /noise', await pairOf(() => ourSide({ levels: [] })), classicalId),
+  inMemory('hybrid level 3', await pairOf(ourSide), hybridId),
+  inMemory('hybrid level 1', await pairOf(() => ourSide({ levels: [1] })), '/synaptic-mesh/noise-mlkem512-hfs/0.1.0'),
+  inMemory('hybrid level 5', await pairOf(() => ourSide({ levels: [5] })), '/synaptic-mesh/noise-mlkem1024-hfs/0.1.0')
+])
+show('A handshake in memory, both sides', handshakes)
+
+const nodes = [await startNode([noise()]), await startNode([noise()]), await startNode(hybridNoise()), await startNode(hybridNoise())] as const
+const dials = await interleave([dialling('stock /noise', nodes[0], nodes[1]), dialling('hybrid level 3', nodes[2], nodes[3])])
+show('A whole libp2p dial on loopback (TCP, encrypter, yamux), both sides, with its end', dials)
+await Promise.all(nodes.map(async (node) => node.stop()))
+
+const cpu = (figures: ReadonlyMap<string, Figures>, name: string): number => figures.get(name)?.cpuMs ?? Number.NaN
+const wall = (name: string): number => dials.get(name)?.wallMs ?? Number.NaN
+verdict([
+  {
+    name: 'hybrid level 3 handshakes a second / stock classical',
+    value: cpu(handshakes, 'stock /noise') / cpu(handshakes, 'hybrid level 3'),
+    unit: 'times',
+    atLeast: 1
+  },
+  {
+    name: 'CPU of hybrid level 3 / our own classical',
+    value: cpu(handshakes, 'hybrid level 3') / cpu(handshakes, 'ours /noise'),
+    unit: 'times',
+    atMost: 1.35
+  },
+  { name: 'CPU of a dial, hybrid / stock', value: cpu(dials, 'hybrid level 3') / cpu(dials, 'stock /noise'), unit: 'times', atMost: 1.25 },
+  { name: 'time of a dial, hybrid / stock', value: wall('hybrid level 3') / wall('stock /noise'), unit: 'times', atMost: 1.25 }
+])
