@@ -1,6 +1,6 @@
 import type { Clock, HandshakeCrypto, Random, Signer, Verifier, WallMillis } from '../core/base/index.ts'
 import type { DeliveryStore } from '../core/message/index.ts'
-import type { IdentityTools } from '../core/session/index.ts'
+import type { PqTools } from '../core/session/index.ts'
 
 /** A peer that both sides agreed to trust, pinned to its key. */
 export interface PairRecord {
@@ -51,7 +51,7 @@ export interface Platform {
   /** What handshakes and sessions compute with. */
   readonly crypto: HandshakeCrypto
   /** ML-DSA-65 for sessions. */
-  readonly pq: NonNullable<IdentityTools['pq']>
+  readonly pq: PqTools
   /** SHA-256, 32 bytes. */
   sha256(bytes: Uint8Array): Uint8Array
   /** HMAC-SHA-256. */

@@ -8,6 +8,7 @@ import { type HostOptions, startHost } from './host.ts'
 import { dhtPort, gossipPort, mdnsPort } from './host-ports.ts'
 import { ensureIdentity, ephemeralIdentity, type Identity } from './identity.ts'
 import { createPlatform } from './platform.ts'
+import { openPqKeys } from './pq-keys.ts'
 import { openMemoryStores, openStores, type Stores, type StoreWatch } from './sqlite/stores.ts'
 import { join } from 'node:path'
 
@@ -65,7 +66,8 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
     ...setup.hostLimits
   })
   try {
-    const platform = createPlatform({ identity, network: options.network, stores })
+    const pqKeys = await openPqKeys(stores.datastore, ({ code, message }) => log({ level: 'warn', event: code, fields: { reason: message } }))
+    const platform = createPlatform({ identity, network: options.network, stores, pqKeys })
     const release = async (): Promise<void> => {
       await stop()
       await stores.close()

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/base/index.ts'
-import type { PqIdentity } from '../core/session/index.ts'
+import type { PqIdentity, PqKeys } from '../core/session/index.ts'
 import type { Platform } from '../mesh/ports.ts'
 import { createVerifier, hmacSha256, nodeHandshakeCrypto, sha256, systemRandom } from '../crypto/index.ts'
 import { createPqVerifier } from '../crypto/pq-identity.ts'
@@ -12,12 +12,13 @@ export interface PlatformOptions {
   readonly identity: Identity
   readonly network: string
   readonly stores: Stores
+  readonly pqKeys: PqKeys
   /** The system's clock by default. */
   readonly clock?: Clock
 }
 
 /** Everything outside that a mesh node needs, from Node.js. */
-export function createPlatform({ identity, network, stores, clock = systemClock() }: PlatformOptions): Platform {
+export function createPlatform({ identity, network, stores, pqKeys, clock = systemClock() }: PlatformOptions): Platform {
   return {
     clock,
     random: systemRandom,
@@ -27,17 +28,18 @@ export function createPlatform({ identity, network, stores, clock = systemClock(
     peerStore: stores.peerStore,
     timers: systemTimers,
     crypto: nodeHandshakeCrypto,
-    pq: lazyPq(identity, network),
+    pq: lazyPq(identity, network, pqKeys),
     sha256,
     hmac: hmacSha256
   }
 }
 
 /** An ML-DSA-65 key is made when the first session wants one. */
-function lazyPq(identity: Identity, network: string): Platform['pq'] {
+function lazyPq(identity: Identity, network: string, keys: PqKeys): Platform['pq'] {
   let made: PqIdentity | undefined
   return {
     verifier: createPqVerifier(network),
+    keys,
     get identity() {
       made ??= identity.pqIdentity(network)
       return made

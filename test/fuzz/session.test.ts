@@ -42,7 +42,10 @@ fuzzDecoder({
   codes: ['MESSAGE_MALFORMED', 'UNSUPPORTED_VERSION', 'IDENTITY_MISMATCH']
 })
 
-const identityTools = { ...bobOptions(), pq: { identity: { publicKey: pqKey, record, sign: () => pqSignature }, verifier: trusting } }
+const identityTools = {
+  ...bobOptions(),
+  pq: { identity: { publicKey: pqKey, record, sign: () => pqSignature }, verifier: trusting, keys: { accepts: () => true } }
+}
 const hash = new Uint8Array(32)
 
 fuzzDecoder({

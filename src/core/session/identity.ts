@@ -29,6 +29,20 @@ export interface PqVerifier {
   verify(domain: SigningDomain, publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean
 }
 
+/** Which ML-DSA-65 key a peer has. The first one that it shows is kept: Ed25519 alone vouches for that meeting, and for none after it. */
+export interface PqKeys {
+  /** Whether `pqKey` is the key of the peer with this Ed25519 key; a first one is kept. @param wasCalled - whether we called the peer */
+  accepts(publicKey: Uint8Array, pqKey: Uint8Array, wasCalled: boolean): boolean
+}
+
+/** ML-DSA-65 on a node. */
+export interface PqTools {
+  /** Our own; undefined when we have none. */
+  readonly identity: PqIdentity | undefined
+  readonly verifier: PqVerifier
+  readonly keys: PqKeys
+}
+
 /** Who signs and who verifies. */
 export interface IdentityTools {
   readonly network: string
@@ -36,7 +50,7 @@ export interface IdentityTools {
   readonly verifier: Verifier
   /** The levels that this node carries, ascending. */
   readonly levels: readonly KemLevel[]
-  readonly pq: { readonly identity: PqIdentity | undefined; readonly verifier: PqVerifier } | undefined
+  readonly pq: PqTools | undefined
 }
 
 /** The context string of every ML-DSA signature of a session (FIPS 204 section 5.2). */
@@ -127,11 +141,13 @@ function checkPq(
   pq: { readonly record: Uint8Array; readonly signature: Uint8Array },
   { publicKey, transcript, tools }: { readonly publicKey: Uint8Array; readonly transcript: Transcript; readonly tools: IdentityTools }
 ): PqIdentityRecord {
-  const verifier = tools.pq?.verifier
-  if (verifier === undefined) throw new MeshError('SESSION_AUTH_REFUSED', { reason: 'this node cannot verify ML-DSA-65' })
+  if (tools.pq === undefined) throw new MeshError('SESSION_AUTH_REFUSED', { reason: 'this node cannot verify ML-DSA-65' })
+  const { verifier, keys } = tools.pq
   const record = decodePqRecord(pq.record, { publicKey, verifier: tools.verifier, pqVerifier: verifier })
   if (!verifier.verify('session', record.publicKey, transcriptBytes('mldsa65', transcript), pq.signature))
     throw new MeshError('SIGNATURE_INVALID', { what: 'the session (ML-DSA-65)' })
+  if (!keys.accepts(publicKey, record.publicKey, transcript.role === 'responder'))
+    throw new MeshError('IDENTITY_MISMATCH', { what: 'The session', claimed: 'another ML-DSA-65 key', actual: 'a peer whose first one is known' })
   return record
 }
 

@@ -1,5 +1,5 @@
 export * from './handshake.ts'
-export { type IdentityTools, type PeerIdentity, type PqIdentity, type PqVerifier, pqContext } from './identity.ts'
+export { type IdentityTools, type PeerIdentity, type PqIdentity, type PqKeys, type PqTools, type PqVerifier, pqContext } from './identity.ts'
 export * from './options.ts'
 export { type PqIdentityRecord, encodePqRecord, pqSizes } from './pq-identity.ts'
 export { maxPlaintextBytes } from './records.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Signer } from '../../../src/core/base/index.ts'
-import type { IdentityTools, PqIdentity } from '../../../src/core/session/index.ts'
+import type { IdentityTools, PqIdentity, PqKeys } from '../../../src/core/session/index.ts'
 import { decodePqRecord } from '../../../src/core/session/pq-identity.ts'
 import { createVerifier } from '../../../src/crypto/index.ts'
 import { createPqIdentity, createPqVerifier } from '../../../src/crypto/pq-identity.ts'
@@ -11,7 +11,8 @@ const verifier = createPqVerifier(network)
 const identityOf = (signer: Signer, byte: number): PqIdentity =>
   createPqIdentity({ seed: new Uint8Array(32).fill(byte), network, signer, levels: [1, 3, 5], sequence: 1 })
 const identities = { alice: identityOf(signers.alice, 1), bob: identityOf(signers.bob, 2), mallory: identityOf(signers.mallory, 3) }
-const pq = (identity: PqIdentity): IdentityTools['pq'] => ({ identity, verifier })
+const anyKey = { accepts: () => true }
+const pq = (identity: PqIdentity, keys: PqKeys = anyKey): IdentityTools['pq'] => ({ identity, verifier, keys })
 
 interface Choice {
   readonly alice?: PqIdentity
@@ -85,4 +86,23 @@ test('a seed of another length is no key', () => {
     code: 'KEY_CORRUPT'
   })
   assert.equal(verifier.verify('session', new Uint8Array(5), new Uint8Array(1), new Uint8Array(3_309)), false)
+})
+
+test('a peer whose ML-DSA-65 key is another one than before is refused, although its Ed25519 key fits', () => {
+  const shown: string[] = []
+  const refusing: PqKeys = {
+    accepts: (publicKey, pqKey, wasCalled) => {
+      shown.push(`${publicKey[0]} ${pqKey.length} ${wasCalled}`)
+      return false
+    }
+  }
+  const alice = new End(aliceOptions({ pqAuth: true, pq: pq(identities.alice, refusing) })).start()
+  const bob = new End(bobOptions({ pq: pq(identities.bob) })).start()
+  settle(alice, bob)
+  alice.fails('IDENTITY_MISMATCH')
+  const caller = new End(aliceOptions({ pqAuth: true, pq: pq(identities.alice) })).start()
+  const called = new End(bobOptions({ pq: pq(identities.bob, refusing) })).start()
+  settle(caller, called)
+  called.fails('IDENTITY_MISMATCH')
+  assert.deepEqual(shown, [`${signers.bob.publicKey[0]} 1952 true`, `${signers.alice.publicKey[0]} 1952 false`])
 })

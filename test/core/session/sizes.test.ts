@@ -11,7 +11,8 @@ test('docs/wire/session.md states the bytes of a handshake', (context) => {
   const verifier = createPqVerifier(network)
   const pq = (signer: typeof signers.alice) => ({
     identity: createPqIdentity({ seed: new Uint8Array(32), network, signer, levels: [1, 3, 5], sequence: 1 }),
-    verifier
+    verifier,
+    keys: { accepts: () => true }
   })
   for (const level of levels) {
     const plain = openPair({ alice: { level } }).alice.facts?.handshakeBytes ?? 0
