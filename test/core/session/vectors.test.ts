@@ -47,7 +47,7 @@ function transcript(level: KemLevel): Vector {
 }
 
 // WRITE_VECTORS=1 writes the file anew, which is a change of the wire format.
-if (process.env['WRITE_VECTORS'] === '1') writeFileSync(file, `${JSON.stringify(levels.map(transcript), null, 1)}\n`)
+if (process.env['WRITE_VECTORS'] === '1') writeFileSync(file, `${JSON.stringify(levels.map(transcript), null, 2)}\n`)
 const vectors = JSON.parse(readFileSync(file, 'utf8')) as readonly Vector[]
 
 for (const vector of vectors) {
