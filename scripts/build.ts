@@ -16,7 +16,7 @@ const staleChunkMs = 3_600_000
 /** Programs hold all their dependencies: a CLI that resolves hundreds of modules starts ten times slower. */
 const programs = { cli: 'src/cli/main.ts', daemon: 'src/daemon/main.ts', 'store-worker': 'src/node/sqlite/store-worker.ts' }
 /** Libraries leave dependencies to the package manager of whoever imports them. */
-const libraries = { index: 'src/node/index.ts', testing: 'src/testing/index.ts', crypto: 'src/crypto/public.ts' }
+const libraries = { index: 'src/node/index.ts', testing: 'src/testing/index.ts', crypto: 'src/crypto/public.ts', noise: 'src/node/noise.ts' }
 
 const common: BuildOptions = {
   absWorkingDir: root,

@@ -18,6 +18,9 @@ function run(command: readonly string[], cwd: string = root): StepResult {
 const consumer = `import { createMesh, type Mesh } from 'synaptic-mesh'
 import { createTestnet } from 'synaptic-mesh/testing'
 import { kem, type Kem } from 'synaptic-mesh/crypto'
+import { hybridNoise } from 'synaptic-mesh/noise'
+import { tcp } from '@libp2p/tcp'
+import { createLibp2p, type Libp2p } from 'libp2p'
 export async function run(): Promise<string> {
   const mesh: Mesh = await createMesh({ maxPeers: 5 })
   const report = await mesh.send('agent-001', 'hello', { type: 'Thought', priority: 8 })
@@ -26,6 +29,7 @@ export async function run(): Promise<string> {
 }
 export const nets: typeof createTestnet = createTestnet
 export const level5: Kem = kem(5, 'noble')
+export const hybridNode = (): Promise<Libp2p> => createLibp2p({ transports: [tcp()], connectionEncrypters: hybridNoise({ policy: 'require' }) })
 `
 const consumerConfig = {
   compilerOptions: {
@@ -73,8 +77,9 @@ export async function checkPackage(): Promise<StepResult> {
       run(
         [
           'node',
+          '--input-type=module',
           '-e',
-          "const m = await import('synaptic-mesh'); const t = await import('synaptic-mesh/testing'); const c = await import('synaptic-mesh/crypto'); for (const name of c.kemBackends) await c.kem(1, name).generateKeyPair(); if (typeof m.createMesh !== 'function' || typeof t.createTestnet !== 'function') process.exit(1)"
+          "const m = await import('synaptic-mesh'); const t = await import('synaptic-mesh/testing'); const c = await import('synaptic-mesh/crypto'); const n = await import('synaptic-mesh/noise'); for (const name of c.kemBackends) await c.kem(1, name).generateKeyPair(); if (typeof m.createMesh !== 'function' || typeof t.createTestnet !== 'function' || n.hybridNoise().length !== 2) process.exit(1)"
         ],
         folder
       ),
