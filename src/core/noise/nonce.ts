@@ -1,13 +1,27 @@
-/** The counter must stay below this. Noise allows 2^64 - 1; two peers that send 2^32 records to each other make a new connection before. */
+import { MeshError } from '../base/index.ts'
+
+/** Nonces of one key. Noise allows 2^64 - 1; two peers that send 2^32 records to each other make a new connection before. */
 export const nonceLimit = 2 ** 32 - 2
 
-/** A nonce of ChaChaPoly: four zero bytes, then the counter, little-endian (Noise revision 34, section 12.3). */
-export const counterNonce = (): Uint8Array => new Uint8Array(12)
+/** The nonces of a key of ChaChaPoly, each once: four zero bytes, then the counter, little-endian (Noise revision 34, section 12.3). */
+export class NonceCounter {
+  readonly #bytes = new Uint8Array(12)
+  #count: number
 
-/** Writes `count`, 0 to 2^32 - 1. */
-export function setCounter(nonce: Uint8Array, count: number): void {
-  nonce[4] = count
-  nonce[5] = count >>> 8
-  nonce[6] = count >>> 16
-  nonce[7] = count >>> 24
+  /** @param start - for tests of the limit. */
+  constructor(start = 0) {
+    this.#count = start
+  }
+
+  /** The next one, good until the next call. @throws {MeshError} HANDSHAKE_FAILED with reason `nonce` when the key is used up */
+  next(): Uint8Array {
+    const count = this.#count
+    if (count >= nonceLimit) throw new MeshError('HANDSHAKE_FAILED', { reason: 'nonce' })
+    this.#bytes[4] = count
+    this.#bytes[5] = count >>> 8
+    this.#bytes[6] = count >>> 16
+    this.#bytes[7] = count >>> 24
+    this.#count = count + 1
+    return this.#bytes
+  }
 }

@@ -1,5 +1,5 @@
 import { type AeadKey, type HandshakeCrypto, type HashName, MeshError, utf8 } from '../base/index.ts'
-import { counterNonce, setCounter } from './nonce.ts'
+import { NonceCounter } from './nonce.ts'
 
 const one = new Uint8Array([1])
 const two = new Uint8Array([2])
@@ -19,8 +19,7 @@ export interface SplitKeys {
 export class SymmetricState {
   readonly #crypto: HandshakeCrypto
   readonly #hashName: HashName
-  readonly #nonce = counterNonce()
-  #count = 0
+  #nonces = new NonceCounter()
   #key: AeadKey | undefined
   #h: Uint8Array
   #ck: Uint8Array
@@ -64,12 +63,12 @@ export class SymmetricState {
     this.#ck.fill(0)
     this.#ck = next
     this.#key = this.#crypto.aead(key.subarray(0, keyBytes))
-    this.#count = 0
+    this.#nonces = new NonceCounter()
     key.fill(0)
   }
 
   encryptAndHash(plaintext: Uint8Array): Uint8Array {
-    const ciphertext = this.#key === undefined ? plaintext : this.#key.seal(this.#nextNonce(), this.#h, plaintext)
+    const ciphertext = this.#key === undefined ? plaintext : this.#key.seal(this.#nonces.next(), this.#h, plaintext)
     this.mixHash(ciphertext)
     return ciphertext
   }
@@ -94,15 +93,10 @@ export class SymmetricState {
 
   #open(key: AeadKey, ciphertext: Uint8Array): Uint8Array {
     try {
-      return key.open(this.#nextNonce(), this.#h, ciphertext)
+      return key.open(this.#nonces.next(), this.#h, ciphertext)
     } catch (cause) {
       throw new MeshError('HANDSHAKE_FAILED', { reason: 'decrypt' }, { cause })
     }
-  }
-
-  #nextNonce(): Uint8Array {
-    setCounter(this.#nonce, this.#count++)
-    return this.#nonce
   }
 
   /** HKDF of Noise section 4.3 with two outputs. */

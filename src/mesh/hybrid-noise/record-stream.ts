@@ -2,7 +2,7 @@ import type { AbortOptions, MessageStream, StreamCloseEvent } from '@libp2p/inte
 import { StreamMessageEvent } from '@libp2p/interface'
 import { AbstractMessageStream } from '@libp2p/utils'
 import { type AeadKey, MeshError } from '../../core/base/index.ts'
-import { counterNonce, maxMessageBytes, nonceLimit, setCounter } from '../../core/noise/index.ts'
+import { NonceCounter, maxMessageBytes } from '../../core/noise/index.ts'
 import { RecordParser } from './record-parser.ts'
 
 const lengthBytes = 2
@@ -33,13 +33,11 @@ export interface RecordStreamOptions {
 export class RecordStream extends AbstractMessageStream {
   readonly #connection: MessageStream
   readonly #parser = new RecordParser((record) => this.#take(record))
-  readonly #sendNonce = counterNonce()
-  readonly #receiveNonce = counterNonce()
+  readonly #sendNonces = new NonceCounter()
+  readonly #receiveNonces = new NonceCounter()
   readonly #allocate: (bytes: number) => Uint8Array
   #sendKey: AeadKey | undefined
   #receiveKey: AeadKey | undefined
-  #sent = 0
-  #received = 0
   /** Sent in this turn, and not yet sealed. */
   #pending: Uint8Array[] = []
   #pendingBytes = 0
@@ -133,9 +131,8 @@ export class RecordStream extends AbstractMessageStream {
       output[offset + 1] = size
       const start = offset + lengthBytes
       offset = start + size
-      this.#sent = advance(this.#sendNonce, this.#sent)
       const plaintext = records === 1 ? pieces : take(maxPlaintextBytes)
-      key.sealInto(output.subarray(start, offset), { nonce: this.#sendNonce, ad: none, plaintext })
+      key.sealInto(output.subarray(start, offset), { nonce: this.#sendNonces.next(), ad: none, plaintext })
     }
     return output
   }
@@ -161,8 +158,7 @@ export class RecordStream extends AbstractMessageStream {
   #open(record: Uint8Array): Uint8Array {
     const key = this.#receiveKey
     if (key === undefined) throw closed()
-    this.#received = advance(this.#receiveNonce, this.#received)
-    return key.open(this.#receiveNonce, none, record)
+    return key.open(this.#receiveNonces.next(), none, record)
   }
 
   /** As onData of the base class, without its lists when nothing waits. What came together is handed over together. */
@@ -195,13 +191,6 @@ export class RecordStream extends AbstractMessageStream {
     this.#pendingBytes = 0
     if (this.#connection.readBufferLength === 0) this.#receiveKey = undefined
   }
-}
-
-/** Writes the counter into the nonce; returns the next one. @throws {MeshError} HANDSHAKE_FAILED when the key has been used up */
-function advance(nonce: Uint8Array, count: number): number {
-  if (count >= nonceLimit) throw new MeshError('HANDSHAKE_FAILED', { reason: 'nonce' })
-  setCounter(nonce, count)
-  return count + 1
 }
 
 /** Takes up to so many bytes from the front of `pieces` with each call. */
