@@ -1,6 +1,6 @@
 import { ml_kem1024, ml_kem512, ml_kem768 } from '@noble/post-quantum/ml-kem.js'
 import { randomBytes } from '@noble/post-quantum/utils.js'
-import { wipe } from '../inputs.ts'
+import { takeSecret, wipe } from '../inputs.ts'
 import type { KemEngine } from './engine.ts'
 import type { KemParameters } from './parameters.ts'
 
@@ -18,13 +18,13 @@ export function nobleKem({ name, sizes }: KemParameters): KemEngine {
     },
     encapsulate: (publicKey, randomness) => {
       const { cipherText, sharedSecret } = algorithm.encapsulate(publicKey, randomness)
-      return { ciphertext: cipherText, sharedSecret }
+      return { ciphertext: cipherText, sharedSecret: takeSecret(sharedSecret) }
     },
     decapsulate: (ciphertext, privateKey) => {
-      if (privateKey.length !== sizes.seed) return algorithm.decapsulate(ciphertext, privateKey)
+      if (privateKey.length !== sizes.seed) return takeSecret(algorithm.decapsulate(ciphertext, privateKey))
       const { secretKey } = algorithm.keygen(privateKey)
       try {
-        return algorithm.decapsulate(ciphertext, secretKey)
+        return takeSecret(algorithm.decapsulate(ciphertext, secretKey))
       } finally {
         wipe(secretKey)
       }

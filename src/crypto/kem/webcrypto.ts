@@ -1,11 +1,12 @@
 import type { webcrypto } from 'node:crypto'
 import { takeSecret } from '../inputs.ts'
+import { subtleWith } from '../subtle.ts'
 import type { KemEngine } from './engine.ts'
 import type { KemParameters } from './parameters.ts'
 
 /** ML-KEM by the runtime's WebCrypto (WICG "Modern Algorithms in the Web Cryptography API"). Its private keys are seeds. */
 export function webcryptoKem({ name, sizes }: KemParameters): KemEngine {
-  const { subtle } = globalThis.crypto
+  const subtle = subtleWith(['encapsulateBits', 'decapsulateBits', 'getPublicKey'])
   const importSeed = (seed: Uint8Array): Promise<webcrypto.CryptoKey> => subtle.importKey('raw-seed', seed, { name }, true, ['decapsulateBits'])
   return {
     generate: async (given) => {

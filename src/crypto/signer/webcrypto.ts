@@ -1,6 +1,7 @@
 import type { webcrypto } from 'node:crypto'
 import { concat, fromHex } from '../../core/base/index.ts'
 import { wipe } from '../inputs.ts'
+import { subtleWith } from '../subtle.ts'
 import type { SignerEngine } from './engine.ts'
 import { type SignerName, signerSizes } from './parameters.ts'
 
@@ -15,7 +16,7 @@ const ed25519Prefix = fromHex('302e020100300506032b657004220420')
 
 /** ML-DSA and Ed25519 by the runtime's WebCrypto. Its private keys are seeds. */
 export function webcryptoSigner(signer: SignerName): SignerEngine {
-  const { subtle } = globalThis.crypto
+  const subtle = subtleWith(['sign', 'verify', 'getPublicKey'])
   const name = names[signer]
   const format = signer === 'ed25519' ? 'raw' : 'raw-public'
   const algorithm = (context: Uint8Array | undefined): { readonly name: string; readonly context?: Uint8Array } =>
