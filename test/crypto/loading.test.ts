@@ -55,3 +55,13 @@ test('the library entry of a node names no other backend', () => {
     []
   )
 })
+
+test('the example of docs/crypto.md runs as it stands', () => {
+  const [, example = ''] = /```ts\n(.*?)```/s.exec(readFileSync(inRoot('docs/crypto.md'), 'utf8')) ?? []
+  const program = example.replace("'synaptic-mesh/crypto'", JSON.stringify(inRoot('dist/crypto.js')))
+  const { stdout, stderr } = spawnSync(process.execPath, ['--no-warnings', '--input-type=module', '-e', program], {
+    encoding: 'utf8',
+    timeout: 60_000
+  })
+  assert.equal(stdout, 'true\ntrue\n', stderr)
+})
