@@ -1,4 +1,4 @@
-import { type KemLevel, MeshError, type Millis, earliest } from '../core/base/index.ts'
+import { type KemLevel, MeshError, type Millis, earliest, equalBytes } from '../core/base/index.ts'
 import {
   type InitiatorOptions,
   type ResponderOptions,
@@ -11,6 +11,7 @@ import {
 } from '../core/session/index.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { LinkWriter } from './link-writer.ts'
+import { peerIdOfKey } from './peer-keys.ts'
 import type { SessionContext } from './session-context.ts'
 import { type InnerLimits, SessionFrames } from './session-frames.ts'
 
@@ -25,6 +26,8 @@ export interface OpenSessionOptions {
   readonly pqAuth?: boolean
   /** The responder as it was addressed; by default the peer id of the stream. */
   readonly responder?: string
+  /** The Ed25519 key that it must prove; by default the one of the stream. Another one where somebody in between forwards the stream. */
+  readonly responderKey?: Uint8Array
 }
 
 export interface AcceptSessionOptions {
@@ -36,6 +39,8 @@ export interface AcceptSessionOptions {
   readonly requirePqAuth?: boolean
   /** Our own peer id, as which we were addressed. */
   readonly responder: string
+  /** Whether the initiator must be the peer of the stream (the default), or is whoever the session proves: where somebody in between forwards the stream. */
+  readonly initiator?: 'peer-of-stream' | 'anybody'
 }
 
 /** What protects a session; nothing of it is secret but what `exportSecret` returns. */
@@ -60,23 +65,24 @@ export interface SessionInfo {
  * NETWORK_MISMATCH, UNSUPPORTED_VERSION, MESSAGE_MALFORMED, PEER_UNREACHABLE; the stream is reset then
  */
 export function openSession(stream: FrameStream, options: OpenSessionOptions): Promise<SessionStream> {
-  const { context, level, pqAuth = false, responder = stream.peerId, inner } = options
+  const { context, level, pqAuth = false, responder = stream.peerId, responderKey = stream.publicKey, inner } = options
   return SessionStream.start({
     stream,
     context,
     inner,
-    session: { ...context.tools, role: 'initiator', level, pqAuth, responder, responderKey: stream.publicKey }
+    session: { ...context.tools, role: 'initiator', level, pqAuth, responder, responderKey }
   })
 }
 
 /** Answers the session that a peer opens over `stream`. @throws {MeshError} as openSession; a peer that is refused is told so first */
 export function acceptSession(stream: FrameStream, options: AcceptSessionOptions): Promise<SessionStream> {
-  const { context, minimumLevel, requirePqAuth = false, responder, inner } = options
+  const { context, minimumLevel, requirePqAuth = false, responder, inner, initiator = 'peer-of-stream' } = options
+  const initiatorKey = initiator === 'anybody' ? undefined : stream.publicKey
   return SessionStream.start({
     stream,
     context,
     inner,
-    session: { ...context.tools, role: 'responder', minimumLevel, requirePqAuth, responder, initiatorKey: stream.publicKey }
+    session: { ...context.tools, role: 'responder', minimumLevel, requirePqAuth, responder, initiatorKey }
   })
 }
 
@@ -97,6 +103,8 @@ export class SessionStream implements FrameStream {
   readonly #established = Promise.withResolvers<void>()
   readonly #words = Promise.withResolvers<readonly string[]>()
   #facts: SessionFacts | undefined
+  /** The peer, when it is not the one of the stream below. */
+  #forwardedFrom: Uint8Array | undefined
   #error: MeshError | undefined
   #inFlightBytes = 0
   #closing = false
@@ -139,11 +147,12 @@ export class SessionStream implements FrameStream {
   }
 
   get peerId(): string {
-    return this.#stream.peerId
+    return this.#forwardedFrom === undefined ? this.#stream.peerId : peerIdOfKey(this.#forwardedFrom)
   }
 
+  /** The key that the session proved: that of the stream below, unless somebody in between forwards it. */
   get publicKey(): Uint8Array {
-    return this.#stream.publicKey
+    return this.#forwardedFrom ?? this.#stream.publicKey
   }
 
   get path(): string {
@@ -252,8 +261,7 @@ export class SessionStream implements FrameStream {
       case 'data':
         return this.#frames.push(output.data)
       case 'established':
-        this.#facts = output.facts
-        return this.#established.resolve()
+        return this.#opened(output.facts)
       case 'words':
         return this.#words.resolve(output.words)
       case 'rekeyed':
@@ -265,6 +273,13 @@ export class SessionStream implements FrameStream {
       default:
         return output satisfies never
     }
+  }
+
+  #opened(facts: SessionFacts): void {
+    this.#facts = facts
+    // Whoever compares keys by their arrays finds the one of the stream, as a rule.
+    if (!equalBytes(facts.peer.publicKey, this.#stream.publicKey)) this.#forwardedFrom = facts.peer.publicKey
+    this.#established.resolve()
   }
 
   #sendBelow(frame: Uint8Array): void {
