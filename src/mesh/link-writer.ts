@@ -12,6 +12,8 @@ export interface WritableLink {
  */
 export const writeBytes = 65_507
 const lengthBytes = 4
+/** Filled and sent within one call: no other writer comes between. */
+const scratch = new Uint8Array(writeBytes)
 /** `send` waits above this. */
 const highWaterBytes = 524_288
 /** A caller that does not wait is stopped here. */
@@ -29,9 +31,9 @@ export interface LinkWriterOptions {
   readonly link: WritableLink
   readonly protocol: string
   readonly onBytes: (bytes: number) => void
-  /** By default `writeBytes`. */
+  /** By default, and at most, `writeBytes`. */
   readonly maxWriteBytes?: number
-  /** For a link that is done with the bytes when its `send` returns: every write is in one and the same buffer. */
+  /** For a link that is done with the bytes when its `send` returns: every write of all such writers is in one and the same buffer. */
   readonly reuseBuffer?: boolean
 }
 
@@ -44,7 +46,7 @@ export class LinkWriter {
   readonly #protocol: string
   readonly #onBytes: (bytes: number) => void
   readonly #maxWriteBytes: number
-  readonly #shared: Uint8Array | undefined
+  readonly #reusesBuffer: boolean
   #queue: Uint8Array[] = []
   #head = 0
   /** Bytes of the first frame, its length included, that were written already. */
@@ -60,7 +62,7 @@ export class LinkWriter {
     this.#protocol = options.protocol
     this.#onBytes = options.onBytes
     this.#maxWriteBytes = options.maxWriteBytes ?? writeBytes
-    this.#shared = options.reuseBuffer === true ? new Uint8Array(this.#maxWriteBytes) : undefined
+    this.#reusesBuffer = options.reuseBuffer === true
   }
 
   /** Bytes that wait for the stream, lengths included. */
@@ -126,7 +128,7 @@ export class LinkWriter {
   /** The next bytes of the queue, cut wherever a write is full. */
   #nextWrite(): Uint8Array {
     const length = Math.min(this.#maxWriteBytes, this.#queuedBytes)
-    const bytes = this.#shared?.subarray(0, length) ?? new Uint8Array(length)
+    const bytes = this.#reusesBuffer ? scratch.subarray(0, length) : new Uint8Array(length)
     let filled = 0
     while (filled < bytes.length) filled += this.#fill(bytes.subarray(filled))
     this.#queuedBytes -= filled

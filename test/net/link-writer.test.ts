@@ -137,3 +137,22 @@ test('when the stream fails every waiting and later call is told', async () => {
   assert.ok(results.slice(-3).every((result) => result.status === 'rejected' && result.reason === error))
   assert.equal(writer.queuedBytes, 0)
 })
+
+test('a writer that reuses its buffer writes the same bytes, at most as many in one write as it is told', async () => {
+  const writes: Uint8Array[] = []
+  const buffers = new Set<ArrayBufferLike>()
+  const link = {
+    writableNeedsDrain: false,
+    send: (bytes: Uint8Array): boolean => {
+      buffers.add(bytes.buffer)
+      return writes.push(bytes.slice()) > 0
+    }
+  }
+  const writer = new LinkWriter({ link, protocol: 'test', onBytes: () => undefined, maxWriteBytes: 1_000, reuseBuffer: true })
+  const frames = [3, 2_500, 996, 1].map((size, index) => new Uint8Array(size).fill(index + 1))
+  await Promise.all([...frames.map((frame) => writer.send(frame)), writer.flush()])
+  assert.deepEqual([buffers.size, Math.max(...writes.map(({ length }) => length))], [1, 1_000])
+  const reader = new FrameReader({ protocol: 'test', maxFrameBytes: 10_000 })
+  for (const write of writes) reader.push(write)
+  for (const frame of frames) assert.deepEqual(reader.take(), frame)
+})
