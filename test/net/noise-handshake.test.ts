@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { multiaddrConnectionPair } from '@libp2p/utils'
 import { MemoryDatastore } from 'datastore-core'
+import type { PrivateKey } from '@libp2p/interface'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { isMeshError } from '../../src/core/base/index.ts'
 import { rememberedPeers } from '../../src/mesh/hybrid-noise/index.ts'
 import { Tracker } from '../../src/mesh/tracker.ts'
@@ -98,6 +101,19 @@ test('another identity than the one that was called is IDENTITY_MISMATCH', async
   assert.equal(initiator.failures[0]?.reason, 'identity')
 })
 
+test('a static key that was signed by another key than the one shown is refused', async () => {
+  const [honest, thief, victim] = [await newKey(), await newKey(), await newKey()]
+  // Shows the victim's public key, and has only its own to sign with.
+  const forged: PrivateKey = Object.create(thief, { publicKey: { value: victim.publicKey } })
+  const [near, far] = [await ourSide({}, honest), await ourSide({}, forged)]
+  const [first] = await meet(near, far, { protocol: hybridId, expected: peerIdFromPrivateKey(victim) })
+  assert.ok(first.status === 'rejected' && isMeshError(first.reason, 'HANDSHAKE_FAILED'))
+  assert.deepEqual(
+    near.failures.map(({ reason }) => reason),
+    ['signature']
+  )
+})
+
 test('plain Noise meets the stock encrypter in both directions, and each knows the other', async () => {
   const [ours, stock] = [await ourSide(), await stockSide()]
   for (const [near, far] of [[ours, stock] as const, [stock, ours] as const]) {
@@ -116,6 +132,23 @@ test('a handshake with ourselves reflected at us fails', async () => {
     fromResponder: () => first[0] ?? fail()
   })
   assert.ok(near.status === 'rejected' && isMeshError(near.reason, 'HANDSHAKE_FAILED'))
+})
+
+test('what comes behind message C in the same piece is not lost', { timeout: 10_000 }, async () => {
+  const [initiator, responder] = [await ourSide(), await ourSide()]
+  const [near, far] = multiaddrConnectionPair()
+  const send = near.send.bind(near)
+  const sent: Uint8Array[] = []
+  near.send = (data) => {
+    sent.push(data.subarray())
+    return sent.length === 1 ? send(data) : sent.length === 2 || send(Buffer.concat(sent.slice(1)))
+  }
+  const called = responder.encrypters.get(hybridId)?.secureInbound(far)
+  const calling = await initiator.encrypters.get(hybridId)?.secureOutbound(near, { remotePeer: responder.peerId })
+  calling?.connection.send(new Uint8Array([1, 2, 3]))
+  const answered = (await called)?.connection ?? fail()
+  const first = await new Promise<Uint8Array>((resolve) => answered.addEventListener('message', ({ data }) => resolve(data.subarray())))
+  assert.deepEqual([...first], [1, 2, 3])
 })
 
 test('when both could do better than /noise, both ends say so', async () => {
