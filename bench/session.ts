@@ -100,5 +100,5 @@ verdict([
   { name: 'a rekey of level 5 for each GiB in records of 64 KiB', value: share('64 KiB', gibibyte / maxPlaintextBytes), unit: '%', atMost: 1 },
   { name: 'a rekey of level 5 for each 2^20 records of 1 KiB', value: share('1 KiB', 2 ** 20), unit: '%', atMost: 1 },
   { name: 'records of 64 KiB, of what the cipher alone does', value: of('bare 64 KiB') / of('records 64 KiB'), unit: 'times', atLeast: 0.85 },
-  { name: 'records of 1 KiB, of what the cipher alone does', value: of('bare 1 KiB') / of('records 1 KiB'), unit: 'times', atLeast: 0.85 }
+  { name: 'records of 1 KiB, of what the cipher alone does', value: of('bare 1 KiB') / of('records 1 KiB'), unit: 'times', atLeast: 0.7 }
 ])
