@@ -226,7 +226,7 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
   },
   LEVEL_REFUSED: async ({ me }) => {
     await using strict = await createTestnet(1, { config: { quantumResistant: true, mlkemSecurityLevel: 5 } })
-    return me.quantum(addressOf(strict.node(0)), { level: 3 })
+    return await me.quantum(addressOf(strict.node(0)), { level: 3 })
   },
   SESSION_AUTH_REFUSED: () => {
     const alice = new End(aliceOptions()).start()
