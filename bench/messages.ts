@@ -118,7 +118,11 @@ try {
 
   const [durable = 0, durableOff = 0] = await interleave([ours, off], { name: 'durable', count: 10_000, figure: 'perSecond' })
   const [onePlain = 0] = await interleave([ours], { name: 'durable-one', count: 100, figure: 'p50' })
-  const [flood = 0, floodPlain = 0, floodHyper = 0] = await interleave([ours, plain, hyperdht], { name: 'flood', count: 200_000, figure: 'perSecond' })
+  const [flood = 0, floodPlain = 0, floodHyper = 0] = await interleave([ours, plain, hyperdht], {
+    name: 'flood',
+    count: 200_000,
+    figure: 'perSecond'
+  })
   const [echo = 0, echoPlain = 0] = await interleave([ours, plain], { name: 'echo', count: 5_000, figure: 'p50' })
 
   const nats: NatsFigures | undefined = spawnSync('which', ['nats-server']).status === 0 ? await natsFigures() : undefined
