@@ -1,5 +1,6 @@
 import { type KeyObject, createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
 import { type Signer, type SigningDomain, type Verifier, MeshError, signingInput } from '../core/base/index.ts'
+import { importPublicKey as importSpki } from './spki.ts'
 
 /** Bytes of a seed (RFC 8032 section 5.1.5: the private key) and of a public key. */
 export const ed25519KeyBytes = 32
@@ -84,7 +85,7 @@ class PublicKeys {
 function importPublicKey(publicKey: Uint8Array): KeyObject | undefined {
   if (publicKey.length !== ed25519KeyBytes || !isCanonical(publicKey) || isSmallOrder(publicKey)) return undefined
   try {
-    return createPublicKey({ key: Buffer.concat([publicPrefix, publicKey]), format: 'der', type: 'spki' })
+    return importSpki('ed25519', publicKey)
   } catch {
     return undefined
   }

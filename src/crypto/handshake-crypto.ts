@@ -2,7 +2,6 @@ import {
   type KeyObject,
   createCipheriv,
   createDecipheriv,
-  createPublicKey,
   createSecretKey,
   decapsulate,
   diffieHellman,
@@ -21,6 +20,7 @@ import {
   type Sealing,
   MeshError
 } from '../core/base/index.ts'
+import { importPublicKey } from './spki.ts'
 
 const algorithm = 'chacha20-poly1305'
 const tagBytes = 16
@@ -86,7 +86,7 @@ function importDh(bytes: Uint8Array): KeyObject {
   let key = imported.get(bytes)
   if (key === undefined) {
     if (bytes.length !== dhBytes) throw new MeshError('HANDSHAKE_FAILED', { reason: 'length' })
-    key = createPublicKey({ key: asBuffer(bytes), format: 'raw-public', asymmetricKeyType: 'x25519' })
+    key = importPublicKey('x25519', bytes)
     imported.set(bytes, key)
   }
   return key
@@ -111,7 +111,7 @@ function makeKem(level: KemLevel, sizes: { readonly name: KemName; readonly publ
       if (publicKey.length !== publicKeyBytes) throw new MeshError('HANDSHAKE_FAILED', { reason: 'length' })
       try {
         // The import checks the modulus (FIPS 203 section 7.2).
-        const key = createPublicKey({ key: asBuffer(publicKey), format: 'raw-public', asymmetricKeyType: name })
+        const key = importPublicKey(name, publicKey)
         const { ciphertext, sharedKey } = encapsulate(key)
         return { ciphertext, sharedSecret: sharedKey }
       } catch (cause) {
