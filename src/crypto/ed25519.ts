@@ -1,6 +1,7 @@
 import { type KeyObject, createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
 import { type Signer, type SigningDomain, type Verifier, MeshError, signingInput } from '../core/base/index.ts'
 import { importPublicKey as importSpki } from './spki.ts'
+import { isStrictKey } from './signer/strict-ed25519.ts'
 
 /** Bytes of a seed (RFC 8032 section 5.1.5: the private key) and of a public key. */
 export const ed25519KeyBytes = 32
@@ -73,7 +74,7 @@ class PublicKeys {
   get(publicKey: Uint8Array): KeyObject | undefined {
     if (publicKey.length !== ed25519KeyBytes) return undefined
     const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.length).toString('latin1')
-    const known = this.#keys.get(name) ?? importPublicKey(publicKey)
+    const known = this.#keys.get(name) ?? (isStrictKey(publicKey) ? importPublicKey(publicKey) : undefined)
     if (known === undefined) return undefined
     this.#keys.delete(name)
     this.#keys.set(name, known)

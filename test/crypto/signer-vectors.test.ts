@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { createPublicKey, hash, verify } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { ed25519 } from '@noble/curves/ed25519.js'
-import { concat, fromHex, toHex, utf8 } from '../../src/core/base/index.ts'
+import { concat, fromHex, signingDomains, signingInput, toHex, utf8 } from '../../src/core/base/index.ts'
+import { createVerifier } from '../../src/crypto/index.ts'
 import { type Signer, type SignerBackend, type SignerName, signer, signerBackends } from '../../src/crypto/public.ts'
 import { readAcvp } from './support.ts'
 
@@ -162,10 +163,10 @@ function challengeOf(signed: { readonly publicKey: Uint8Array; readonly commitme
   return littleEndian(hash('sha512', concat(signed.commitment, signed.publicKey, signed.text), 'buffer')) % order
 }
 
-/** A message under which k · T vanishes, so that cofactored and cofactorless formulas both hold for a key with a torsion part. */
-function hidden(): Divergence {
+/** A message under which k · T vanishes, so that cofactored and cofactorless formulas both hold for a key with a torsion part; `signed` is what is signed of it. */
+function hidden(signed: (text: Uint8Array) => Uint8Array = (text) => text): Divergence {
   for (let index = 0; ; index++) {
-    const forged = forge({ name: 'a torsioned key that every formula takes', keyTorsion: 1, text: utf8(`message ${index}`) })
+    const forged = forge({ name: 'a torsioned key that every formula takes', keyTorsion: 1, text: signed(utf8(`message ${index}`)) })
     const commitment = forged.signature.subarray(0, 32)
     if (challengeOf({ publicKey: forged.publicKey, commitment, text: forged.message }) % 8n === 0n) return forged
   }
@@ -242,6 +243,14 @@ describe('Ed25519', () => {
       for (const { name, isValid, ...signed } of divergences) assert.equal(await port.verify(signed), isValid, name)
     })
   }
+
+  test('what peers sign is verified by the same rule: a torsioned key that OpenSSL takes is refused', () => {
+    const signed = (text: Uint8Array): Uint8Array => signingInput(signingDomains.card, 'test', text)
+    const { publicKey, message: text, signature } = hidden(signed)
+    assert.ok(verify(null, text, createPublicKey({ key: Buffer.from(publicKey), format: 'raw-public', asymmetricKeyType: 'ed25519' }), signature))
+    const index = Array.from({ length: 1_000 }, (_, each) => each).find((each) => toHex(signed(utf8(`message ${each}`))) === toHex(text))
+    assert.equal(createVerifier('test').verify(signingDomains.card, publicKey, utf8(`message ${index}`), signature), false)
+  })
 
   test('the libraries by themselves disagree about these: without the rule this test would fail', () => {
     const byNoble = ({ publicKey, message: text, signature }: Divergence): boolean => ed25519.verify(signature, text, publicKey, { zip215: false })
