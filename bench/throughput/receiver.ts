@@ -5,9 +5,12 @@ import { type Contestant, listen } from './ends.ts'
 const { port, receiver } = await listen(workerData as Contestant)
 parentPort?.postMessage(port)
 const end = await receiver
-parentPort?.on('message', async (bytes: number) => {
+
+async function answer(bytes: number): Promise<void> {
   const before = process.threadCpuUsage()
   await end.receive(bytes)
   const { user, system } = process.threadCpuUsage(before)
   parentPort?.postMessage((user + system) / 1_000)
-})
+}
+
+parentPort?.on('message', (bytes: number) => void answer(bytes))
