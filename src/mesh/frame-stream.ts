@@ -1,4 +1,5 @@
 import type { MeshError } from '../core/base/index.ts'
+import type { Path } from './connections.ts'
 
 /**
  * A libp2p stream that carries frames: a u32 big-endian length, then the bytes. One link writer batches what is sent into few
@@ -8,8 +9,8 @@ export interface FrameStream {
   readonly peerId: string
   /** The peer's raw Ed25519 public key, 32 bytes, from the authenticated connection. */
   readonly publicKey: Uint8Array
-  /** How the peer is reached; 'direct' today. */
-  readonly path: string
+  /** How the peer is reached. */
+  readonly path: Path
   /** The frames in order; returns when the peer closed. @throws {MeshError} PROTOCOL_LIMIT, MESSAGE_MALFORMED, TIMEOUT, PEER_UNREACHABLE */
   frames(): AsyncIterable<Uint8Array>
   /** Queues a frame; resolves once the writer's queue is under its high-water mark, so that a caller who awaits never runs ahead. */

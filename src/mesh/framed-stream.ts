@@ -1,5 +1,6 @@
 import type { Stream } from '@libp2p/interface'
 import { type Clock, type Millis, MeshError, earliest, after } from '../core/base/index.ts'
+import type { Path } from './connections.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { LinkWriter } from './link-writer.ts'
@@ -17,6 +18,7 @@ export interface FramedStreamOptions {
   readonly stream: Stream
   readonly peerId: string
   readonly publicKey: Uint8Array
+  readonly path: Path
   readonly limits: ProtocolLimits
   readonly clock: Clock
   readonly timers: Timers
@@ -44,7 +46,6 @@ const finished: IteratorResult<Uint8Array> = { done: true, value: undefined }
 
 /** A FrameStream over one libp2p stream. Made by ProtocolHost only. */
 export class FramedStream implements FrameStream {
-  readonly path = 'direct'
   readonly closed: Promise<void>
   readonly #options: FramedStreamOptions
   readonly #reader: FrameReader
@@ -86,6 +87,10 @@ export class FramedStream implements FrameStream {
 
   get peerId(): string {
     return this.#options.peerId
+  }
+
+  get path(): Path {
+    return this.#options.path
   }
 
   get publicKey(): Uint8Array {

@@ -1,5 +1,6 @@
 import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 import type { Clock, Millis } from '../core/base/index.ts'
+import { isRelayed } from './connections.ts'
 import type { LogRecord } from './mesh.ts'
 import type { Timers } from './ports.ts'
 import { shortPeerId } from './protocol-host.ts'
@@ -83,7 +84,10 @@ export class GossipWatchdog {
   }
 
   #isDeaf(connections: readonly Connection[]): boolean {
-    const streams = connections
+    // libp2p does not gossip over a relay that counts bytes.
+    const direct = connections.filter((connection) => !isRelayed(connection))
+    if (direct.length === 0) return false
+    const streams = direct
       .flatMap((connection) => connection.streams)
       .filter((stream) => stream.protocol === this.#options.protocol && stream.status === 'open')
     return !streams.some((stream) => stream.direction === 'outbound') || !streams.some((stream) => stream.direction === 'inbound')

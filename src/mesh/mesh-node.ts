@@ -3,6 +3,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError } from '../core/base/index.ts'
 import type { ArrivedMessage, OutboxEntry, OutboxRecovery, VolatileMessage } from '../core/message/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
+import { pathTo } from './connections.ts'
 import { Delivery } from './delivery.ts'
 import { EventHub } from './event-hub.ts'
 import { inboxLimits } from './inbox-limits.ts'
@@ -78,7 +79,7 @@ export class MeshNode implements mesh.Mesh {
     this.#book = new PeerBook({
       ownPeerId: this.peerId,
       pairs,
-      isConnected: (peerId) => libp2p.getConnections(peerIdFromString(peerId)).length > 0,
+      pathTo: (peerId) => pathTo(libp2p, peerIdFromString(peerId)),
       wall: () => platform.clock.wall()
     })
     this.#sessions = this.#makeSessions()

@@ -78,14 +78,14 @@ export class MeshOutbox implements Outbox {
       body: typeof content === 'string' ? utf8(content) : content
     }
     const { sent, begun } = delivery.sendVolatile({ peerId, publicKey }, message)
-    await sent
+    const path = await sent
     return {
       id: message.id,
       to: [book.referenceOf(peerId)],
       type: message.type,
       priority: message.priority,
       status: 'sent',
-      path: 'direct',
+      path,
       ms: clock.monotonic() - begun,
       attempts: 1,
       acceptedAt: timestamp,

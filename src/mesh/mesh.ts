@@ -33,7 +33,7 @@ export interface SendReport {
   readonly type: MessageType
   readonly priority: number
   readonly status: OutboxState
-  /** How the last transmission went out: 'direct', or undefined when there was none. */
+  /** How the last transmission went out: 'direct', 'relay', or undefined when there was none. */
   readonly path: string | undefined
   /** From acceptance to the state that is reported. */
   readonly ms: number
@@ -139,8 +139,8 @@ export interface MeshStatus {
   readonly network: string
   readonly uptimeS: number
   readonly addresses: readonly string[]
-  /** 'direct' once a peer connected to us; 'unknown' before; 'none' while we listen on no address. */
-  readonly reachability: 'direct' | 'unknown' | 'none'
+  /** 'direct' once a peer connected to us; 'relay' once one did over a relay, or while relays are all that we listen at; 'unknown' before; 'none' while we listen on no address. */
+  readonly reachability: 'direct' | 'relay' | 'unknown' | 'none'
   /** `quantum`: connected peers of which every connection has a hybrid post-quantum key agreement. */
   readonly peers: { readonly connected: number; readonly quantum: number; readonly paired: number; readonly known: number }
   readonly quantum: {

@@ -13,7 +13,7 @@ import { type JoinOptions, PairingService } from './pairing.ts'
 import type { PeerBook, Resolved } from './peer-book.ts'
 import { Pinger } from './ping.ts'
 import type { PairRecord, Platform } from './ports.ts'
-import type { ProtocolHost } from './protocol-host.ts'
+import { type ProtocolHost, shortPeerId } from './protocol-host.ts'
 import { PeerSupervisor } from './supervisor.ts'
 import type { Tracker } from './tracker.ts'
 
@@ -86,6 +86,15 @@ export class Neighbourhood {
         .findLast((part) => part.name === 'p2p')?.value
       if (peerId !== undefined && peerId !== this.#options.libp2p.peerId.toString()) this.#supervisor.want(peerId, [address])
     }
+    for (const relay of this.#relays) this.#supervisor.want(relay.peerId, [relay.address])
+  }
+
+  /** Where we listen at a relay: the relays. */
+  get #relays(): readonly { readonly peerId: string; readonly address: string; readonly listen: string }[] {
+    return this.#options.options.listenAddrs.flatMap((listen) => {
+      const [, address, peerId] = /^(.*\/p2p\/([^/]+))\/p2p-circuit$/.exec(listen) ?? []
+      return address === undefined || peerId === undefined ? [] : [{ address, peerId, listen }]
+    })
   }
 
   stop(): void {
@@ -98,10 +107,23 @@ export class Neighbourhood {
 
   findings(): readonly HealthFinding[] {
     const healed = this.#watchdog.healed
-    if (healed === 0) return []
-    return [
-      { code: 'GOSSIP_HEALED', message: `${healed} connections were renewed because their gossip had stopped`, hint: 'Nothing to do: it was mended.' }
-    ]
+    const gossip = {
+      code: 'GOSSIP_HEALED',
+      message: `${healed} connections were renewed because their gossip had stopped`,
+      hint: 'Nothing to do: it was mended.'
+    }
+    return [...(healed === 0 ? [] : [gossip]), ...this.#awayRelays()]
+  }
+
+  #awayRelays(): readonly HealthFinding[] {
+    const own = this.#options.libp2p.getMultiaddrs().map(String)
+    return this.#relays
+      .filter(({ listen }) => !own.some((address) => address.startsWith(listen)))
+      .map(({ peerId }) => ({
+        code: 'RELAY_AWAY',
+        message: `Nobody can call over the relay ${shortPeerId(peerId)}: it is away, or keeps no place for this node`,
+        hint: 'It is asked again by itself; look whether it runs and serves as a circuit relay.'
+      }))
   }
 
   /** Whom a text means or who claims it; a name that nobody here knows is looked for in the DHT. @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */

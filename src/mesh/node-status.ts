@@ -1,5 +1,6 @@
 import { wallMillis } from '../core/base/index.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
+import { type Path, pathOf } from './connections.ts'
 import type { Delivery } from './delivery.ts'
 import type { LatencyWindow } from './latency-window.ts'
 import { connectionSecurity } from './hybrid-noise/index.ts'
@@ -32,13 +33,13 @@ export interface NodeStatusOptions {
 export class NodeStatus {
   readonly #options: NodeStatusOptions
   readonly #startedAt: number
-  #wasReached = false
+  #reachedBy: Path | undefined
 
   constructor(options: NodeStatusOptions) {
     this.#options = options
     this.#startedAt = options.platform.clock.monotonic()
     options.libp2p.addEventListener('connection:open', ({ detail }) => {
-      if (detail.direction === 'inbound') this.#wasReached = true
+      if (detail.direction === 'inbound' && this.#reachedBy !== 'direct') this.#reachedBy = pathOf(detail)
     })
   }
 
@@ -77,8 +78,10 @@ export class NodeStatus {
   }
 
   #reachability(): MeshStatus['reachability'] {
-    if (this.addresses().length === 0) return 'none'
-    return this.#wasReached ? 'direct' : 'unknown'
+    const addresses = this.addresses()
+    if (addresses.length === 0) return 'none'
+    if (this.#reachedBy !== undefined) return this.#reachedBy
+    return addresses.every((address) => address.includes('/p2p-circuit')) ? 'relay' : 'unknown'
   }
 
   #quantum(): MeshStatus['quantum'] {

@@ -20,6 +20,7 @@ import {
   inviteLimits
 } from '../core/peers/index.ts'
 import type { CardService } from './cards.ts'
+import { addressOfPeer } from './connections.ts'
 import { startDeadline } from './deadline.ts'
 import type { FrameStream } from './frame-stream.ts'
 import type { LogRecord } from './mesh.ts'
@@ -212,8 +213,9 @@ export class PairingService {
     const { peerStore, clock } = this.#options.platform
     const peerId = peerIdOfKey(publicKey)
     const before = (await peerStore.pairs()).find((pair) => pair.peerId === peerId)
-    const withPeer = (address: string): string => (address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)
-    const all = [...new Set([...card.addresses, ...addresses].map(withPeer))].filter((address) => address.endsWith(`/p2p/${peerId}`))
+    const all = [...new Set([...card.addresses, ...addresses].map((address) => addressOfPeer(address, peerId)))].filter((address) =>
+      address.endsWith(`/p2p/${peerId}`)
+    )
     return {
       publicKey,
       peerId,

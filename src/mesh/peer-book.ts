@@ -3,6 +3,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError, type WallMillis } from '../core/base/index.ts'
 import { type Card, isPeerId, resolveName } from '../core/peers/index.ts'
+import type { Path } from './connections.ts'
 import type { DiscoveryMethod, PeerInfo, PeerReference } from './mesh.ts'
 import { peerIdOfKey } from './peer-keys.ts'
 import type { PairRecord } from './ports.ts'
@@ -37,7 +38,8 @@ interface KnownPeer {
 export interface PeerBookOptions {
   readonly ownPeerId: string
   readonly pairs: readonly PairRecord[]
-  readonly isConnected: (peerId: string) => boolean
+  /** How a peer is reached; undefined while it is not connected. */
+  readonly pathTo: (peerId: string) => Path | undefined
   readonly wall: () => WallMillis
 }
 
@@ -140,15 +142,15 @@ export class PeerBook {
   info(peerId: string): PeerInfo {
     const pair = this.pairOf(peerId)
     const known = this.#known.get(peerId)
-    const connected = this.#options.isConnected(peerId)
+    const path = this.#options.pathTo(peerId)
     return {
       peerId,
       name: pair === undefined ? shortName(peerId) : nameOf(pair),
       alias: pair === undefined || pair.alias === '' ? undefined : pair.alias,
       claimedName: known?.card === undefined || known.card.name === '' ? undefined : known.card.name,
       paired: pair !== undefined,
-      connected,
-      path: connected ? 'direct' : undefined,
+      connected: path !== undefined,
+      path,
       addresses: known?.card?.addresses ?? pair?.addresses ?? [],
       features: known?.card?.features ?? [],
       labels: known?.card?.labels ?? [],

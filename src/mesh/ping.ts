@@ -1,6 +1,7 @@
 import type { Libp2p, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Clock, MeshError, type Random, equalBytes, isMeshError } from '../core/base/index.ts'
+import { connectionTo } from './connections.ts'
 import type { Timers } from './ports.ts'
 import { startDeadline, within } from './deadline.ts'
 
@@ -37,8 +38,8 @@ export class Pinger {
     using deadline = startDeadline(timers, { operation: 'ping', timeoutMs, signal })
     let stream: Stream | undefined
     try {
-      const connection = await libp2p.dial(peerIdFromString(peerId), { signal: deadline.signal })
-      stream = await connection.newStream(protocol, { signal: deadline.signal })
+      const connection = await connectionTo(libp2p, peerIdFromString(peerId), { signal: deadline.signal })
+      stream = await connection.newStream(protocol, { signal: deadline.signal, runOnLimitedConnection: true })
       const times: number[] = []
       for (let index = 0; index < count; index++) times.push(await within(deadline, this.#roundTrip(stream)))
       await stream.close({ signal: deadline.signal })

@@ -1,6 +1,7 @@
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Clock, MeshError, isMeshError, toMeshError } from '../core/base/index.ts'
+import { connectionTo, pathOf } from './connections.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { FramedStream } from './framed-stream.ts'
 import { handshakeErrorIn } from './hybrid-noise/failures.ts'
@@ -99,12 +100,12 @@ export class ProtocolHost {
     await this.#options.libp2p.handle(served.limits.id, (stream, connection) => this.#accept(protocol, stream, connection), {
       maxInboundStreams: libp2pInboundStreams,
       maxOutboundStreams: libp2pInboundStreams,
-      runOnLimitedConnection: false
+      runOnLimitedConnection: true
     })
   }
 
   /**
-   * Opens a stream to `peerId`, over the connection there is or a new one.
+   * Opens a stream to `peerId`, over the connection there is (a direct one before one over a relay) or a new one.
    * @throws {MeshError} PEER_UNREACHABLE, IDENTITY_MISMATCH, DOWNGRADE_DETECTED, ABORTED, ADDRESS_INVALID; after 10 s without another signal PEER_UNREACHABLE
    */
   async open(peerId: string, protocol: ProtocolName, signal?: AbortSignal): Promise<FrameStream> {
@@ -113,8 +114,8 @@ export class ProtocolHost {
     const deadline = AbortSignal.timeout(openTimeoutMs)
     try {
       const options = { signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]), maxOutboundStreams: libp2pInboundStreams }
-      const connection = await this.#options.libp2p.dial(peer, options)
-      const stream = await connection.newStream(limits.id, options)
+      const connection = await connectionTo(this.#options.libp2p, peer, options)
+      const stream = await connection.newStream(limits.id, { ...options, runOnLimitedConnection: true })
       this.#counters.streamsOpened += 1
       return this.#wrap(protocol, stream, connection)
     } catch (cause) {
@@ -208,6 +209,7 @@ export class ProtocolHost {
       stream,
       peerId,
       publicKey: rawPublicKey(connection.remotePeer),
+      path: pathOf(connection),
       limits,
       clock: this.#options.clock,
       timers: this.#options.timers,

@@ -9,6 +9,7 @@ import {
   type SessionOutput,
   maxPlaintextBytes
 } from '../core/session/index.ts'
+import type { Path } from './connections.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { LinkWriter } from './link-writer.ts'
 import { peerIdOfKey } from './peer-keys.ts'
@@ -155,7 +156,7 @@ export class SessionStream implements FrameStream {
     return this.#forwardedFrom ?? this.#stream.publicKey
   }
 
-  get path(): string {
+  get path(): Path {
     return this.#stream.path
   }
 

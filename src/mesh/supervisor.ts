@@ -3,6 +3,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Random } from '../core/base/index.ts'
 import { type SupervisorInput, type SupervisorLimits, SupervisorMachine, type SupervisorOutput } from '../core/peers/index.ts'
+import { addressOfPeer } from './connections.ts'
 import { Driver } from './drive.ts'
 import type { LogRecord } from './mesh.ts'
 import type { Timers } from './ports.ts'
@@ -159,7 +160,7 @@ export class PeerSupervisor {
 function parseAll(peerId: string, addresses: readonly string[]): Multiaddr[] {
   return addresses.flatMap((address) => {
     try {
-      const parsed = multiaddr(address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)
+      const parsed = multiaddr(addressOfPeer(address, peerId))
       return parsed.getComponents().findLast((part) => part.name === 'p2p')?.value === peerId ? [parsed] : []
     } catch {
       return []

@@ -1,5 +1,6 @@
 import { type Clock, MeshError, type Millis } from '../core/base/index.ts'
 import { messageLimits, VolatileFrame, type VolatileMessage, volatileOverheadBytes } from '../core/message/index.ts'
+import type { Path } from './connections.ts'
 import type { FrameStream } from './frame-stream.ts'
 import type { MessageLinks } from './message-links.ts'
 
@@ -13,13 +14,13 @@ export interface VolatileRecipient {
 export interface VolatileBatch {
   /** When its first message was sent. */
   readonly begun: Millis
-  /** Resolves when the frame was handed to the stream. @throws {MeshError} PEER_UNREACHABLE */
-  readonly sent: Promise<void>
+  /** Resolves when the frame was handed to the stream, with the way that it took. @throws {MeshError} PEER_UNREACHABLE */
+  readonly sent: Promise<Path>
 }
 
 interface Batch extends VolatileBatch {
   readonly frame: VolatileFrame
-  readonly settle: PromiseWithResolvers<void>
+  readonly settle: PromiseWithResolvers<Path>
 }
 
 interface Queue {
@@ -67,7 +68,7 @@ export class VolatileSender {
   }
 
   #begin(bytes: number): Batch {
-    const settle = Promise.withResolvers<void>()
+    const settle = Promise.withResolvers<Path>()
     return { begun: this.#clock.monotonic(), sent: settle.promise, frame: new VolatileFrame(Math.max(bytes, this.#expectedBytes)), settle }
   }
 
@@ -106,7 +107,7 @@ export class VolatileSender {
     try {
       this.#expectedBytes = Math.min(frame.bytes, frameBytes)
       await stream.send(frame.take())
-      settle.resolve()
+      settle.resolve(stream.path)
     } catch (error) {
       settle.reject(error)
     }

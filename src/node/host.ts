@@ -20,6 +20,7 @@ import { Tracker } from '../mesh/tracker.ts'
 import { type GaterLimits, gaterDefaults, hostGater } from './host-gater.ts'
 import { hostLogger } from './host-logger.ts'
 import {
+  directAddressesFirst,
   handshakeMs,
   inboundConnectionsPerSecond,
   maxHalfOpen,
@@ -31,6 +32,7 @@ import {
 import { freeListenAddresses } from './listen-addresses.ts'
 import { hybridNoise } from './noise.ts'
 import { openNoiseMemory } from './noise-memory.ts'
+import { relayClient } from './relay-client.ts'
 import { systemTimers } from './timers.ts'
 import { TrafficMeter } from './traffic-meter.ts'
 import { WriteBehindDatastore } from './write-behind-datastore.ts'
@@ -53,7 +55,7 @@ export interface HostOptions {
   /** The 32-byte seed of the node's Ed25519 key. */
   readonly seed: Uint8Array
   readonly network: string
-  /** Multiaddrs of TCP or WebSocket (`/ws`); port 0 = any. A port that is taken is replaced by the next free one. */
+  /** Multiaddrs of TCP or WebSocket (`/ws`), or of a relay and `/p2p-circuit`; port 0 = any. A port that is taken is replaced by the next free one. */
   readonly listen: readonly string[]
   readonly maxPeers: number
   readonly mdns: boolean
@@ -138,7 +140,7 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
     nodeInfo: { name: 'synaptic-mesh', version: options.agentVersion, userAgent: `synaptic-mesh/${options.agentVersion}` },
     logger: hostLogger(options.log),
     addresses: { listen: [...listen] },
-    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } }), webSockets()],
+    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } }), webSockets(), relayClient(options.log)],
     connectionEncrypters: hybridNoise({ policy: options.quantum ?? 'prefer', memory: parts.memory, onFailure: parts.onHandshakeFailure }),
     streamMuxers: [yamux({ maxInboundStreams: streamsPerConnection, maxEarlyStreams: streamsPerConnection, streamOptions: yamuxWindow })],
     connectionGater: hostGater({
@@ -152,6 +154,7 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
       maxIncomingPendingConnections: maxHalfOpen,
       inboundUpgradeTimeout: handshakeMs,
       maxParallelDials: 32,
+      addressSorter: directAddressesFirst,
       maxDialQueueLength: 256,
       dialTimeout: 10_000,
       // The peer supervisor redials; libp2p's own gives up after five tries.

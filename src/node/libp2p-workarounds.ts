@@ -1,4 +1,6 @@
 import type { GossipSub } from '@libp2p/gossipsub'
+import type { Address } from '@libp2p/interface'
+import { circuitRelayAddressesLast, loopbackAddressLast, publicAddressesFirst, reliableTransportsFirst } from '@libp2p/utils'
 
 // What libp2p 3.3 does not do as this software needs it, each with the reason. test/net/libp2p-traps.test.ts tells when upstream has mended one.
 
@@ -37,3 +39,13 @@ export const handshakeMs = 5_000
  * Never under 10 s.
  */
 export const monitorPing = { minTimeout: 10_000, maxTimeout: 30_000 } as const
+
+/** libp2p dials a public relay before a peer's own address in the same local network. Here every direct address comes first; then as in libp2p. */
+export const directAddressesFirst = (a: Address, b: Address): -1 | 0 | 1 =>
+  circuitRelayAddressesLast(a.multiaddr, b.multiaddr) ||
+  loopbackAddressLast(a.multiaddr, b.multiaddr) ||
+  publicAddressesFirst(a.multiaddr, b.multiaddr) ||
+  certifiedFirst(a, b) ||
+  reliableTransportsFirst(a.multiaddr, b.multiaddr)
+
+const certifiedFirst = (a: Address, b: Address): -1 | 0 | 1 => (a.isCertified === b.isCertified ? 0 : a.isCertified ? -1 : 1)

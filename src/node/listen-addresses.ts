@@ -16,18 +16,21 @@ type Probe = 'free' | 'taken' | 'unsupported'
 
 /**
  * The addresses to listen on, each with a port that is free now: a taken port is replaced by the next free one, the same for all addresses
- * that asked for it, and said so. An IP version that this machine does not have is left out.
+ * that asked for it, and said so. An IP version that this machine does not have is left out. An address at a relay has no port here: it stays as it is.
  * @throws {MeshError} LISTEN_FAILED when no port is free or no address is left; ADDRESS_INVALID
  */
 export async function freeListenAddresses(wanted: readonly string[], log: (record: LogRecord) => void): Promise<readonly string[]> {
-  const byPort = Map.groupBy(wanted.map(parse), (address) => address.port)
+  const own = wanted.filter((address) => !isAtRelay(address))
+  const byPort = Map.groupBy(own.map(parse), (address) => address.port)
   const chosen: string[] = []
   const used = new Set<number>(byPort.keys())
   for (const [port, addresses] of byPort) chosen.push(...(await place(addresses, port, { used, log })))
-  if (chosen.length === 0 && wanted.length > 0)
-    throw new MeshError('LISTEN_FAILED', { address: wanted.join(', '), reason: 'none of them exists on this machine' })
-  return chosen
+  if (chosen.length === 0 && own.length > 0)
+    throw new MeshError('LISTEN_FAILED', { address: own.join(', '), reason: 'none of them exists on this machine' })
+  return [...chosen, ...wanted.filter(isAtRelay)]
 }
+
+const isAtRelay = (address: string): boolean => address.endsWith('/p2p-circuit')
 
 interface Placing {
   readonly used: Set<number>

@@ -12,6 +12,7 @@ const wrap = (stream: Stream): FramedStream =>
     stream,
     peerId: 'peer',
     publicKey: new Uint8Array(32),
+    path: 'direct',
     limits: protocolTable.card,
     clock,
     timers,

@@ -33,6 +33,14 @@ test('IPv4 and IPv6 that ask for one port get the same one', async () => {
   assert.ok(!chosen.some((address) => address.endsWith(`/${taken.port}`)))
 })
 
+test('an address at a relay has no port of ours: it stays as it is, also where that port is taken here', async () => {
+  await using taken = await takenPort()
+  const atRelay = `/ip4/127.0.0.1/tcp/${taken.port}/p2p/12D3KooWCPSuexGXdBHD6TJTxbT5z9DhYUvHR1P7uotTPEpa92VU/p2p-circuit`
+  const chosen = await freeListenAddresses([atRelay, '/ip4/127.0.0.1/tcp/0'], () => undefined)
+  assert.deepEqual(chosen, ['/ip4/127.0.0.1/tcp/0', atRelay])
+  assert.deepEqual(await freeListenAddresses([atRelay], () => undefined), [atRelay])
+})
+
 test('TCP and WebSocket listen side by side, and a peer is reached over both', async () => {
   await using a = await startTestHost({ listen: ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws'] })
   await using b = await startTestHost()

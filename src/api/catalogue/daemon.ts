@@ -119,7 +119,7 @@ export const status = command({
       network: z.string(),
       uptimeS: z.number(),
       addresses: z.array(z.string()),
-      reachability: z.enum(['direct', 'none', 'unknown']),
+      reachability: z.enum(['direct', 'none', 'relay', 'unknown']),
       peers: z.strictObject({ connected: z.int(), quantum: z.int(), paired: z.int(), known: z.int() }),
       quantum: z.strictObject({
         policy: z.enum(['prefer', 'require']),

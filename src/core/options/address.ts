@@ -1,10 +1,11 @@
 import { MeshError } from '../base/index.ts'
 
-/** What an address is for: `listen` has no peer id and may have port 0, `bootstrap` names the peer that is expected there. */
+/** What an address is for: `listen` may have port 0 and has no peer id unless it is at a relay (`/p2p/RELAY/p2p-circuit`), `bootstrap` names the peer that is expected there. */
 export type AddressUse = 'listen' | 'bootstrap'
 
 const hostProtocols = ['ip4', 'ip6', 'dns', 'dns4', 'dns6', 'dnsaddr'] as const
 const dnsName = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*\.?$/i
+const relayEnd = '/p2p-circuit'
 const ed25519PeerId = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/
 
 class Segments {
@@ -32,7 +33,8 @@ class Segments {
 }
 
 /**
- * Checks a multiaddr before anything is dialled: `/ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT[/ws|/wss|/tls/ws][/p2p/ID]` or `/dnsaddr/HOST/p2p/ID`.
+ * Checks a multiaddr before anything is dialled: `/ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT[/ws|/wss|/tls/ws][/p2p/ID]` or `/dnsaddr/HOST/p2p/ID`;
+ * to listen at a relay, the relay's address and `/p2p-circuit`.
  * @throws {MeshError} ADDRESS_INVALID with the reason and, where there is one, the address that was probably meant.
  */
 export function checkAddress(address: string, use: AddressUse, path: string): string {
@@ -43,9 +45,14 @@ export function checkAddress(address: string, use: AddressUse, path: string): st
   if (!address.startsWith('/')) return fail('it does not begin with /')
   const segments = new Segments(address)
   const protocol = segments.next() ?? ''
-  checkHost(protocol, segments.next() ?? '', { address, use, fail })
-  if (protocol !== 'dnsaddr') checkTransport(segments, use, fail)
-  checkPeer(segments, use, fail)
+  // At a relay: what comes before is an address to dial.
+  const atRelay = use === 'listen' && address.endsWith(relayEnd)
+  const kind = atRelay ? 'bootstrap' : use
+  checkHost(protocol, segments.next() ?? '', { address, use: kind, fail })
+  if (protocol !== 'dnsaddr') checkTransport(segments, kind, fail)
+  checkPeer(segments, kind, fail)
+  if (segments.take('p2p-circuit') && !atRelay) fail('/p2p-circuit is for addresses to listen on')
+  if (segments.rest.length > 0) fail(`/${segments.rest[0] ?? ''} is not expected after the peer id`)
   return address
 }
 
@@ -82,13 +89,12 @@ function checkTransport(segments: Segments, use: AddressUse, fail: Fail): void {
 
 function checkPeer(segments: Segments, use: AddressUse, fail: Fail): void {
   const isNamed = segments.take('p2p')
-  if (isNamed && use === 'listen') fail('an address to listen on carries no peer id')
+  if (isNamed && use === 'listen') fail('an address to listen on carries no peer id, or it ends in /p2p/RELAY/p2p-circuit')
   if (!isNamed && segments.rest.length > 0) fail(`/${segments.rest[0] ?? ''} is not expected there`)
   if (!isNamed && use === 'bootstrap') fail('the peer id is missing: it ends in /p2p/12D3KooW…')
   if (!isNamed) return
   const id = segments.next() ?? ''
   if (!ed25519PeerId.test(id)) fail(`${id === '' ? 'nothing' : id} is not a peer id`)
-  if (segments.rest.length > 0) fail(`/${segments.rest[0] ?? ''} is not expected after the peer id`)
 }
 
 function isIp4(host: string): boolean {

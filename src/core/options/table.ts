@@ -67,7 +67,7 @@ export const optionTable = {
     maxItems: 16,
     flag: '--listen',
     default: ['/ip4/0.0.0.0/tcp/9000', '/ip6/::/tcp/9000', '/ip4/0.0.0.0/tcp/9001/ws', '/ip6/::/tcp/9001/ws'],
-    help: 'addresses to listen on; the next free port is taken when one is in use, and said so'
+    help: 'addresses to listen on; the next free port is taken when one is in use, and said so; the address of a circuit relay with its /p2p/ID, and /p2p-circuit after it: to be reached over that relay'
   }),
   bootstrap_peers: option({
     type: 'list',

@@ -59,7 +59,7 @@ async function requestReport(mesh: Mesh, response: ReceivedMessage, sent: { read
     type: 'Command',
     ...sent,
     status: 'sent',
-    path: 'direct',
+    path: (await mesh.peer(response.source.peerId)).path,
     attempts: 1,
     acceptedAt: at,
     expiresAt: at,

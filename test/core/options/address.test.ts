@@ -37,6 +37,21 @@ test('addresses to listen on are taken, with port 0 and without a peer', () => {
   for (const address of [`/ip4/127.0.0.1/tcp/1/p2p/${peer}`, '/dns4/a.example/tcp/1']) refused(address, 'listen')
 })
 
+test('an address at a relay is taken to listen on, and names a relay that can be dialled', () => {
+  for (const relay of ['/ip4/192.0.2.1/tcp/4001', '/ip6/2001:db8::1/tcp/1/ws', '/dns4/relay.example/tcp/443/wss', '/dnsaddr/relay.example'])
+    assert.doesNotThrow(() => checkAddress(`${relay}/p2p/${peer}/p2p-circuit`, 'listen', 'x'))
+  const wrong = [
+    '/p2p-circuit',
+    '/ip4/192.0.2.1/tcp/4001/p2p-circuit',
+    `/ip4/192.0.2.1/tcp/0/p2p/${peer}/p2p-circuit`,
+    `/ip4/192.0.2.1/tcp/1/p2p/${peer}/p2p-circuit/p2p-circuit`,
+    `/ip4/192.0.2.1/tcp/1/p2p/${peer}/p2p-circuit/p2p/${peer}/p2p-circuit`,
+    `/ip4/192.0.2.1/tcp/1/p2p/${peer}/p2p-circuit/p2p/${peer}`,
+    `/ip4/192.0.2.1/udp/1/quic-v1/p2p/${peer}/p2p-circuit`
+  ]
+  for (const address of wrong) assert.ok(String(refused(address, 'listen').details['reason']).length > 5, address)
+})
+
 test('what is no such address is refused with a reason', () => {
   const wrong = [
     '',
