@@ -50,6 +50,11 @@ export interface KnownSession {
   readonly endedAt: WallMillis | undefined
 }
 
+interface Wanted {
+  readonly level: KemLevel
+  readonly pqAuth: boolean
+}
+
 type Facts = Pick<KnownSession, 'peerId' | 'direction' | 'openedAt' | 'path'> & { words: readonly string[] | undefined }
 
 /** Ended sessions that are remembered, so that whoever was called can still read the words. */
@@ -100,18 +105,21 @@ export class Sessions {
   }
 
   /**
-   * Opens a session for messages, at our level or the one that the peer asks for at least: never at less than ours.
+   * Opens a session for messages, as our options say or as the peer asks for beyond that: never at a lower level, nor with fewer signatures.
    * @throws {MeshError} as `openSession`
    */
   async open(publicKey: Uint8Array, signal: AbortSignal): Promise<SessionStream> {
     const peerId = peerIdOfKey(publicKey)
     const { level, pqAuth } = this.#options
-    try {
-      return await this.#openAt(peerId, { level, pqAuth }, signal)
-    } catch (error) {
-      const minimum = isMeshError(error, 'LEVEL_REFUSED') ? error.details['minimum'] : undefined
-      if ((minimum !== 3 && minimum !== 5) || minimum <= level) throw error
-      return this.#openAt(peerId, { level: minimum, pqAuth }, signal)
+    let wanted: Wanted = { level, pqAuth }
+    for (;;) {
+      try {
+        return await this.#openAt(peerId, wanted, signal)
+      } catch (error) {
+        const more = raised(wanted, error)
+        if (more === undefined) throw error
+        wanted = more
+      }
     }
   }
 
@@ -137,7 +145,7 @@ export class Sessions {
     }
   }
 
-  async #openAt(peerId: string, wanted: { readonly level: KemLevel; readonly pqAuth: boolean }, signal: AbortSignal): Promise<SessionStream> {
+  async #openAt(peerId: string, wanted: Wanted, signal: AbortSignal): Promise<SessionStream> {
     const stream = await this.#options.host.open(peerId, 'pqs', signal)
     const opened = openSession(stream, { context: this.#context, inner: this.#inner(peerId), ...wanted })
     return this.#counted(opened, { direction: 'outbound', peerId })
@@ -171,6 +179,13 @@ export class Sessions {
     const { id, maxFrameBytes, frameMs } = this.#frames
     return { id, maxFrameBytes, frameMs, frameDelayMs: () => this.#frameRate.reserveMs(peerId) }
   }
+}
+
+/** What a refusal asks for beyond what was wanted. Nobody vouches for a refusal, so that it may add protection and never take any; at most thrice. */
+function raised(wanted: Wanted, error: unknown): Wanted | undefined {
+  if (isMeshError(error, 'SESSION_AUTH_REFUSED')) return wanted.pqAuth ? undefined : { ...wanted, pqAuth: true }
+  const minimum = isMeshError(error, 'LEVEL_REFUSED') ? error.details['minimum'] : undefined
+  return (minimum === 3 || minimum === 5) && minimum > wanted.level ? { ...wanted, level: minimum } : undefined
 }
 
 /** A number that is a level of ML-KEM. @throws {MeshError} OPTION_INVALID */

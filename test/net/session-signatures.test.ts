@@ -26,6 +26,19 @@ test('nodes with quantum_signatures exchange messages, signed with both keys; wh
   assert.equal((await me.quantum(classical.peerId)).authentication, 'ed25519+mldsa65')
 })
 
+test('messages to a peer that asks for a higher level and for ML-DSA-65 get both, and never less than the own node wants', async () => {
+  await using net = await createTestnet(2, {
+    config: (index) => (index === 0 ? { quantumSignatures: true, quantumResistant: true, mlkemSecurityLevel: 5 } : {})
+  })
+  const [strict, plain] = [net.node(0), net.node(1)]
+  await net.pair(plain, strict)
+  assert.equal((await plain.send(strict.peerId, 'as you want it', { waitFor: 'stored', timeoutMs: 15_000 })).status, 'stored')
+  const { sessions } = await plain.detailedStatus()
+  assert.deepEqual([...new Set(sessions.map(({ level, authentication }) => `${level} ${authentication}`))], ['5 ed25519+mldsa65'])
+  await assert.rejects(strict.quantum(plain.peerId, { level: 1 }), /this node asks for level 5/)
+  await assert.rejects(plain.quantum(strict.peerId, { level: 1 }), /the peer asks for level 5/)
+})
+
 test('an identity has the same ML-DSA-65 key each time, which is no other use of its seed', async () => {
   const seed = (): Uint8Array => new Uint8Array(32).fill(5)
   const [one, two] = [await identityOf(seed()), await identityOf(seed())]

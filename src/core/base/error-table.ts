@@ -290,14 +290,15 @@ export const errorTable = {
   LEVEL_REFUSED: entry({
     exit: 8,
     retryable: false,
-    message: (d) => `Level ${d['level']} was refused: the peer asks for ${d['minimum'] === undefined ? 'more' : `level ${d['minimum']} at least`}`,
+    message: (d) =>
+      `Level ${d['level']} was refused: ${d['by'] ?? 'the peer'} asks for ${d['minimum'] === undefined ? 'more' : `level ${d['minimum']} at least`}`,
     hint: 'Ask for a higher level with --level. Nothing was lowered, and nothing was sent.'
   }),
   SESSION_AUTH_REFUSED: entry({
     exit: 8,
     retryable: false,
     message: (d) => `The session's authentication does not suffice${because(d)}`,
-    hint: 'Both nodes need an ML-DSA-65 identity for authentication that withstands quantum computers.'
+    hint: 'One of the two requires signatures with ML-DSA-65: use --ml-dsa, or set quantum_signatures = true. Nothing was sent.'
   }),
   SESSION_UNCONFIRMED: entry({
     exit: 8,

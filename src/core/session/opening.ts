@@ -93,7 +93,7 @@ export class InitiatorOpening implements Opening {
     const { level, network } = this.#options
     const details = {
       LEVEL_REFUSED: { level, minimum: minimumLevel },
-      SESSION_AUTH_REFUSED: { reason: 'the peer says so' },
+      SESSION_AUTH_REFUSED: { reason: 'the peer asks for other signatures' },
       UNSUPPORTED_VERSION: { what: 'The session', version: 1 },
       NETWORK_MISMATCH: { what: 'The session', wanted: network, own: 'another one' }
     } as const satisfies Record<SessionRefusal, object>
@@ -146,7 +146,7 @@ export class ResponderOpening implements Opening {
     if (network !== this.#options.network)
       throw new MeshError('NETWORK_MISMATCH', { what: 'The session', wanted: network, own: this.#options.network })
     if (suite.level < minimumLevel || !levels.includes(suite.level))
-      throw new MeshError('LEVEL_REFUSED', { level: suite.level, minimum: minimumLevel })
+      throw new MeshError('LEVEL_REFUSED', { level: suite.level, minimum: minimumLevel, by: 'this node' })
     if (pqAuth && pq?.identity === undefined) throw new MeshError('SESSION_AUTH_REFUSED', { reason: 'this node has no ML-DSA-65 identity' })
     if (!pqAuth && requirePqAuth) throw new MeshError('SESSION_AUTH_REFUSED', { reason: 'ML-DSA-65 is required' })
   }
