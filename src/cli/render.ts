@@ -17,6 +17,7 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
     `  profile ${value.profile} · ${value.name === '' ? 'no name' : `name ${safe(value.name)}`} · network ${value.network} · at most ${value.maxPeers} peers`,
     ...value.changed.map(({ option, value: now }) => `  changed ${option} = ${safe(JSON.stringify(now))}`),
     ...(value.created || value.changed.length > 0 ? [] : ['  nothing changed']),
+    `  quantum-resistant channels ${value.features.quantum.policy === 'require' ? 'required' : 'preferred'}, sessions at level ${value.features.quantum.level}`,
     `  configuration ${safe(value.config)}`,
     ...value.addresses.map((address) => `  listening on ${safe(address)}`),
     ...(value.daemon === undefined ? ['  not started'] : [`  daemon running, pid ${value.daemon.pid}`])
@@ -205,7 +206,8 @@ function quantumLines(value: OutputOf<Catalogue['quantum']>, output: Output): re
       ['  new keys', `after ${rekey.records.toLocaleString('en-US')} records, ${bytes(rekey.bytes)} or ${seconds(rekey.seconds * 1000)}`],
       ['  words', value.words.map(safe).join(' ')]
     ]),
-    '  Compare the words by voice: the peer sees the same ones under sessions in its status --detailed, unless somebody stands between.'
+    '  Compare the words by voice: the peer sees the same ones under sessions in its status --detailed, unless somebody stands between.',
+    '  This session was for the check and is closed again: messages go through one of their own, with the level and signatures that the configurations ask for.'
   ]
 }
 
@@ -249,7 +251,7 @@ function statusLines(value: OutputOf<Catalogue['status']>, output: Output): read
 function quantumText({ peers, quantum }: OutputOf<Catalogue['status']>): string {
   const failed = [failuresText(quantum.failures.connections), failuresText(quantum.failures.sessions)].filter((text) => text !== '').join(', ')
   const policy = quantum.policy === 'require' ? 'required' : 'preferred'
-  return `${policy}, level ${quantum.level}; ${peers.quantum} of ${peers.connected} connected peers, ${count(quantum.sessions, 'session')}${failed === '' ? '' : `; failed: ${failed}`}`
+  return `${policy}, level ${quantum.level}; ${peers.quantum} of ${peers.connected} connected peers, ${count(quantum.sessions, 'session')}${failed === '' ? '' : `; failed handshakes: ${failed}`}`
 }
 
 function detailLines(value: OutputOf<Catalogue['status']>): readonly string[] {
@@ -278,7 +280,7 @@ function detailLines(value: OutputOf<Catalogue['status']>): readonly string[] {
     'sessions',
     ...table(sessions),
     'peers',
-    ...table((value.peerList ?? []).map((peer) => ['  ', ...peerRow(peer)])),
+    ...table((value.peerList ?? []).map((peer) => [`  ${safe(peer.name)}`, ...peerRow(peer).slice(1)])),
     'versions',
     ...table(versions)
   ]
@@ -308,7 +310,13 @@ const milliseconds = (ms: number): string => (ms < 10 ? `${Math.round(ms * 10) /
 const seconds = (ms: number): string =>
   ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : ms < 3_600_000 ? `${Math.floor(ms / 60_000)} min` : `${(ms / 3_600_000).toFixed(1)} h`
 const bytes = (size: number): string =>
-  size < 1024 ? `${size} B` : size < 1_048_576 ? `${(size / 1024).toFixed(1)} KiB` : `${(size / 1_048_576).toFixed(1)} MiB`
+  size < 1024
+    ? `${size} B`
+    : size < 1_048_576
+      ? `${(size / 1024).toFixed(1)} KiB`
+      : size < 1_073_741_824
+        ? `${(size / 1_048_576).toFixed(1)} MiB`
+        : `${(size / 1_073_741_824).toFixed(1)} GiB`
 /** The time of a wall clock that may be a peer's: any number; in UTC, and says so. */
 export const timeOf = (at: number): string =>
   Math.abs(at) <= 8.64e15
