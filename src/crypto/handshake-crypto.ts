@@ -20,6 +20,7 @@ import {
   type Sealing,
   MeshError
 } from '../core/base/index.ts'
+import { asBuffer } from './der.ts'
 import { importPublicKey } from './spki.ts'
 
 const algorithm = 'chacha20-poly1305'
@@ -42,7 +43,7 @@ export const nodeHandshakeCrypto: HandshakeCrypto = {
 }
 
 function hashOf(name: HashName, ...parts: readonly Uint8Array[]): Uint8Array {
-  return hash(name, joined(parts), 'buffer')
+  return plain(hash(name, joined(parts), 'buffer'))
 }
 
 /** HMAC (RFC 2104) over two one-shot hashes: less than half of what createHmac costs. */
@@ -58,9 +59,10 @@ function hmac(name: HashName, key: Uint8Array, ...parts: readonly Uint8Array[]):
     outer[index] = byte ^ 0x5c
   }
   copyInto(inner.subarray(block), parts)
-  const result = hash(name, Buffer.concat([outer, hash(name, inner, 'buffer')]), 'buffer')
-  inner.fill(0)
-  outer.fill(0)
+  const digest = hash(name, inner, 'buffer')
+  const outerText = Buffer.concat([outer, digest])
+  const result = plain(hash(name, outerText, 'buffer'))
+  for (const secret of [inner, outer, digest, outerText]) secret.fill(0)
   return result
 }
 
@@ -70,11 +72,11 @@ const imported = new WeakMap<Uint8Array, KeyObject>()
 function generateDh(): DhKey {
   const { privateKey, publicKey } = generateKeyPairSync('x25519')
   return {
-    publicKey: publicKey.export({ format: 'raw-public' }),
+    publicKey: plain(publicKey.export({ format: 'raw-public' })),
     agree: (remotePublicKey) => {
       try {
         // OpenSSL refuses a result of zeros.
-        return diffieHellman({ privateKey, publicKey: importDh(remotePublicKey) })
+        return plain(diffieHellman({ privateKey, publicKey: importDh(remotePublicKey) }))
       } catch (cause) {
         throw new MeshError('HANDSHAKE_FAILED', { reason: 'dh-key' }, { cause })
       }
@@ -103,8 +105,8 @@ function makeKem(level: KemLevel, sizes: { readonly name: KemName; readonly publ
     generate: () => {
       const { privateKey, publicKey } = generateKeyPairSync(name)
       return {
-        publicKey: publicKey.export({ format: 'raw-public' }),
-        decapsulate: (ciphertext) => decapsulate(privateKey, asBuffer(ciphertext))
+        publicKey: plain(publicKey.export({ format: 'raw-public' })),
+        decapsulate: (ciphertext) => plain(decapsulate(privateKey, asBuffer(ciphertext)))
       }
     },
     encapsulate: (publicKey) => {
@@ -113,7 +115,7 @@ function makeKem(level: KemLevel, sizes: { readonly name: KemName; readonly publ
         // The import checks the modulus (FIPS 203 section 7.2).
         const key = importPublicKey(name, publicKey)
         const { ciphertext, sharedKey } = encapsulate(key)
-        return { ciphertext, sharedSecret: sharedKey }
+        return { ciphertext: plain(ciphertext), sharedSecret: plain(sharedKey) }
       } catch (cause) {
         throw new MeshError('HANDSHAKE_FAILED', { reason: 'kem-key' }, { cause })
       }
@@ -159,7 +161,7 @@ function aead(bytes: Uint8Array): AeadKey {
       decipher.setAuthTag(ciphertext.subarray(length))
       const plaintext = decipher.update(ciphertext.subarray(0, length))
       decipher.final()
-      return plaintext
+      return plain(plaintext)
     }
   }
 }
@@ -191,4 +193,5 @@ function lengthOf(parts: readonly Uint8Array[]): number {
   return length
 }
 
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+/** The same bytes without Buffer's own `slice`, which does not copy. */
+const plain = (bytes: Buffer): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import { isMeshError } from '../../src/core/base/index.ts'
 import { connectionSecurity, hybridNoise } from '../../src/node/noise.ts'
+import { createTestnet } from '../../src/testing/testnet.ts'
 import { hybridId } from './noise-pair.ts'
 import { startNode, startStock } from './noise-support.ts'
 import { startTestHost, type TestHost, until } from './support.ts'
@@ -28,6 +29,18 @@ test('an unmodified libp2p node connects under prefer, in both directions, and i
   } finally {
     await Promise.all(stock.map(async (node) => node.stop()))
   }
+})
+
+test('quantum_resistant means require: the node is closed to an unmodified one, and open to another of ours', async () => {
+  await using net = await createTestnet(2, { config: (index) => (index === 0 ? { quantumResistant: true } : {}) })
+  const stock = await startStock()
+  try {
+    await assert.rejects(stock.dial(multiaddr(net.node(0).addresses()[0])))
+    await stock.dial(multiaddr(net.node(1).addresses()[0]))
+  } finally {
+    await stock.stop()
+  }
+  await until(async () => (await net.node(0).detailedStatus()).connections.some(({ encryption }) => encryption === hybridId), 'a hybrid connection')
 })
 
 test('two of ours have a hybrid connection whatever their policies, and it says what protects it', async () => {

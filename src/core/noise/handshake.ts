@@ -191,12 +191,12 @@ export class NoiseHandshake {
     const sealed = this.#state.hasKey ? tagBytes : 0
     switch (token) {
       case 'e':
-        this.#remoteEphemeral = message.slice(0, dhBytes)
+        this.#remoteEphemeral = concat(message.subarray(0, dhBytes))
         this.#state.mixHash(this.#remoteEphemeral)
         return message.subarray(dhBytes)
       case 'e1': {
         const length = known(this.#kem).publicKeyBytes + sealed
-        this.#remoteKem = this.#state.decryptAndHash(message.subarray(0, length)).slice()
+        this.#remoteKem = concat(this.#state.decryptAndHash(message.subarray(0, length)))
         return message.subarray(length)
       }
       case 's': {

@@ -1,4 +1,4 @@
-import { type AeadKey, type HandshakeCrypto, type HashName, MeshError, utf8 } from '../base/index.ts'
+import { type AeadKey, type HandshakeCrypto, type HashName, MeshError, concat, utf8 } from '../base/index.ts'
 import { NonceCounter } from './nonce.ts'
 
 const one = new Uint8Array([1])
@@ -34,17 +34,17 @@ export class SymmetricState {
       this.#h = new Uint8Array(length)
       this.#h.set(bytes)
     }
-    this.#ck = this.#h.slice()
+    this.#ck = concat(this.#h)
   }
 
   /** A copy of the handshake hash h. */
   get hash(): Uint8Array {
-    return this.#h.slice()
+    return concat(this.#h)
   }
 
   /** A copy of the chaining key, which is a secret. */
   get chainingKey(): Uint8Array {
-    return this.#ck.slice()
+    return concat(this.#ck)
   }
 
   /** Whether what is encrypted from now on has a tag. */
@@ -81,8 +81,11 @@ export class SymmetricState {
   }
 
   split(): SplitKeys {
-    const [first, second] = this.#hkdf(none)
-    return { first: first.slice(0, keyBytes), second: second.slice(0, keyBytes) }
+    const outputs = this.#hkdf(none)
+    const [first, second] = outputs
+    const keys = { first: concat(first.subarray(0, keyBytes)), second: concat(second.subarray(0, keyBytes)) }
+    for (const output of outputs) output.fill(0)
+    return keys
   }
 
   /** Overwrites the chaining key and drops the cipher's. */

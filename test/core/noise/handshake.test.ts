@@ -72,7 +72,8 @@ for (const suite of Object.values(noiseSuites)) {
     }
     assert.ok(initiator.isComplete && responder.isComplete)
     assert.deepEqual(initiator.hash, responder.hash)
-    assert.deepEqual(initiator.chainingKey, responder.chainingKey)
+    const chainingKey = initiator.chainingKey
+    assert.deepEqual(chainingKey, responder.chainingKey)
     assert.deepEqual(initiator.split().send, responder.split().receive)
     const row = page.split('\n').find((line) => line.startsWith(`| \`${suite.protocol}\``)) ?? ''
     const stated = row
@@ -80,6 +81,9 @@ for (const suite of Object.values(noiseSuites)) {
       .slice(4, 7)
       .map((cell) => Number(cell.replace(',', '')))
     assert.deepEqual(stated, sizes)
+    // What was handed out is the caller's own, whatever is wiped.
+    initiator.wipe()
+    assert.deepEqual(chainingKey, responder.chainingKey)
   })
 }
 
