@@ -28,6 +28,8 @@ const common: BuildOptions = {
   metafile: true,
   minifySyntax: true,
   minifyWhitespace: true,
+  // Node prints the whole line that an uncaught error was thrown on.
+  lineLimit: 200,
   legalComments: 'none',
   chunkNames: 'chunk-[hash]',
   logLevel: 'warning'
