@@ -144,6 +144,13 @@ test('closing sends what was sent in the same turn; the other end sees the bytes
   assert.throws(() => near.send(new Uint8Array([4])))
 })
 
+test('what is sent while the connection below is closing is an error, as with the stock encrypter', async () => {
+  const { near } = linkOf()
+  const closing = near.close()
+  assert.throws(() => near.send(new Uint8Array([1])))
+  await closing
+})
+
 test('an abort of the connection below is an abort here, with the same error, and nothing is sent after it', async () => {
   const { near, far, wire } = linkOf()
   const ended = new Promise<unknown>((resolve) => near.addEventListener('close', ({ error }) => resolve(error)))

@@ -13,6 +13,7 @@ import { type HandshakeCrypto, type HashName, type KemLevel, MeshError } from '.
 import { type NoiseExtensions, type NoiseSuite, hybridSuite, noiseSuites, payloadLimits } from '../../core/noise/index.ts'
 import { type HandshakeFailure, handshakeError, reasonOf } from './failures.ts'
 import { type SignedStatic, type VerifyEd25519, encodeIdentity, signStatic } from './identity.ts'
+import { checkedOptions } from './options.ts'
 import { BoundedPeerMemory, type PeerMemory } from './peer-memory.ts'
 import { type HandshakeResult, type HandshakeSetup, initiate, respond } from './perform.ts'
 
@@ -48,11 +49,11 @@ export interface HybridNoiseComponents {
 /** One entry of libp2p's `connectionEncrypters`. */
 export type EncrypterFactory = (components: HybridNoiseComponents) => ConnectionEncrypter<NoiseExtensions>
 
-/** The encrypters of a policy, best first, for libp2p's `connectionEncrypters`. */
+/** The encrypters of a policy, best first, for libp2p's `connectionEncrypters`. @throws {MeshError} OPTION_UNKNOWN, OPTION_INVALID */
 export function createHybridNoise(options: HybridNoiseOptions, platform: NoisePlatform): EncrypterFactory[] {
-  const levels = new Set<KemLevel>(options.levels ?? [3])
+  const { levels, isRequired } = checkedOptions(options)
   const suites: NoiseSuite[] = [...levels].toSorted((a, b) => b - a).map(hybridSuite)
-  if (options.policy !== 'require') suites.push(noiseSuites.classical)
+  if (!isRequired) suites.push(noiseSuites.classical)
   const shared = new Shared(
     options,
     platform,

@@ -66,7 +66,7 @@ export class RecordStream extends AbstractMessageStream {
   /** As the base class does it, but a moment later, and without its lists when nothing waits. */
   override send(data: Data): boolean {
     const isQueued = this.sendingData || this.writableNeedsDrain || this.writeStatus !== 'writable' || this.writeBuffer.byteLength > 0
-    if (isQueued || data.byteLength === 0 || data.byteLength > maxBatchBytes) {
+    if (isQueued || this.#connection.status !== 'open' || data.byteLength === 0 || data.byteLength > maxBatchBytes) {
       this.#flush()
       return super.send(data)
     }
