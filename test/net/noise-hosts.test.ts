@@ -4,7 +4,7 @@ import { type Socket, connect, createServer } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import { isMeshError } from '../../src/core/base/index.ts'
-import { connectionSecurity, hybridNoise } from '../../src/node/noise.ts'
+import { connectionSecurity, hybridNoise, type HybridNoiseOptions } from '../../src/node/noise.ts'
 import { createTestnet } from '../../src/testing/testnet.ts'
 import { hybridId } from './noise-pair.ts'
 import { startNode, startStock } from './noise-support.ts'
@@ -13,6 +13,32 @@ import { startTestHost, type TestHost, until } from './support.ts'
 const lp = (text: string): Buffer => Buffer.from([text.length, ...Buffer.from(text)])
 const portOf = ({ libp2p }: TestHost): number => Number(/\/tcp\/(\d+)/.exec(String(libp2p.getMultiaddrs()[0]))?.[1])
 const downgradesOf = ({ logs }: TestHost): number => logs.filter(({ event, level }) => event === 'DOWNGRADE_DETECTED' && level === 'error').length
+
+test('options that are not meant end in an error, and not in connections with less protection', () => {
+  for (const text of [
+    '{"policy":"required"}',
+    '{"policy":null}',
+    '{"levels":[2]}',
+    '{"levels":[]}',
+    '{"levels":["5"]}',
+    '{"levels":5}',
+    '3',
+    'null'
+  ]) {
+    const options: HybridNoiseOptions = JSON.parse(text)
+    assert.throws(
+      () => hybridNoise(options),
+      (error) => isMeshError(error, 'OPTION_INVALID'),
+      text
+    )
+  }
+  const slip: HybridNoiseOptions = JSON.parse('{"polcy":"require"}')
+  assert.throws(
+    () => hybridNoise(slip),
+    (error) => isMeshError(error, 'OPTION_UNKNOWN')
+  )
+  assert.deepEqual([hybridNoise({ policy: 'require' }).length, hybridNoise().length], [1, 2])
+})
 
 test('an unmodified libp2p node connects under prefer, in both directions, and is refused under require', async () => {
   await using preferring = await startTestHost()
