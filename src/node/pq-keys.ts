@@ -10,7 +10,7 @@ const maxPeers = 4_096
 
 /**
  * The first ML-DSA-65 key of each peer, kept in the datastore: the key ends with the peer's Ed25519 key, the value is SHA-256 of the ML-DSA-65 key, and 1 when we
- * ever called the peer. Those that only called us are forgotten first. @param onFailure - told when an entry could not be written
+ * ever called the peer. Those that only called us are forgotten first; of each kind, the ones not met for longest. @param onFailure - told when an entry could not be written
  */
 export async function openPqKeys(datastore: Datastore, onFailure: (error: MeshError) => void): Promise<PqKeys> {
   const called = new Map<string, Uint8Array>()
@@ -38,7 +38,14 @@ export async function openPqKeys(datastore: Datastore, onFailure: (error: MeshEr
       const known = called.get(peer) ?? others.get(peer)
       if (known !== undefined && !equalBytes(known, digest)) return false
       if (known === undefined || (wasCalled && !called.has(peer))) keep(peer, digest, wasCalled)
+      else moveToEnd(called.has(peer) ? called : others, peer, known)
       return true
     }
   }
+}
+
+/** The map keeps the order of use. */
+function moveToEnd(kind: Map<string, Uint8Array>, peer: string, digest: Uint8Array): void {
+  kind.delete(peer)
+  kind.set(peer, digest)
 }

@@ -5,7 +5,7 @@ import { MemoryDatastore } from 'datastore-core'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { isMeshError } from '../../src/core/base/index.ts'
-import { rememberedPeers } from '../../src/mesh/hybrid-noise/index.ts'
+import { BoundedPeerMemory, rememberedPeers } from '../../src/mesh/hybrid-noise/index.ts'
 import { Tracker } from '../../src/mesh/tracker.ts'
 import { openNoiseMemory } from '../../src/node/noise-memory.ts'
 import { classicalId, hybridId, type Meeting, meet, newKey, type NoiseSide, ourSide, stockSide } from './noise-pair.ts'
@@ -182,6 +182,34 @@ for (const older of ['stock software', 'ours without hybrid suites']) {
     )
   })
 }
+
+test('peers that have no hybrid level in common meet over /noise as often as they like', async () => {
+  const [low, high] = [await ourSide({ levels: [1] }), await ourSide({ levels: [3, 5] })]
+  for (const [near, far] of [[low, high] as const, [high, low] as const, [low, high] as const]) {
+    const outcomes = await meet(near, far, { protocol: classicalId })
+    assert.ok(outcomes.every(({ status }) => status === 'fulfilled'))
+  }
+})
+
+test('a level that was remembered does not count against a peer once we do not offer it any more', async () => {
+  const [memory, key, peer] = [new BoundedPeerMemory(), await newKey(), await ourSide({ levels: [3] })]
+  const [before, after] = [await ourSide({ levels: [3], memory }, key), await ourSide({ levels: [5], memory }, key)]
+  assert.ok((await meet(before, peer, { protocol: hybridId })).every(({ status }) => status === 'fulfilled'))
+  const [near] = await meet(after, peer, { protocol: classicalId })
+  assert.equal(near.status, 'fulfilled')
+})
+
+test('a peer that is met again and again is not forgotten for those that are met once', () => {
+  for (const wasDialled of [true, false]) {
+    const memory = new BoundedPeerMemory({ limit: 8 })
+    memory.store('old friend', { level: 3, wasDialled })
+    for (let index = 0; index < 100; index++) {
+      memory.store(`stranger-${index}`, { level: 3, wasDialled })
+      assert.equal(memory.load('old friend')?.level, 3, `after ${index + 1} strangers`)
+    }
+    assert.equal(memory.load('stranger-92'), undefined)
+  }
+})
 
 test('what a peer could do survives a restart, and the peers that we never called are forgotten first', async () => {
   const datastore = new MemoryDatastore()

@@ -30,6 +30,19 @@ test('strangers that call with ever new keys do not drive out whom we called, no
   assert.equal(entries, 4_097)
 })
 
+test('the key of a peer that is met again and again is not forgotten for those of strangers', async () => {
+  const keys = await openPqKeys(new MemoryDatastore(), noFailure)
+  const stranger = (index: number): Uint8Array => new Uint8Array([index >> 8, index & 255, ...key(0, 30)])
+  assert.ok(keys.accepts(key(255), key(1, 1_952), false))
+  for (let index = 0; index < 8_400; index++) {
+    assert.ok(keys.accepts(stranger(index), key(2, 1_952), false))
+    if (index % 4_000 !== 0) continue
+    assert.ok(!keys.accepts(key(255), key(2, 1_952), false))
+    assert.ok(keys.accepts(key(255), key(1, 1_952), false))
+  }
+  assert.ok(!keys.accepts(key(255), key(2, 1_952), false))
+})
+
 test('a datastore that fails is reported, and stops nothing', async () => {
   const datastore = new MemoryDatastore()
   const failures: string[] = []

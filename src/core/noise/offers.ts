@@ -26,12 +26,12 @@ export function expectBestSuite({ initiator, responder, actual, peer }: Negotiat
 /** A level of ML-KEM; 0 for the classical suite. */
 export type ProtectionLevel = 0 | KemLevel
 
-/** The highest level of ML-KEM among the offers: 0 when there is none, the classical suite included. */
-export function bestLevel(offers: readonly string[]): ProtectionLevel {
+/** The highest level of ML-KEM among the offers, no higher than `limit`: 0 when there is none, the classical suite included. */
+export function bestLevel(offers: readonly string[], limit: ProtectionLevel = 5): ProtectionLevel {
   let best: ProtectionLevel = 0
   for (const protocol of offers) {
     const level = suiteOf(protocol)?.kem ?? 0
-    if (level > best) best = level
+    if (level > best && level <= limit) best = level
   }
   return best
 }

@@ -2,7 +2,7 @@ import type { ProtectionLevel } from '../../core/noise/index.ts'
 
 /** What is remembered of a peer. */
 export interface RememberedPeer {
-  /** The best level that it has shown, authenticated: what ran, or stood in its list. */
+  /** The best level that we both could, authenticated: what ran, or stood in its list and in ours. */
   readonly level: ProtectionLevel
   /** Whether we ever called it: those that only called us are forgotten first. */
   readonly wasDialled: boolean
@@ -33,7 +33,15 @@ export class BoundedPeerMemory implements PeerMemory {
   }
 
   load(peerId: string): RememberedPeer | undefined {
-    return this.#dialled.get(peerId) ?? this.#others.get(peerId)
+    for (const kind of [this.#dialled, this.#others]) {
+      const peer = kind.get(peerId)
+      if (peer === undefined) continue
+      // Moved to the end: the map keeps the order of use.
+      kind.delete(peerId)
+      kind.set(peerId, peer)
+      return peer
+    }
+    return undefined
   }
 
   store(peerId: string, peer: RememberedPeer): void {

@@ -123,10 +123,12 @@ function remember({ suite, offers, memory }: HandshakeSetup, { peer, payload }: 
   const peerId = peer.toString()
   const known = memory.load(peerId)
   const actual: ProtectionLevel = suite.kem ?? 0
-  const expected = Math.min(known?.level ?? 0, bestLevel(offers))
+  const expected = bestLevel(offers, known?.level ?? 0)
   if (actual < expected)
     throw new MeshError('DOWNGRADE_DETECTED', { reason: 'memory', peer: peerId, best: `ML-KEM level ${expected}`, actual: suite.protocol })
-  const level = highest(known?.level ?? 0, actual, bestLevel(payload.extensions.offers))
+  // What it lists and we do not have would be held against it in the next handshake.
+  const common = payload.extensions.offers.filter((offer) => offers.includes(offer))
+  const level = highest(known?.level ?? 0, actual, bestLevel(common))
   if (level > 0 && (level !== known?.level || (wasDialled && !known.wasDialled)))
     memory.store(peerId, { level, wasDialled: wasDialled || known?.wasDialled === true })
 }
