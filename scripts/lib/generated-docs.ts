@@ -53,6 +53,7 @@ function rangeOf(entry: OptionEntry): string {
     case 'boolean':
       return 'true or false'
     case 'integer':
+      if (entry.values !== undefined) return `one of ${entry.values.join(', ')}`
       return `${entry.min.toLocaleString('en-US')} to ${entry.max.toLocaleString('en-US')}${entry.unit === undefined ? '' : ` ${entry.unit}`}`
     case 'text':
       return entry.allowed

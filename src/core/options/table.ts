@@ -45,7 +45,7 @@ export const optionTable = {
     max: 5,
     values: [1, 3, 5],
     env: ['SYNAPTIC_QUANTUM_LEVEL'],
-    help: 'ML-KEM level of quantum-resistant sessions: 1, 3 or 5'
+    help: 'ML-KEM level of the sessions that this node opens; with quantum_resistant also the least that it takes, otherwise it takes each'
   }),
   quantum_signatures: option({
     type: 'boolean',
