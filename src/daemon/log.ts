@@ -10,9 +10,9 @@ export type LogLevel = LogRecord['level']
  */
 const allowedFields: ReadonlySet<string> = new Set(
   (
-    'address addresses allowed attempts bytes candidates claimed code connections count daemon direction file feature found foundBy host http id ids known level limit listen max method mode ms ' +
+    'actual address addresses allowed attempts best bytes candidates claimed code connections count daemon direction file feature found foundBy host http id ids known level limit listen max method mode ms ' +
     'name nearest network operation offset own path paired peer peerId peers pid port position problem profile protocol queued reason retryable route scope sequence signal socket stack state ' +
-    'status step streams suggestion timeoutMs transport ttlS type unread uptimeS version wanted what where'
+    'status step streams suggestion suppressed timeoutMs transport ttlS type unread uptimeS version wanted what where'
   ).split(' ')
 )
 

@@ -17,6 +17,8 @@ import { type FailureReason, type HandshakeFailure, type NoisePolicy, type PeerM
 import type { LogRecord } from '../mesh/mesh.ts'
 import { gossipTopic, networkIds } from '../mesh/network-ids.ts'
 import { Tracker } from '../mesh/tracker.ts'
+import { systemClock } from './clock.ts'
+import { handshakeLog } from './handshake-log.ts'
 import { type GaterLimits, gaterDefaults, hostGater } from './host-gater.ts'
 import { hostLogger } from './host-logger.ts'
 import {
@@ -86,12 +88,13 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
   const datastore = peerDatastore(options)
   const privateKey = await generateKeyPairFromSeed('Ed25519', options.seed)
   const handshakeFailures = new Map<FailureReason, number>()
+  const logFailure = handshakeLog(systemClock(), options.log)
   const parts: HostParts = {
     traffic,
     memory: await openNoiseMemory(datastore, new Tracker((what, { code, message }) => options.log(failureRecord(code, what, message)))),
     onHandshakeFailure: (failure) => {
       handshakeFailures.set(failure.reason, (handshakeFailures.get(failure.reason) ?? 0) + 1)
-      options.log(handshakeRecord(failure))
+      logFailure(failure)
     }
   }
   for (let attempt = 1; ; attempt++) {
@@ -115,17 +118,11 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
 interface HostParts {
   readonly traffic: TrafficMeter
   readonly memory: PeerMemory
+  readonly ownAddresses: () => readonly Multiaddr[]
   readonly onHandshakeFailure: (failure: HandshakeFailure) => void
 }
 
 const failureRecord = (event: string, what: string, reason: string): LogRecord => ({ level: 'warn', event, fields: { what, reason } })
-
-/** Loud when somebody may have taken protection away; whoever calls and says nonsense is worth no line of the log by default. */
-function handshakeRecord({ reason, protocol, direction, error }: HandshakeFailure): LogRecord {
-  const isDowngrade = error.code === 'DOWNGRADE_DETECTED'
-  const fields = { reason, protocol, direction, ...(isDowngrade ? error.details : {}) }
-  return { level: isDowngrade ? 'error' : 'debug', event: error.code, fields }
-}
 
 function peerDatastore({ datastore, log }: HostOptions): WriteBehindDatastore {
   const onFailure = (error: MeshError): void => log(failureRecord(error.code, 'writing what is known of peers', error.message))
@@ -145,6 +142,7 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
     streamMuxers: [yamux({ maxInboundStreams: streamsPerConnection, maxEarlyStreams: streamsPerConnection, streamOptions: yamuxWindow })],
     connectionGater: hostGater({
       limits: { ...gaterDefaults, ...options.gater },
+      ownAddresses: parts.ownAddresses,
       onRefused: refused,
       onUpgraded: (connection) => parts.traffic.track(connection)
     }),

@@ -137,6 +137,22 @@ test('a proxy that strips our id on the way is found out on both ends', async (t
   assert.deepEqual([caller.libp2p.getConnections(), called.libp2p.getConnections()], [[], []])
 })
 
+test('strangers that list more than they speak do not fill the log, and are counted', async () => {
+  await using called = await startTestHost()
+  // Both suites stand in its lists, one of them it never speaks.
+  const { libp2p } = called
+  const strangers = await Promise.all(Array.from({ length: 20 }, async () => startNode(hybridNoise().slice(1))))
+  try {
+    await Promise.all(strangers.map(async (stranger) => assert.rejects(stranger.dial(libp2p.getMultiaddrs()))))
+    const [first = assert.fail()] = strangers
+    for (let call = 0; call < 10; call++) await assert.rejects(first.dial(libp2p.getMultiaddrs()))
+    await until(() => called.handshakeFailures.get('offers') === 30, 'every attempt is counted')
+    assert.equal(downgradesOf(called), 8)
+  } finally {
+    await Promise.all(strangers.map(async (node) => node.stop()))
+  }
+})
+
 /** Opens `perSecond` connections from one address, sends what makes the node compute, and never goes on. */
 function flood(t: TestContext, options: { readonly port: number; readonly perSecond: number }): { readonly opened: () => number } {
   const sockets = new Set<Socket>()

@@ -3,7 +3,7 @@ import { type Clock, type Random, millis, wallMillis } from '../../src/core/base
 import type { LogRecord } from '../../src/mesh/mesh.ts'
 import type { Timers } from '../../src/mesh/ports.ts'
 import { ProtocolHost, type ProtocolHostOptions, type Refusal } from '../../src/mesh/protocol-host.ts'
-import { type HostOptions, type MeshHost, startHost } from '../../src/node/host.ts'
+import { type HostOptions, type MeshHost, type StartedHost, startHost } from '../../src/node/host.ts'
 
 export const clock: Clock = { monotonic: () => millis(performance.now()), wall: () => wallMillis(Date.now()), bootId: 'test' }
 export const random: Random = { bytes: (length) => new Uint8Array(randomBytes(length)) }
@@ -22,6 +22,7 @@ export interface TestHost extends AsyncDisposable {
   readonly peerId: string
   readonly logs: LogRecord[]
   readonly refusals: Refusal[]
+  readonly handshakeFailures: StartedHost['handshakeFailures']
 }
 
 export type TestHostOptions = Partial<HostOptions> & Pick<Partial<ProtocolHostOptions>, 'limits' | 'maxHeldBytes'>
@@ -31,7 +32,7 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
   const logs: LogRecord[] = []
   const refusals: Refusal[] = []
   const seed = options.seed ?? random.bytes(32)
-  const { libp2p } = await startHost({
+  const { libp2p, handshakeFailures } = await startHost({
     network: 'test',
     listen: ['/ip4/127.0.0.1/tcp/0'],
     maxPeers: 300,
@@ -55,7 +56,7 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
   const stop = async (): Promise<void> => {
     await libp2p.stop()
   }
-  return { libp2p, host, seed, peerId: libp2p.peerId.toString(), logs, refusals, [Symbol.asyncDispose]: stop }
+  return { libp2p, host, seed, peerId: libp2p.peerId.toString(), logs, refusals, handshakeFailures, [Symbol.asyncDispose]: stop }
 }
 
 /** Polls a condition that no event tells; fails after `timeoutMs`. */
