@@ -92,7 +92,8 @@ export class Delivery {
       sessions,
       tracker,
       onFrame: (link, frame) => this.#onFrame(link, frame),
-      onOpened: ({ stream, number }) => this.#outbox.input({ type: 'connected', destination: stream.publicKey, link: number, path: stream.path }),
+      onOpened: ({ stream: { publicKey, path, capacityBytes }, number }) =>
+        this.#outbox.input({ type: 'connected', destination: publicKey, link: number, path, capacityBytes }),
       onClosed: (link) => this.#onClosed(link)
     })
     this.#volatile = new VolatileSender(this.#links, options.platform.clock)

@@ -11,6 +11,8 @@ export interface FrameStream {
   readonly publicKey: Uint8Array
   /** How the peer is reached. */
   readonly path: Path
+  /** How many bytes it can carry at most, about; undefined when nobody counts. */
+  readonly capacityBytes?: number | undefined
   /** The frames in order; returns when the peer closed. @throws {MeshError} PROTOCOL_LIMIT, MESSAGE_MALFORMED, TIMEOUT, PEER_UNREACHABLE */
   frames(): AsyncIterable<Uint8Array>
   /** Queues a frame; resolves once the writer's queue is under its high-water mark, so that a caller who awaits never runs ahead. */

@@ -19,6 +19,7 @@ export interface FramedStreamOptions {
   readonly peerId: string
   readonly publicKey: Uint8Array
   readonly path: Path
+  readonly capacityBytes?: number | undefined
   readonly limits: ProtocolLimits
   readonly clock: Clock
   readonly timers: Timers
@@ -91,6 +92,10 @@ export class FramedStream implements FrameStream {
 
   get path(): Path {
     return this.#options.path
+  }
+
+  get capacityBytes(): number | undefined {
+    return this.#options.capacityBytes
   }
 
   get publicKey(): Uint8Array {

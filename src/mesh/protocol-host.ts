@@ -1,7 +1,7 @@
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Clock, MeshError, isMeshError, toMeshError } from '../core/base/index.ts'
-import { connectionTo, pathOf } from './connections.ts'
+import { capacityOf, connectionTo, pathOf } from './connections.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { FramedStream } from './framed-stream.ts'
 import { handshakeErrorIn } from './hybrid-noise/failures.ts'
@@ -51,6 +51,8 @@ interface Served {
 
 /** libp2p's own cap, for each connection: never reached (the muxer takes fewer), so that what is refused is refused and seen here. */
 const libp2pInboundStreams = 1_000
+/** What a relay must still be willing to forward for a stream to begin; messages want most of what relays give. */
+const leastRelayedBytes = { pqs: 65_536n, card: 16_384n, pair: 16_384n } as const satisfies Record<ProtocolName, bigint>
 const openTimeoutMs = 10_000
 const logEveryMs = 10_000
 const maxLogKeys = 1_024
@@ -114,7 +116,7 @@ export class ProtocolHost {
     const deadline = AbortSignal.timeout(openTimeoutMs)
     try {
       const options = { signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]), maxOutboundStreams: libp2pInboundStreams }
-      const connection = await connectionTo(this.#options.libp2p, peer, options)
+      const connection = await connectionTo(this.#options.libp2p, peer, { ...options, least: leastRelayedBytes[protocol] })
       const stream = await connection.newStream(limits.id, { ...options, runOnLimitedConnection: true })
       this.#counters.streamsOpened += 1
       return this.#wrap(protocol, stream, connection)
@@ -210,6 +212,7 @@ export class ProtocolHost {
       peerId,
       publicKey: rawPublicKey(connection.remotePeer),
       path: pathOf(connection),
+      capacityBytes: capacityOf(connection),
       limits,
       clock: this.#options.clock,
       timers: this.#options.timers,

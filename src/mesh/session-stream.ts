@@ -156,6 +156,10 @@ export class SessionStream implements FrameStream {
     return this.#forwardedFrom ?? this.#stream.publicKey
   }
 
+  get capacityBytes(): number | undefined {
+    return this.#stream.capacityBytes
+  }
+
   get path(): Path {
     return this.#stream.path
   }

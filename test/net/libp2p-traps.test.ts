@@ -6,8 +6,10 @@ import type { Libp2p } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
 import { type Libp2pOptions, createLibp2p } from 'libp2p'
 import { networkIds } from '../../src/mesh/network-ids.ts'
+import { directAddressesFirst } from '../../src/node/libp2p-workarounds.ts'
 import { startTestHost, until } from './support.ts'
 
 // Each test shows a trap of libp2p as it is today, and that our node is not in it. When the first half fails, upstream has mended it: take the workaround out.
@@ -93,4 +95,14 @@ test('a stream that is opened over the remote limit looks fine and is reset late
   const frames = second.frames()[Symbol.asyncIterator]()
   await assert.rejects(frames.next(), { code: 'PEER_UNREACHABLE' })
   assert.equal(b.refusals[0]?.error.code, 'PROTOCOL_LIMIT')
+})
+
+test('a public relay is dialled after an address of the local network, which libp2p by itself does the other way round', () => {
+  const relayed = '/ip4/8.8.8.8/tcp/1/p2p/12D3KooWCPSuexGXdBHD6TJTxbT5z9DhYUvHR1P7uotTPEpa92VU/p2p-circuit'
+  const addresses = ['/ip4/127.0.0.1/tcp/1', relayed, '/ip4/192.168.1.2/tcp/1', '/ip4/8.8.4.4/tcp/1/ws']
+  const sorted = addresses.map((address) => ({ multiaddr: multiaddr(address), isCertified: false })).sort(directAddressesFirst)
+  assert.deepEqual(
+    sorted.map((address) => address.multiaddr.toString()),
+    ['/ip4/8.8.4.4/tcp/1/ws', '/ip4/192.168.1.2/tcp/1', '/ip4/127.0.0.1/tcp/1', relayed]
+  )
 })

@@ -33,6 +33,8 @@ export class Destination {
   nextSequence: number
   link: number | undefined
   path = ''
+  /** What `link` can carry at most. */
+  #capacityBytes = Number.POSITIVE_INFINITY
   isConnecting = false
   /** When the attempt to connect has failed without an answer. */
   connectBy: Millis | undefined
@@ -51,6 +53,8 @@ export class Destination {
   readonly #ready = new Heap<Entry>(isSentBefore)
   /** Entries too far ahead of the floor for the recipient to take. */
   readonly #beyond = new Heap<Entry>((a, b) => a.sequence < b.sequence)
+  /** Entries that the link of now cannot carry. */
+  #tooLarge: Entry[] = []
   /** Sequences given out, in order; those not in #live have ended. */
   #order: number[] = []
   #head = 0
@@ -122,6 +126,20 @@ export class Destination {
     return isLoosened
   }
 
+  /** A new link: what the last one could not carry is tried again. */
+  attach(link: { readonly link: number; readonly path: string; readonly capacityBytes?: number | undefined }): void {
+    this.link = link.link
+    this.path = link.path
+    this.#capacityBytes = link.capacityBytes ?? Number.POSITIVE_INFINITY
+    for (const entry of this.#tooLarge) if (entry.stage === 'ready') this.#ready.push(entry)
+    this.#tooLarge = []
+  }
+
+  /** Whether a message of so many bytes can go over the link of now. */
+  canCarry(bytes: number): boolean {
+    return this.link !== undefined && bytes + batchFrameOverhead.message <= this.#capacityBytes
+  }
+
   /** Puts an entry in the queue. */
   makeReady(entry: Entry): void {
     entry.stage = 'ready'
@@ -136,11 +154,12 @@ export class Destination {
     this.readyBytes -= entry.bytes
     if (this.#ready.size > 2 * this.readyCount + 1_024) this.#ready.retain((item) => item.stage === 'ready')
     if (this.#beyond.size > 2 * this.readyCount + 1_024) this.#beyond.retain((item) => item.stage === 'ready')
+    if (this.#tooLarge.length > 2 * this.readyCount + 1_024) this.#tooLarge = this.#tooLarge.filter((item) => item.stage === 'ready')
   }
 
   /** Those in the queue, in no particular order. */
   readyEntries(): readonly Entry[] {
-    return [...this.#ready.items(), ...this.#beyond.items()].filter((entry) => entry.stage === 'ready')
+    return [...this.#ready.items(), ...this.#beyond.items(), ...this.#tooLarge].filter((entry) => entry.stage === 'ready')
   }
 
   /** Whether another batch may leave now: the window has room, and it is full or few are under way. */
@@ -150,7 +169,7 @@ export class Destination {
     return isFull || this.flights.size < sendWindow.partialBatches
   }
 
-  /** Takes the next batch out of the queue: by priority, then sequence; none that expired or that the recipient would refuse. */
+  /** Takes the next batch out of the queue: by priority, then sequence; none that expired, that the recipient would refuse or that the link cannot carry. */
   takeBatch(now: Millis): Entry[] {
     const { floor } = this
     const taken: Entry[] = []
@@ -161,10 +180,12 @@ export class Destination {
       const entry = this.#ready.peek()
       if (entry === undefined) break
       const size = entry.bytes + batchFrameOverhead.message
-      if (entry.stage === 'ready' && taken.length > 0 && bytes + size > messageLimits.batchBytes) break
+      const isCarried = this.canCarry(entry.bytes)
+      if (entry.stage === 'ready' && isCarried && !this.#hasRoomFor(size, bytes)) break
       this.#ready.pop()
       if (entry.stage !== 'ready') continue
       if (entry.sequence >= floor + messageLimits.sequenceWindow) this.#beyond.push(entry)
+      else if (!isCarried) this.#tooLarge.push(entry)
       else if (entry.deadline <= now || Math.abs(entry.clockOffset - (offset ?? entry.clockOffset)) > clockToleranceMs) aside.push(entry)
       else {
         offset ??= entry.clockOffset
@@ -178,6 +199,12 @@ export class Destination {
       this.readyBytes -= entry.bytes
     }
     return taken
+  }
+
+  /** Whether a message fits beside the others of a batch, and beside what is under way. */
+  #hasRoomFor(size: number, batchBytes: number): boolean {
+    const fitsBatch = batchBytes === 0 || batchBytes + size <= messageLimits.batchBytes
+    return fitsBatch && this.flyingBytes + batchBytes + size <= this.#capacityBytes
   }
 
   /** Counts a batch as under way. */

@@ -155,7 +155,7 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
     } as const
     const entry = new Entry({ row: { ...row, state: 'accepted', bytes: envelope.length }, destination, deadline: after(now, ttlMs) })
     // With a stream at hand it is written as sent right away: one commit less, and a crash never makes "sent" look like "never sent".
-    entry.committed = destination.link !== undefined && destination.retryAt === undefined ? 'sent' : 'accepted'
+    entry.committed = destination.canCarry(entry.bytes) && destination.retryAt === undefined ? 'sent' : 'accepted'
     entry.wanted = entry.committed
     entry.calls.push(call)
     this.#ledger.add(entry)

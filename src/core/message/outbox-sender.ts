@@ -73,8 +73,7 @@ export class OutboxSender {
     const destination = this.#ledger.destinationOf(input.destination)
     if (destination.link !== undefined) this.#dropLink(destination)
     destination.isConnecting = false
-    destination.link = input.link
-    destination.path = input.path
+    destination.attach(input)
     destination.lastReceiptAt = now
     this.kick(destination, now)
   }

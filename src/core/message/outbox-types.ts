@@ -48,8 +48,17 @@ export type OutboxInput =
   | { readonly type: 'enqueued'; readonly results: readonly { readonly call: number; readonly outcome: EnqueueOutcome }[] }
   /** `DeliveryStore.enqueue` failed (DISK_FULL, STORE_FAILED): that submit is rejected with `error`. */
   | { readonly type: 'enqueue-failed'; readonly call: number; readonly error: MeshError }
-  /** An outbound message stream to the destination is open. `link` names it; a new stream has a new number. `path` such as 'direct'. */
-  | { readonly type: 'connected'; readonly destination: Uint8Array; readonly link: number; readonly path: string }
+  /**
+   * An outbound message stream to the destination is open. `link` names it; a new stream has a new number. `path` such as 'direct'. `capacityBytes`: what the
+   * stream can carry at most; no more is under way on it without receipts, and larger messages wait for another one.
+   */
+  | {
+      readonly type: 'connected'
+      readonly destination: Uint8Array
+      readonly link: number
+      readonly path: string
+      readonly capacityBytes?: number | undefined
+    }
   /** That stream ended: whatever has no receipt is sent again over the next one. */
   | { readonly type: 'disconnected'; readonly destination: Uint8Array; readonly link: number }
   /** `connect` failed. The machine waits (backoff) and asks again. */

@@ -79,8 +79,8 @@ export class Outbox {
     this.commit(this.submit(change))
   }
 
-  connect(link = 1): void {
-    this.input({ type: 'connected', destination: bob.publicKey, link, path: 'direct' })
+  connect(link = 1, capacityBytes?: number): void {
+    this.input({ type: 'connected', destination: bob.publicKey, link, path: 'direct', capacityBytes })
   }
 
   settle(): void {

@@ -4,7 +4,7 @@ import { toHex } from '../../../src/core/base/index.ts'
 import { decodeBatch } from '../../../src/core/message/index.ts'
 import { bob, carol, epoch, instant } from './samples.ts'
 
-import { entryOf, Outbox, stored } from './outbox-harness.ts'
+import { entryOf, Outbox, sequencesOf, stored } from './outbox-harness.ts'
 
 describe('outbox: lost connections', () => {
   it('sends again over the next stream what has no receipt, the same bytes with a new signature', () => {
@@ -119,5 +119,52 @@ describe('outbox: lost connections', () => {
     assert.equal(outbox.all('reset').length, 0)
     outbox.advanceTo(outbox.now + 30_000)
     assert.equal(outbox.all('reset').length, 1)
+  })
+})
+
+describe('outbox: a link that carries so much only', () => {
+  const body = (length: number): { readonly body: Uint8Array } => ({ body: new Uint8Array(length) })
+
+  it('passes by a message that is too large for it, which goes over the next one that can', () => {
+    const outbox = new Outbox()
+    outbox.connect(1, 10_000)
+    outbox.accept(body(20_000))
+    outbox.accept({ ...body(100), id: 'm-2' })
+    assert.deepEqual(
+      outbox.all('send').map(({ frame }) => sequencesOf(frame)),
+      [[2]]
+    )
+    assert.deepEqual(outbox.states('m-1'), [], 'nobody is told that it was sent')
+    assert.equal(outbox.rows.get('m-1')?.state, 'accepted')
+    outbox.receive(stored)
+    outbox.settle()
+    outbox.connect(2)
+    outbox.settle()
+    const load = outbox.all('load').at(-1)
+    if (load !== undefined) outbox.input({ type: 'loaded', token: load.token, rows: [...outbox.rows.values()] })
+    assert.deepEqual(sequencesOf(outbox.last('send').frame), [1])
+    assert.equal(outbox.last('send').link, 2)
+  })
+
+  it('has no more under way on it, without receipts, than it carries', () => {
+    const outbox = new Outbox()
+    outbox.connect(1, 6_000)
+    for (let index = 0; index < 2; index++) outbox.accept({ ...body(4_000), id: `m-${index}` })
+    const sent = (): unknown => outbox.all('send').map(({ frame }) => sequencesOf(frame))
+    assert.deepEqual(sent(), [[1]])
+    outbox.receive(stored)
+    outbox.settle()
+    outbox.settle()
+    assert.deepEqual(sent(), [[1], [2]])
+  })
+
+  it('lets a message that never fits expire as one that was never sent', () => {
+    const outbox = new Outbox()
+    outbox.connect(1, 1_000)
+    outbox.accept({ ...body(20_000), ttlS: 60 })
+    outbox.advanceTo(outbox.now + 61_000)
+    outbox.settle()
+    assert.equal(outbox.all('send').length, 0)
+    assert.deepEqual(outbox.states(), ['failed EXPIRED'])
   })
 })
