@@ -1,4 +1,5 @@
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 
 export interface GaterLimits {
   /** Connections from one address at one time, default 64. */
@@ -13,6 +14,8 @@ export const gaterDefaults: GaterLimits = { perAddress: 64, halfOpenPerAddress: 
 
 export interface GaterOptions {
   readonly limits: GaterLimits
+  /** What this node listens on: nobody else answers there. */
+  readonly ownAddresses: () => readonly Multiaddr[]
   readonly onRefused: (reason: string, address: string) => void
   /** A connection, in or out, whose peer has proved its identity. */
   readonly onUpgraded: (connection: MultiaddrConnection) => void
@@ -24,7 +27,7 @@ interface Tally {
 }
 
 /** libp2p counts connections in all; this counts them for each address and peer, so that one cannot take every place. Maps hold open connections only. */
-export function hostGater({ limits, onRefused, onUpgraded }: GaterOptions): ConnectionGater {
+export function hostGater({ limits, ownAddresses, onRefused, onUpgraded }: GaterOptions): ConnectionGater {
   const addresses = new Map<string, Tally>()
   const peers = new Map<string, number>()
   const proved = new WeakSet<MultiaddrConnection>()
@@ -34,6 +37,8 @@ export function hostGater({ limits, onRefused, onUpgraded }: GaterOptions): Conn
     if (tally.open <= 0) addresses.delete(host)
   }
   return {
+    // A peer of this machine that had our port before: its remembered addresses lead to ourselves.
+    denyDialMultiaddr: (address) => ownAddresses().some((own) => !isCircuit(address) && placeOf(own) === placeOf(address)),
     denyInboundConnection: (connection) => {
       const host = hostOf(connection)
       const tally = addresses.get(host) ?? { open: 0, halfOpen: 0 }
@@ -79,6 +84,11 @@ export function hostGater({ limits, onRefused, onUpgraded }: GaterOptions): Conn
     }
   }
 }
+
+/** Others are behind the same relay, too. */
+const isCircuit = (address: Multiaddr): boolean => address.getComponents().some(({ name }) => name === 'p2p-circuit')
+/** An address without the peer that is said to be there. */
+const placeOf = (address: Multiaddr): string => address.toString().replace(/\/p2p\/[^/]+$/, '')
 
 function countPeer(peers: Map<string, number>, peer: PeerId, connection: MultiaddrConnection): void {
   const key = peer.toString()

@@ -2,6 +2,7 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { type GossipSub, type GossipSubComponents, gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
 import type { Libp2p, PeerDiscovery } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { type Ping, ping } from '@libp2p/ping'
@@ -89,8 +90,10 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
   const privateKey = await generateKeyPairFromSeed('Ed25519', options.seed)
   const handshakeFailures = new Map<FailureReason, number>()
   const logFailure = handshakeLog(systemClock(), options.log)
+  let running: MeshHost | undefined
   const parts: HostParts = {
     traffic,
+    ownAddresses: () => running?.getMultiaddrs() ?? [],
     memory: await openNoiseMemory(datastore, new Tracker((what, { code, message }) => options.log(failureRecord(code, what, message)))),
     onHandshakeFailure: (failure) => {
       handshakeFailures.set(failure.reason, (handshakeFailures.get(failure.reason) ?? 0) + 1)
@@ -102,6 +105,7 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
     const libp2p = await createLibp2p<HostServices>({ privateKey, ...(await libp2pOptions({ ...options, datastore }, listen, parts)) })
     try {
       await libp2p.start()
+      running = libp2p
       const stop = async (): Promise<void> => {
         await libp2p.stop()
         await datastore.flush()
