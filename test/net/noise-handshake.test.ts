@@ -8,7 +8,7 @@ import { isMeshError } from '../../src/core/base/index.ts'
 import { BoundedPeerMemory, rememberedPeers } from '../../src/mesh/hybrid-noise/index.ts'
 import { Tracker } from '../../src/mesh/tracker.ts'
 import { openNoiseMemory } from '../../src/node/noise-memory.ts'
-import { classicalId, hybridId, type Meeting, meet, newKey, type NoiseSide, ourSide, stockSide } from './noise-pair.ts'
+import { classicalId, classicalSide, hybridId, type Meeting, meet, newKey, type NoiseSide, ourSide, stockSide } from './noise-pair.ts'
 
 /** What the initiator sends (A, C) and the responder (B), as they are on the wire. */
 async function framesOf(protocol: string, initiator: NoiseSide, responder: NoiseSide): Promise<readonly [Uint8Array, Uint8Array, Uint8Array]> {
@@ -42,7 +42,7 @@ test('each byte of A, B and C flipped, in turn, ends in typed failures on both s
   const [initiator, responder] = [await ourSide(), await ourSide()]
   for (const protocol of [hybridId, classicalId]) {
     // The initiator of the classical run would find the downgrade; here only `/noise` is offered.
-    const sides = protocol === hybridId ? [initiator, responder] : [await ourSide({ levels: [] }), await ourSide({ levels: [] })]
+    const sides = protocol === hybridId ? [initiator, responder] : [await ourSide({ levels: [1] }), await ourSide({ levels: [5] })]
     const [near = initiator, far = responder] = sides
     const messages = await framesOf(protocol, near, far)
     for (const [index, frame] of messages.entries()) {
@@ -164,11 +164,11 @@ test('a level below the best of both lists is found out as well', async () => {
   for (const outcome of [near, far]) assert.ok(outcome.status === 'rejected' && isMeshError(outcome.reason, 'DOWNGRADE_DETECTED'))
 })
 
-for (const older of ['stock software', 'ours without hybrid suites']) {
+for (const older of ['stock software', 'ours without our hybrid suite']) {
   test(`a peer that could once do better is refused when it comes with less: ${older}`, async () => {
     const key = await newKey()
     const [ours, before] = [await ourSide(), await ourSide({}, key)]
-    const after = older === 'stock software' ? await stockSide(key) : await ourSide({ levels: [] }, key)
+    const after = older === 'stock software' ? await stockSide(key) : await ourSide({ levels: [1] }, key)
     assert.ok((await meet(ours, await stockSide(), { protocol: classicalId })).every(({ status }) => status === 'fulfilled'))
     assert.ok((await meet(ours, before, { protocol: hybridId })).every(({ status }) => status === 'fulfilled'))
     for (const [near, far] of [[ours, after] as const, [after, ours] as const]) {
