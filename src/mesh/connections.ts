@@ -1,4 +1,5 @@
 import type { AbortOptions, Connection, Libp2p, PeerId } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 
 /** How a peer is reached: by a connection of its own, or by one that a relay forwards. */
 export type Path = 'direct' | 'relay'
@@ -48,3 +49,9 @@ function isUsedUp({ limits }: Connection, least: bigint): boolean {
 
 /** An address with the peer's id at its end. */
 export const addressOfPeer = (address: string, peerId: string): string => (/\/p2p\/[^/]+$/.test(address) ? address : `${address}/p2p/${peerId}`)
+
+/** Where somebody calls from, without the port; behind a relay, the relay's address. */
+export function hostOf(address: Multiaddr): string {
+  const ip = address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')
+  return ip?.value ?? address.toString()
+}

@@ -74,6 +74,7 @@ export class MeshNode implements mesh.Mesh {
       timers: platform.timers,
       log: (record) => this.#emitLog(record),
       onRefused: ({ protocol, error }) => this.#metrics.protocolError(protocol, error.code),
+      isPaired: (peerId) => this.#book.pairOf(peerId) !== undefined,
       ...(config.protocolLimits === undefined ? {} : { limits: config.protocolLimits })
     })
     this.#book = new PeerBook({

@@ -1,7 +1,7 @@
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Clock, MeshError, isMeshError, toMeshError } from '../core/base/index.ts'
-import { capacityOf, connectionTo, pathOf } from './connections.ts'
+import { capacityOf, connectionTo, hostOf, pathOf } from './connections.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { FramedStream } from './framed-stream.ts'
 import { handshakeErrorIn } from './hybrid-noise/failures.ts'
@@ -29,6 +29,8 @@ export interface ProtocolHostOptions {
   readonly onRefused?: (refusal: Refusal) => void
   /** Other limits than those of the table, for tests. */
   readonly limits?: Partial<Record<ProtocolName, Partial<ProtocolLimits>>>
+  /** Paired peers do not count for their address: strangers there cannot keep them out. */
+  readonly isPaired?: (peerId: string) => boolean
   /** Bytes held unread over all streams, default 64 MiB; beyond it the heaviest peer's fullest stream is reset. */
   readonly maxHeldBytes?: number
 }
@@ -45,6 +47,8 @@ export interface HostCounters {
 interface Served {
   readonly limits: ProtocolLimits
   readonly streamRate: TokenBuckets
+  /** Of all strangers at one address: a new key costs nothing. */
+  readonly addressRate: TokenBuckets
   readonly frameRate: TokenBuckets
   handler: FrameHandler | undefined
 }
@@ -53,6 +57,8 @@ interface Served {
 const libp2pInboundStreams = 1_000
 /** What a relay must still be willing to forward for a stream to begin; messages want most of what relays give. */
 const leastRelayedBytes = { pqs: 65_536n, card: 16_384n, pair: 16_384n } as const satisfies Record<ProtocolName, bigint>
+/** All strangers at one address together may open as many streams as so many peers. */
+const peersPerAddress = 5
 const openTimeoutMs = 10_000
 const logEveryMs = 10_000
 const maxLogKeys = 1_024
@@ -141,8 +147,9 @@ export class ProtocolHost {
     return {
       limits,
       handler: undefined,
-      streamRate: new TokenBuckets({ clock, perSecond: limits.streamsPerSecond, burst: 5 * limits.streamsPerSecond }),
-      frameRate: new TokenBuckets({ clock, perSecond: limits.framesPerSecond, burst: 5 * limits.framesPerSecond })
+      streamRate: bucketsOf(clock, limits.streamsPerSecond),
+      addressRate: bucketsOf(clock, peersPerAddress * limits.streamsPerSecond),
+      frameRate: bucketsOf(clock, limits.framesPerSecond)
     }
   }
 
@@ -154,7 +161,7 @@ export class ProtocolHost {
 
   #accept(protocol: ProtocolName, stream: Stream, connection: Connection): void {
     const peerId = connection.remotePeer.toString()
-    const refusal = this.#admission(protocol, peerId)
+    const refusal = this.#admission(protocol, peerId, connection)
     if (refusal !== undefined) {
       this.#refused({ protocol, peerId, error: refusal })
       stream.abort(refusal)
@@ -171,12 +178,14 @@ export class ProtocolHost {
   }
 
   /** Why an inbound stream of a peer is refused; undefined when it is taken. The count and the rate are the peer's over all its connections. */
-  #admission(protocol: ProtocolName, peerId: string): MeshError | undefined {
-    const { limits, streamRate } = this.#get(protocol)
+  #admission(protocol: ProtocolName, peerId: string, { remoteAddr }: Connection): MeshError | undefined {
+    const { limits, streamRate, addressRate } = this.#get(protocol)
     const limit = (reason: string): MeshError => new MeshError('PROTOCOL_LIMIT', { protocol: limits.id, reason })
     if ((this.#inbound.get(`${protocol} ${peerId}`) ?? 0) >= limits.maxInboundStreams)
       return limit(`over ${limits.maxInboundStreams} streams at one time`)
     if (!streamRate.take(peerId)) return limit(`over ${limits.streamsPerSecond} streams a second`)
+    if (this.#options.isPaired?.(peerId) !== true && !addressRate.take(hostOf(remoteAddr)))
+      return limit(`over ${peersPerAddress * limits.streamsPerSecond} streams of one address a second`)
     return undefined
   }
 
@@ -275,6 +284,8 @@ export class ProtocolHost {
     this.#options.log({ level: 'warn', event: error.code, fields })
   }
 }
+
+const bucketsOf = (clock: Clock, perSecond: number): TokenBuckets => new TokenBuckets({ clock, perSecond, burst: 5 * perSecond })
 
 /** The end of a peer id, which is what differs: for logs. */
 export const shortPeerId = (peerId: string): string => `…${peerId.slice(-8)}`

@@ -1,5 +1,6 @@
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { hostOf } from '../mesh/connections.ts'
 
 export interface GaterLimits {
   /** Connections from one address at one time, default 64. */
@@ -40,7 +41,7 @@ export function hostGater({ limits, ownAddresses, onRefused, onUpgraded }: Gater
     // A peer of this machine that had our port before: its remembered addresses lead to ourselves.
     denyDialMultiaddr: (address) => ownAddresses().some((own) => !isCircuit(address) && placeOf(own) === placeOf(address)),
     denyInboundConnection: (connection) => {
-      const host = hostOf(connection)
+      const host = hostOf(connection.remoteAddr)
       const tally = addresses.get(host) ?? { open: 0, halfOpen: 0 }
       if (tally.open >= limits.perAddress || tally.halfOpen >= limits.halfOpenPerAddress) {
         onRefused('too many connections from one address', host)
@@ -59,10 +60,10 @@ export function hostGater({ limits, ownAddresses, onRefused, onUpgraded }: Gater
     },
     denyInboundEncryptedConnection: (peer, connection) => {
       if (peer.type !== 'Ed25519') {
-        onRefused('its key is not Ed25519', hostOf(connection))
+        onRefused('its key is not Ed25519', hostOf(connection.remoteAddr))
         return true
       }
-      const tally = addresses.get(hostOf(connection))
+      const tally = addresses.get(hostOf(connection.remoteAddr))
       if (tally !== undefined && !proved.has(connection)) tally.halfOpen -= 1
       proved.add(connection)
       return false
@@ -102,9 +103,4 @@ function countPeer(peers: Map<string, number>, peer: PeerId, connection: Multiad
     },
     { once: true }
   )
-}
-
-function hostOf(connection: MultiaddrConnection): string {
-  const ip = connection.remoteAddr.getComponents().find((part) => part.name === 'ip4' || part.name === 'ip6')
-  return ip?.value ?? connection.remoteAddr.toString()
 }

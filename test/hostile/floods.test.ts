@@ -83,6 +83,30 @@ test('a peer that opens and closes streams faster than its rate is refused, visi
   await field.serveHonest()
 })
 
+test('a stranger that comes with ever new keys gets no more streams than its address may have, and a paired peer at that address is served', async () => {
+  await using field = await startBattlefield({ pqs: { streamsPerSecond: 2 } })
+  const startedAt = performance.now()
+  const ends = await Promise.all(
+    Array.from({ length: 12 }, async () => {
+      await using attacker = await HostileNode.start('testnet')
+      const connection = await attacker.connect(field.victim.addresses())
+      const seen = []
+      // As many as one peer may open at once.
+      for (let index = 0; index < 10; index++) {
+        const stream = await attacker.open(connection, protocolTable.pqs.id)
+        seen.push(await endOf(stream, 30))
+        stream.abort(new Error('test'))
+      }
+      return seen
+    })
+  )
+  const taken = ends.flat().filter((end) => end !== 'reset').length
+  // 50 at once, 10 a second.
+  assert.ok(taken <= 50 + (10 * (performance.now() - startedAt)) / 1_000, `${taken} of 120 streams were taken`)
+  assert.ok(field.records.some(({ event, fields }) => event === 'PROTOCOL_LIMIT' && String(fields['reason']).includes('of one address')))
+  await field.serveHonest()
+})
+
 test('frames over the rate wait instead of being lost, and cost the victim no more than the rate', async () => {
   await using field = await startBattlefield({ card: { framesPerSecond: 20, idleMs: 20_000 } })
   await using attacker = await HostileNode.start('testnet')
