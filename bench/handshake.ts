@@ -91,7 +91,8 @@ const show = (title: string, figures: ReadonlyMap<string, Figures>): void => {
 
 const handshakes = await interleave([
   inMemory('stock /noise', await pairOf(stockSide), classicalId),
-  inMemory('ours /noise', await pairOf(() => ourSide({ levels: [] })), classicalId),
+  // Neither level is the other's: what is left is /noise.
+  inMemory('ours /noise', [await ourSide({ levels: [1] }), await ourSide({ levels: [5] })], classicalId),
   inMemory('hybrid level 3', await pairOf(ourSide), hybridId),
   inMemory('hybrid level 1', await pairOf(() => ourSide({ levels: [1] })), '/synaptic-mesh/noise-mlkem512-hfs/0.1.0'),
   inMemory('hybrid level 5', await pairOf(() => ourSide({ levels: [5] })), '/synaptic-mesh/noise-mlkem1024-hfs/0.1.0')

@@ -27,8 +27,12 @@ const quietTrace = Object.assign((): void => undefined, { enabled: false })
 const logger: ComponentLogger = { forComponent: quiet }
 
 const protocolOf = (name: Contestant): string => (name === 'hybrid level 3' ? hybridId : classicalId)
-const sideOf = (name: Contestant): Promise<NoiseSide> =>
-  name === 'stock /noise' ? stockSide() : ourSide(name === 'hybrid level 3' ? {} : { levels: [] })
+/** The levels of the two ends of our /noise have nothing in common: what is left is /noise. */
+const sideOf = (name: Contestant, end: 'sender' | 'receiver'): Promise<NoiseSide> => {
+  if (name === 'stock /noise') return stockSide()
+  if (name === 'hybrid level 3') return ourSide()
+  return ourSide({ levels: [end === 'sender' ? 1 : 5] })
+}
 
 /** libp2p's TCP, that hands out each connection before anything is negotiated. */
 const transport = (): ReturnType<ReturnType<typeof tcp>> =>
@@ -73,7 +77,7 @@ export async function listen(name: Contestant): Promise<Listening> {
   const listener = transport().createListener({ upgrader: { upgradeInbound: async (raw: MultiaddrConnection) => resolve(raw) } as never as Upgrader })
   await listener.listen(multiaddr('/ip4/127.0.0.1/tcp/0'))
   const secured = async (): Promise<Receiver> => {
-    const side = await sideOf(name)
+    const side = await sideOf(name, 'receiver')
     const connection = await side.encrypters.get(protocolOf(name))?.secureInbound(await promise)
     connection?.connection.addEventListener('message', ({ data }) => counter.count(data.byteLength))
     return { receive, close: () => void listener.close() }
@@ -95,7 +99,7 @@ export async function call(name: Contestant, port: number): Promise<Sender> {
   // The signal of a dial would end the connection at any time.
   const dialled = transport().dial(multiaddr(`/ip4/127.0.0.1/tcp/${port}`), { upgrader: upgrader as never, signal: new AbortController().signal })
   const raw = (await dialled) as never as MultiaddrConnection
-  const side = await sideOf(name)
+  const side = await sideOf(name, 'sender')
   const secured = await side.encrypters.get(protocolOf(name))?.secureOutbound(raw)
   if (secured === undefined) throw new Error(`no ${protocolOf(name)}`)
   const { connection } = secured

@@ -8,7 +8,7 @@ import { isMeshError } from '../../src/core/base/index.ts'
 import { BoundedPeerMemory, rememberedPeers } from '../../src/mesh/hybrid-noise/index.ts'
 import { Tracker } from '../../src/mesh/tracker.ts'
 import { openNoiseMemory } from '../../src/node/noise-memory.ts'
-import { classicalId, classicalSide, hybridId, type Meeting, meet, newKey, type NoiseSide, ourSide, stockSide } from './noise-pair.ts'
+import { classicalId, hybridId, type Meeting, meet, newKey, type NoiseSide, ourSide, stockSide } from './noise-pair.ts'
 
 /** What the initiator sends (A, C) and the responder (B), as they are on the wire. */
 async function framesOf(protocol: string, initiator: NoiseSide, responder: NoiseSide): Promise<readonly [Uint8Array, Uint8Array, Uint8Array]> {

@@ -6,7 +6,7 @@ import { isMeshError } from '../../src/core/base/index.ts'
 import { NonceCounter, nonceLimit } from '../../src/core/noise/index.ts'
 import { nodeHandshakeCrypto as crypto } from '../../src/crypto/index.ts'
 import { RecordStream } from '../../src/mesh/hybrid-noise/record-stream.ts'
-import { classicalId, classicalSide, joined, ourSide, stockSide } from './noise-pair.ts'
+import { classicalId, joined, ourSide, stockSide } from './noise-pair.ts'
 import { random, until } from './support.ts'
 
 type Tamper = (frame: Uint8Array, number: number) => readonly Uint8Array[]
