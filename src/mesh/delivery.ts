@@ -20,7 +20,9 @@ import {
 } from '../core/message/index.ts'
 import { Driver } from './drive.ts'
 import { type MessageLink, MessageLinks } from './message-links.ts'
+import { peerIdOfKey } from './peer-keys.ts'
 import type { Platform } from './ports.ts'
+import { shortPeerId } from './protocol-host.ts'
 import type { Sessions } from './sessions.ts'
 import type { Tracker } from './tracker.ts'
 import { type VolatileBatch, type VolatileRecipient, VolatileSender } from './volatile-sender.ts'
@@ -57,6 +59,9 @@ interface Call {
   readonly resolve: (result: CallResult) => void
   readonly reject: (error: MeshError) => void
 }
+
+/** The exit code of what is wrong with keys, signatures and handshakes. */
+const unsafeExitCode = 8
 
 /** A pause of one link's reading. */
 interface Gate {
@@ -290,7 +295,12 @@ export class Delivery {
       this.#reopening.add(toHex(destination))
       return
     }
-    this.#links.open(destination).catch(() => this.#outbox.input({ type: 'unreachable', destination }))
+    this.#links.open(destination).catch((error: unknown) => {
+      // A peer that is away is nothing new. That no session with it is safe is: the messages wait, and only the log can say why.
+      if (isMeshError(error) && error.exitCode === unsafeExitCode)
+        this.#options.tracker.track(`a session for messages to ${shortPeerId(peerIdOfKey(destination))}`, Promise.reject(error))
+      this.#outbox.input({ type: 'unreachable', destination })
+    })
   }
 
   #sendReceipts({ stream, publicKey, frame }: Extract<InboxOutput, { type: 'receipts' }>): void {

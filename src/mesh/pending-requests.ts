@@ -33,7 +33,8 @@ export class PendingRequests {
   async ask(request: { readonly id: string; readonly peerId: string }, send: () => Promise<unknown>, call: CallOptions): Promise<ReceivedMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<ReceivedMessage>()
     this.#pending.set(request.id, { peerId: request.peerId, resolve })
-    using deadline = startDeadline(this.#timers, { operation: 'request', timeoutMs: call.timeoutMs ?? requestTimeoutMs, signal: call.signal })
+    const operation = `The answer to ${request.id}, which may still come,`
+    using deadline = startDeadline(this.#timers, { operation, timeoutMs: call.timeoutMs ?? requestTimeoutMs, signal: call.signal })
     try {
       send().catch(reject)
       return await within(deadline, promise)
