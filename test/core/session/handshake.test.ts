@@ -54,7 +54,7 @@ for (const minimumLevel of [3, 5] as const) {
       for (const end of [alice, bob]) {
         end.fails('LEVEL_REFUSED')
         assert.equal(end.error?.exitCode, 8)
-        assert.deepEqual(end.error?.details, { level, minimum: minimumLevel })
+        assert.deepEqual(end.error?.details, { level, minimum: minimumLevel, ...(end === bob ? { by: 'this node' } : {}) })
         assert.equal(end.facts, undefined)
       }
       assert.equal(handshakes, 0)
