@@ -147,8 +147,16 @@ export class Sessions {
 
   async #openAt(peerId: string, wanted: Wanted, signal: AbortSignal): Promise<SessionStream> {
     const stream = await this.#options.host.open(peerId, 'pqs', signal)
-    const opened = openSession(stream, { context: this.#context, inner: this.#inner(peerId), ...wanted })
-    return this.#counted(opened, { direction: 'outbound', peerId })
+    // A session that nobody waits for any more would stay open, and take one of the few places that the peer has for us.
+    const giveUp = (): void => stream.abort(new MeshError('ABORTED', { operation: 'opening the session' }))
+    signal.addEventListener('abort', giveUp)
+    try {
+      if (signal.aborted) giveUp()
+      const opened = openSession(stream, { context: this.#context, inner: this.#inner(peerId), ...wanted })
+      return await this.#counted(opened, { direction: 'outbound', peerId })
+    } finally {
+      signal.removeEventListener('abort', giveUp)
+    }
   }
 
   async #counted(opening: Promise<SessionStream>, { direction, peerId }: Omit<SessionFailure, 'error'>): Promise<SessionStream> {
