@@ -376,8 +376,9 @@ export const errorTable = {
   NETWORK_MISMATCH: entry({
     exit: 9,
     retryable: false,
-    message: (d) => `${d['what'] ?? 'The invite'} is for the network ${d['wanted']}, this node is in ${d['own']}`,
-    hint: 'Make a profile for that network: init --profile NAME --network NETWORK.'
+    message: (d) =>
+      `${d['what'] ?? 'The invite'} is for the network ${d['wanted']}, ${d['own'] === undefined ? 'and the peer is in another one' : `this node is in ${d['own']}`}`,
+    hint: 'Both have to be in one network: init --profile NAME --network NETWORK makes a profile for it.'
   }),
 
   // Last

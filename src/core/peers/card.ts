@@ -60,7 +60,7 @@ export function decodeCard(
   expected: { readonly network: string; readonly publicKey: Uint8Array; readonly verifier: Verifier }
 ): Card {
   const { card, body, signature } = parseCard(bytes)
-  if (card.network !== expected.network) throw new MeshError('NETWORK_MISMATCH', { wanted: card.network, own: expected.network })
+  if (card.network !== expected.network) throw new MeshError('NETWORK_MISMATCH', { what: 'The card', wanted: card.network, own: expected.network })
   if (!equalBytes(card.publicKey, expected.publicKey))
     throw new MeshError('IDENTITY_MISMATCH', { what: 'The card', claimed: 'another key', actual: 'the key that was expected' })
   if (!expected.verifier.verify(signingDomains.card, card.publicKey, body, signature)) throw new MeshError('SIGNATURE_INVALID', { what: 'a card' })

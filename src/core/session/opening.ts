@@ -95,7 +95,7 @@ export class InitiatorOpening implements Opening {
       LEVEL_REFUSED: { level, minimum: minimumLevel },
       SESSION_AUTH_REFUSED: { reason: 'the peer asks for other signatures' },
       UNSUPPORTED_VERSION: { what: 'The session', version: 1 },
-      NETWORK_MISMATCH: { what: 'The session', wanted: network, own: 'another one' }
+      NETWORK_MISMATCH: { what: 'The session', wanted: network }
     } as const satisfies Record<SessionRefusal, object>
     return new MeshError(code, details[code])
   }
