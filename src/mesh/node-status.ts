@@ -129,7 +129,7 @@ export class NodeStatus {
   }
 
   #health(): readonly HealthFinding[] {
-    const { libp2p, book, delivery } = this.#options
+    const { libp2p, book, delivery, sessions } = this.#options
     const findings: HealthFinding[] = [...this.#options.findings()]
     const away = book.pairs.filter(({ peerId }) => !book.info(peerId).connected)
     if (libp2p.getPeers().length === 0)
@@ -146,6 +146,12 @@ export class NodeStatus {
           .map(({ peerId }) => book.info(peerId).name)
           .join(', ')}`,
         hint: 'They are dialled again by themselves; messages to them wait in the outbox.'
+      })
+    for (const [peerId, error] of sessions.refused)
+      findings.push({
+        code: 'SESSION_REFUSED',
+        message: `Messages to ${book.referenceOf(peerId).name} wait, as no safe session with it can be opened: ${error.message} (${error.code})`,
+        hint: error.hint
       })
     if (this.addresses().length === 0)
       findings.push({ code: 'NO_ADDRESS', message: 'The node listens on no address', hint: 'Set listen_addrs and restart.' })

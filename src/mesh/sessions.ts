@@ -13,7 +13,7 @@ import { TokenBuckets } from './token-buckets.ts'
 const measureMs = 10_000
 
 export interface SessionsOptions {
-  readonly host: ProtocolHost
+  readonly host: Pick<ProtocolHost, 'open' | 'serve'>
   readonly platform: Platform
   readonly network: string
   /** Our own peer id, as which peers address us. */
@@ -60,6 +60,10 @@ type Facts = Pick<KnownSession, 'peerId' | 'direction' | 'openedAt' | 'path'> & 
 /** Ended sessions that are remembered, so that whoever was called can still read the words. */
 const maxEnded = 16
 const endedForMs = 600_000
+/** Peers of which it is remembered that no safe session could be opened; the first one goes. */
+const maxRefused = 64
+/** The exit code of errors of cryptography: trying again does not mend them by itself. */
+const cryptographic = 8
 
 /** The end-to-end sessions of a node: every message to one peer goes through one. */
 export class Sessions {
@@ -68,6 +72,7 @@ export class Sessions {
   readonly #frames: FrameLimits
   readonly #frameRate: TokenBuckets
   readonly #open = new Map<SessionStream, Facts>()
+  readonly #refused = new Map<string, MeshError>()
   #ended: readonly KnownSession[] = []
 
   constructor(options: SessionsOptions) {
@@ -92,6 +97,11 @@ export class Sessions {
     return [...open, ...this.#ended.filter(({ endedAt = 0 }) => endedAt > since)]
   }
 
+  /** Why the last session for messages with a peer was not safe to open, by peer id. */
+  get refused(): ReadonlyMap<string, MeshError> {
+    return this.#refused
+  }
+
   /** Serves the sessions that peers open. */
   serve(handler: (session: SessionStream) => Promise<void>): Promise<void> {
     const { host, peerId: responder, minimumLevel, pqAuth: requirePqAuth } = this.#options
@@ -114,10 +124,15 @@ export class Sessions {
     let wanted: Wanted = { level, pqAuth }
     for (;;) {
       try {
-        return await this.#openAt(peerId, wanted, signal)
+        const session = await this.#openAt(peerId, wanted, signal)
+        this.#refused.delete(peerId)
+        return session
       } catch (error) {
         const more = raised(wanted, error)
-        if (more === undefined) throw error
+        if (more === undefined) {
+          this.#noteRefusal(peerId, error)
+          throw error
+        }
         wanted = more
       }
     }
@@ -157,6 +172,13 @@ export class Sessions {
     } finally {
       signal.removeEventListener('abort', giveUp)
     }
+  }
+
+  #noteRefusal(peerId: string, error: unknown): void {
+    if (!isMeshError(error) || error.exitCode !== cryptographic) return
+    this.#refused.delete(peerId)
+    this.#refused.set(peerId, error)
+    if (this.#refused.size > maxRefused) this.#refused.delete(this.#refused.keys().next().value ?? '')
   }
 
   async #counted(opening: Promise<SessionStream>, { direction, peerId }: Omit<SessionFailure, 'error'>): Promise<SessionStream> {
