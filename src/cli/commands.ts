@@ -22,6 +22,7 @@ const simple =
       | 'status'
       | 'ping'
       | 'quantum'
+      | 'trust'
       | 'metrics'
   >(
     name: Name,
@@ -125,6 +126,7 @@ export const commands: {
   status: simple('status', 'asking the daemon'),
   ping: simple('ping', 'waiting for the answer'),
   quantum: simple('quantum', 'opening a session'),
+  trust: simple('trust', 'forgetting what the peer could do'),
   metrics: simple('metrics', 'asking the daemon'),
   configGet,
   configSet,

@@ -76,6 +76,11 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
     `${safe(value.peer.name)}: min ${milliseconds(value.minMs)}, median ${milliseconds(value.medianMs)}, max ${milliseconds(value.maxMs)}`
   ],
   quantum: (value, output) => quantumLines(value, output),
+  trust: (value, output) => [
+    value.forgotten.length === 0
+      ? `nothing was remembered of ${safe(value.name)}`
+      : `${tick(output)} forgotten of ${safe(value.name)}: ${value.forgotten.map((what) => (what === 'levels' ? 'its hybrid levels' : 'its ML-DSA-65 key')).join(' and ')}; what it shows next is remembered anew`
+  ],
   metrics: (value) => [safeBody(value.text.trimEnd())],
   configGet: (value) => table(value.options.map(({ option, value: now, source }) => [option, safe(JSON.stringify(now)), source])),
   configSet: (value, output) => [

@@ -2,7 +2,7 @@ import type { Libp2p } from '@libp2p/interface'
 import type { MeshOptions } from '../core/options/index.ts'
 import type { GossipPort } from './cards.ts'
 import type { DhtPort, MdnsPort } from './discovery.ts'
-import type { LogRecord } from './mesh.ts'
+import type { LogRecord, RememberedPart } from './mesh.ts'
 import type { Platform } from './ports.ts'
 import type { LimitChanges } from './protocol-table.ts'
 
@@ -21,6 +21,8 @@ export interface MeshNodeOptions {
   readonly traffic: Traffic
   /** Handshakes of connections that failed since the start, by reason. */
   readonly handshakeFailures: ReadonlyMap<string, number>
+  /** Takes back what is remembered of what a peer could do; what that was. */
+  readonly forgetPeer: (peer: { readonly peerId: string; readonly publicKey: Uint8Array }) => readonly RememberedPart[]
   readonly platform: Platform
   readonly options: MeshOptions
   readonly versions: Readonly<Record<string, string>>

@@ -168,10 +168,16 @@ export class MeshNode implements mesh.Mesh {
     return { peer: this.#book.referenceOf(peerId), ...(await this.#sessions.measure(publicKey, options)) }
   }
 
+  async trust(name: string): ReturnType<mesh.Mesh['trust']> {
+    const { peerId } = await this.#neighbourhood.find(name)
+    const forgotten = this.#config.forgetPeer({ peerId, publicKey: keyOf(peerId) })
+    this.#log('warn', 'peer.trusted', { peer: shortPeerId(peerId), what: forgotten })
+    return { peer: this.#book.referenceOf(peerId), forgotten }
+  }
+
   async ping(name: string, options: mesh.CallOptions & { readonly count?: number } = {}): ReturnType<mesh.Mesh['ping']> {
-    const { publicKey, peerId } = await this.#recipient(name)
-    const rttMs = await this.#neighbourhood.ping(peerId, options)
-    return { peer: this.#book.reference(publicKey), rttMs }
+    const { peerId } = await this.#recipient(name)
+    return { peer: this.#book.referenceOf(peerId), rttMs: await this.#neighbourhood.ping(peerId, options) }
   }
 
   status(): Promise<mesh.MeshStatus> {
@@ -183,8 +189,8 @@ export class MeshNode implements mesh.Mesh {
   }
 
   async metrics(): Promise<string> {
-    const { bytes } = await this.inbox.counts()
-    return this.#metrics.text(await this.#status.status(), { outbox: this.#delivery.counts, inboxBytes: bytes })
+    const { bytes: inboxBytes } = await this.inbox.counts()
+    return this.#metrics.text(await this.#status.status(), { outbox: this.#delivery.counts, inboxBytes })
   }
 
   on<Name extends keyof mesh.MeshEvents>(event: Name, handler: (value: mesh.MeshEvents[Name]) => void): () => void {
@@ -197,8 +203,8 @@ export class MeshNode implements mesh.Mesh {
     return this.#stopping
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop()
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
   }
 
   async #start(): Promise<void> {
@@ -246,7 +252,7 @@ export class MeshNode implements mesh.Mesh {
       tracker: this.#tracker,
       recovery,
       outboxLimits: { maxMessages: options.outboxMaxMessages, maxBytes: options.outboxMaxBytes },
-      limitsOf: (publicKey) => inboxLimits(publicKey, this.#book.isPaired(publicKey), this.#config.options),
+      limitsOf: (publicKey) => inboxLimits(publicKey, this.#book.isPaired(publicKey), options),
       onArrived: (publicKey, messages) => this.#arrived(publicKey, messages),
       onVolatile: (publicKey, messages) => this.#arrivedVolatile(publicKey, messages),
       onAccepted: (entry) => this.#metrics.outbox(entry),
@@ -355,8 +361,7 @@ export class MeshNode implements mesh.Mesh {
 
   /** Delivers what was held of a peer that is paired now. */
   async #release(publicKey: Uint8Array): Promise<void> {
-    const count = await this.#delivery.release(publicKey)
-    if (count === 0) return
+    if ((await this.#delivery.release(publicKey)) === 0) return
     const { messages } = await this.inbox.list({ from: this.#book.reference(publicKey).peerId, limit: 1_000 })
     for (const message of messages) this.#deliver(message)
   }

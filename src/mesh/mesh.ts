@@ -193,6 +193,9 @@ export interface QuantumReport extends SessionProtection {
   readonly rekey: { readonly records: number; readonly bytes: number; readonly ms: number }
 }
 
+/** What is remembered of a peer: its hybrid levels on connections, its first ML-DSA-65 key in sessions. */
+export type RememberedPart = 'levels' | 'ml-dsa-65'
+
 /** A session that is open, or ended within ten minutes. */
 export interface SessionStatus extends PeerReference, SessionProtection {
   readonly direction: 'inbound' | 'outbound'
@@ -274,6 +277,11 @@ export interface Mesh extends AsyncDisposable {
   ): Promise<{ readonly peer: PeerReference; readonly rttMs: readonly number[] }>
   /** Opens an end-to-end session with a peer and tells what protects it. `level` 1, 3 or 5, by default the node's own. @throws LEVEL_REFUSED, HANDSHAKE_FAILED … */
   quantum(name: string, options?: SessionCall): Promise<QuantumReport>
+  /**
+   * Takes a peer as it is from now on: what is remembered of its hybrid levels and of its ML-DSA-65 key is forgotten. For a peer that is known to have gone
+   * back to older software, or to have a new key; otherwise DOWNGRADE_DETECTED and IDENTITY_MISMATCH are what protects.
+   */
+  trust(name: string): Promise<{ readonly peer: PeerReference; readonly forgotten: readonly RememberedPart[] }>
   status(): Promise<MeshStatus>
   detailedStatus(): Promise<DetailedStatus>
   /** Prometheus text format 0.0.4. */

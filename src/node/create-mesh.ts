@@ -53,7 +53,7 @@ interface Parts {
 }
 
 async function start({ options, setup, log, identity, stores }: Parts): Promise<Mesh> {
-  const { libp2p, traffic, handshakeFailures, stop } = await startHost({
+  const { libp2p, traffic, handshakeFailures, memory, stop } = await startHost({
     seed: identity.libp2pKey.raw.subarray(0, ed25519KeyBytes),
     network: options.network,
     listen: options.listenAddrs,
@@ -78,6 +78,10 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
       libp2p,
       traffic,
       handshakeFailures,
+      forgetPeer: ({ peerId, publicKey }) => [
+        ...(memory.forget(peerId) ? ['levels' as const] : []),
+        ...(pqKeys.forget(publicKey) ? ['ml-dsa-65' as const] : [])
+      ],
       gossip: gossipPort(libp2p),
       mdns: mdnsPort(libp2p),
       dht: dhtPort(libp2p),

@@ -79,6 +79,8 @@ export interface StartedHost {
   readonly traffic: TrafficMeter
   /** Handshakes that failed since the start, by reason. */
   readonly handshakeFailures: ReadonlyMap<FailureReason, number>
+  /** What is remembered of peers' levels. */
+  readonly memory: PeerMemory
   /** Stops the node and writes what it knows of peers. */
   stop(): Promise<void>
 }
@@ -110,7 +112,7 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
         await libp2p.stop()
         await datastore.flush()
       }
-      return { libp2p, traffic, handshakeFailures, stop }
+      return { libp2p, traffic, memory: parts.memory, handshakeFailures, stop }
     } catch (cause) {
       // Another process may have taken the port since it was found free.
       const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? cause.name) : String(cause)

@@ -26,6 +26,7 @@ export async function openNoiseMemory(datastore: Datastore, tracker: Pick<Tracke
   }
   return {
     load: (peerId) => memory.load(peerId),
+    forget: (peerId) => memory.forget(peerId),
     store: (peerId, peer) => {
       memory.store(peerId, peer)
       const value = new Uint8Array([peer.level, peer.wasDialled ? 1 : 0])

@@ -8,11 +8,17 @@ const digestBytes = 32
 /** Peers remembered of each kind: those that we called, and those that only called us. */
 const maxPeers = 4_096
 
+/** The keys of peers, which their operator may have forgotten. */
+export interface RememberedPqKeys extends PqKeys {
+  /** Takes back which key the peer has, so that its next one is kept; whether one was known. */
+  forget(publicKey: Uint8Array): boolean
+}
+
 /**
  * The first ML-DSA-65 key of each peer, kept in the datastore: the key ends with the peer's Ed25519 key, the value is SHA-256 of the ML-DSA-65 key, and 1 when we
  * ever called the peer. Those that only called us are forgotten first; of each kind, the ones not met for longest. @param onFailure - told when an entry could not be written
  */
-export async function openPqKeys(datastore: Datastore, onFailure: (error: MeshError) => void): Promise<PqKeys> {
+export async function openPqKeys(datastore: Datastore, onFailure: (error: MeshError) => void): Promise<RememberedPqKeys> {
   const called = new Map<string, Uint8Array>()
   const others = new Map<string, Uint8Array>()
   const keyOf = (peer: string): Key => new Key(`${prefix}/${peer}`)
@@ -32,6 +38,12 @@ export async function openPqKeys(datastore: Datastore, onFailure: (error: MeshEr
   }
 
   return {
+    forget: (publicKey) => {
+      const peer = toHex(publicKey)
+      const isKnown = called.delete(peer) || others.delete(peer)
+      if (isKnown) later(Promise.resolve(datastore.delete(keyOf(peer))))
+      return isKnown
+    },
     accepts: (publicKey, pqKey, wasCalled) => {
       const peer = toHex(publicKey)
       const digest = sha256(pqKey)

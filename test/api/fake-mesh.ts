@@ -263,6 +263,10 @@ export class FakeMesh implements Mesh {
     }
   }
 
+  async trust(name: string): ReturnType<Mesh['trust']> {
+    return { peer: this.#peer(name), forgotten: ['levels', 'ml-dsa-65'] }
+  }
+
   async status(): Promise<MeshStatus> {
     const { unread, held } = await this.inbox.counts()
     const { queued } = await this.outbox.counts()

@@ -34,6 +34,7 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
   ['ping', ['ping', 'agent-001', '--count', '2']],
   ['quantum', ['quantum', 'agent-001', '--level', '3']],
   ['status', ['status', '--detailed']],
+  ['trust', ['trust', 'agent-001']],
   ['metrics', ['metrics']],
   ['configGet', ['config', 'get', 'max_peers']],
   ['configGet', ['config', 'get']],

@@ -4,6 +4,7 @@ import { MeshError } from '../../src/core/base/index.ts'
 import { createPlatform } from '../../src/node/platform.ts'
 import { ephemeralIdentity } from '../../src/node/identity.ts'
 import { openPqKeys } from '../../src/node/pq-keys.ts'
+import { createTestnet } from '../../src/testing/testnet.ts'
 import { openMemoryStores } from '../../src/node/sqlite/stores.ts'
 import { type SessionFailure, Sessions } from '../../src/mesh/sessions.ts'
 
@@ -33,4 +34,16 @@ test('a peer with which no safe session can be opened is remembered with the rea
   thrown = new MeshError('HANDSHAKE_FAILED', { reason: 'signature' })
   for (let peer = 3; peer < 80; peer++) await assert.rejects(open(peer), { code: 'HANDSHAKE_FAILED' })
   assert.equal(sessions.refused.size, 64)
+})
+
+test('an operator takes a peer as it is now: its levels and its ML-DSA-65 key are forgotten once, and remembered anew', async () => {
+  await using net = await createTestnet(2, { config: { quantumSignatures: true } })
+  const [alice, bob] = [net.node(0), net.node(1)]
+  await net.pair(alice, bob)
+  await alice.quantum(bob.peerId)
+  assert.deepEqual((await alice.trust('node-1')).forgotten, ['levels', 'ml-dsa-65'])
+  assert.deepEqual((await alice.trust('node-1')).forgotten, [])
+  await alice.quantum(bob.peerId)
+  assert.deepEqual((await alice.trust('node-1')).forgotten, ['ml-dsa-65'], 'the connection is the same one, the session is new')
+  await assert.rejects(alice.trust('nobody'), { code: 'PEER_UNKNOWN' })
 })

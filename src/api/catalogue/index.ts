@@ -1,7 +1,7 @@
 import { configCheck, configGet, configPath, configSet } from './config.ts'
 import { daemon, demo, init, logs, metrics, restart, start, status, stop } from './daemon.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, listen, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
-import { discover, invite, join, peers, ping, quantum, wait } from './peers.ts'
+import { discover, invite, join, peers, ping, quantum, trust, wait } from './peers.ts'
 
 export { messageTypeNames } from './fields.ts'
 
@@ -29,6 +29,7 @@ export const catalogue = {
   status,
   ping,
   quantum,
+  trust,
   metrics,
   configGet,
   configSet,
@@ -56,6 +57,7 @@ export const operations = {
   status,
   ping,
   quantum,
+  trust,
   metrics,
   stop,
   daemon

@@ -114,6 +114,16 @@ export const quantum = command({
   route: { method: 'POST', path: '/v1/quantum', scope: 'agent' }
 })
 
+export const trust = command({
+  words: ['trust'],
+  help: 'take a peer as it is now: forget what it could do before, after it is known to have gone back to older software or to a new ML-DSA-65 key',
+  fields: { peer },
+  examples: ['synaptic-mesh p2p trust agent-001'],
+  errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS'],
+  output: (z) => z.strictObject({ peerId: z.string(), name: z.string(), forgotten: z.array(z.enum(['levels', 'ml-dsa-65'])) }),
+  route: { method: 'POST', path: '/v1/trust', scope: 'admin' }
+})
+
 export const wait = command({
   words: ['wait'],
   help: 'wait until enough peers are connected',

@@ -265,7 +265,7 @@ export const errorTable = {
     exit: 8,
     retryable: false,
     message: (d) => `${d['peer'] ?? 'The peer'} could do ${d['best']}, but the connection has only ${d['actual']}`,
-    hint: 'Somebody on the way may have removed the better protection, or the peer went back to older software. Nothing was sent over the connection.'
+    hint: 'Somebody on the way may have removed the better protection. Nothing was sent over the connection. If you know that the peer went back to older software: synaptic-mesh p2p trust PEER'
   }),
   MESSAGE_MALFORMED: entry({
     exit: 1,

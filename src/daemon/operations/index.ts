@@ -3,7 +3,7 @@ import type { Handler, StreamHandler } from './context.ts'
 import { daemon, metrics, status, stop } from './daemon.ts'
 import { listen } from './listen.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
-import { discover, invite, join, peers, ping, quantum, wait } from './peers.ts'
+import { discover, invite, join, peers, ping, quantum, trust, wait } from './peers.ts'
 
 export type { Context } from './context.ts'
 
@@ -29,6 +29,7 @@ export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: 
   quantum,
   status,
   stop,
+  trust,
   wait
 }
 

@@ -55,6 +55,11 @@ export const quantum: Handler<'quantum'> = async (input, { mesh, signal }) => {
   }
 }
 
+export const trust: Handler<'trust'> = async (input, { mesh }) => {
+  const { peer, forgotten } = await mesh.trust(input.peer)
+  return { peerId: peer.peerId, name: peer.name, forgotten: [...forgotten] }
+}
+
 export const wait: Handler<'wait'> = async (input, { mesh, signal }) => {
   const started = performance.now()
   const deadline = AbortSignal.timeout(input.timeoutMs)

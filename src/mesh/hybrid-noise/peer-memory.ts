@@ -12,6 +12,8 @@ export interface RememberedPeer {
 export interface PeerMemory {
   load(peerId: string): RememberedPeer | undefined
   store(peerId: string, peer: RememberedPeer): void
+  /** Takes back what is known of a peer, after its operator has said that it went back to older software; whether anything was known. */
+  forget(peerId: string): boolean
 }
 
 /** Peers remembered of each kind, those that we called and those that called us. */
@@ -55,8 +57,9 @@ export class BoundedPeerMemory implements PeerMemory {
     this.#onForgotten(oldest)
   }
 
-  /** Takes back what is known of a peer, after its operator has said that it went back to older software. */
-  forget(peerId: string): void {
-    if (this.#dialled.delete(peerId) || this.#others.delete(peerId)) this.#onForgotten(peerId)
+  forget(peerId: string): boolean {
+    const isKnown = this.#dialled.delete(peerId) || this.#others.delete(peerId)
+    if (isKnown) this.#onForgotten(peerId)
+    return isKnown
   }
 }
