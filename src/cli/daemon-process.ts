@@ -16,12 +16,12 @@ export const daemonNodeFlags: readonly string[] = ['--disable-sigusr1', '--expos
 
 /**
  * The environment of a daemon: glibc otherwise keeps what a burst of messages took, in an arena for each thread, with little that lives on between
- * what was freed. Blocks from 32 KiB get pages of their own. What the user set stands.
+ * what was freed. Blocks from 8 KiB get pages of their own. What the user set stands.
  */
 export const daemonEnvironment = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
   MALLOC_ARENA_MAX: '1',
   MALLOC_TRIM_THRESHOLD_: '65536',
-  MALLOC_MMAP_THRESHOLD_: '32768',
+  MALLOC_MMAP_THRESHOLD_: '8192',
   ...environment
 })
 
