@@ -1,12 +1,12 @@
 import { MeshError } from '../base/index.ts'
 
-/** What an address is for: `listen` may have port 0 and has no peer id unless it is at a relay (`/p2p/RELAY/p2p-circuit`), `bootstrap` names the peer that is expected there. */
-export type AddressUse = 'listen' | 'bootstrap'
+/** What an address is for: `listen` may have port 0 and has no peer id unless it is at a relay (`/p2p/RELAY/p2p-circuit`), `bootstrap` names the peer that is expected there, `announce` may. */
+export type AddressUse = 'listen' | 'bootstrap' | 'announce'
 
 const hostProtocols = ['ip4', 'ip6', 'dns', 'dns4', 'dns6', 'dnsaddr'] as const
 const dnsName = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*\.?$/i
 const relayEnd = '/p2p-circuit'
-const ed25519PeerId = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/
+export const ed25519PeerId = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/
 
 class Segments {
   readonly #parts: readonly string[]
@@ -96,6 +96,10 @@ function checkPeer(segments: Segments, use: AddressUse, fail: Fail): void {
   const id = segments.next() ?? ''
   if (!ed25519PeerId.test(id)) fail(`${id === '' ? 'nothing' : id} is not a peer id`)
 }
+
+/** Whether `host` is an IPv4 address or a host name, or an IPv6 address. */
+export const isHost = (host: string, isBracketed: boolean): boolean =>
+  isBracketed ? isIp6(host) : isIp4(host) || (dnsName.test(host) && !/^[\d.]+$/.test(host))
 
 function isIp4(host: string): boolean {
   const parts = host.split('.')

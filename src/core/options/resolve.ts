@@ -1,6 +1,6 @@
 import { MeshError } from '../base/index.ts'
-import { checkAddress } from './address.ts'
 import type { MeshOptions } from './index.ts'
+import { checkListItem } from './list-items.ts'
 import { suggest } from './suggest.ts'
 import { type OptionEntry, type OptionKey, optionTable } from './table.ts'
 
@@ -155,7 +155,7 @@ export const environmentName = (key: OptionKey): string => environmentPrefix + k
 
 function checkValue(entry: OptionEntry, value: unknown, path: string): OptionValue {
   const fail = (allowed: string): never => {
-    throw new MeshError('OPTION_INVALID', { path, value: shown(value), allowed })
+    throw new MeshError('OPTION_INVALID', { path, value: entry.secret === true ? 'what was given' : shown(value), allowed })
   }
   switch (entry.type) {
     case 'boolean':
@@ -180,7 +180,7 @@ function checkList(entry: OptionEntry & { readonly type: 'list' }, value: unknow
   return value.map((item: unknown, index) => {
     const itemPath = `${path}[${index}]`
     if (typeof item !== 'string') throw new MeshError('OPTION_INVALID', { path: itemPath, value: shown(item), allowed: 'an address' })
-    return checkAddress(item, entry.of, itemPath)
+    return checkListItem(item, entry.of, itemPath)
   })
 }
 

@@ -1,5 +1,14 @@
+import type { ListItem } from './list-items.ts'
+
 /** One option: its type, default and range. From this table come types, validation, flags, environment names, TOML keys and docs/options.md. */
-export type OptionEntry = { readonly help: string; readonly flag?: string; readonly env?: readonly string[]; readonly built?: false } & (
+export type OptionEntry = {
+  readonly help: string
+  readonly flag?: string
+  readonly env?: readonly string[]
+  readonly built?: false
+  /** Never shown, neither by `config get` nor by an error. */
+  readonly secret?: true
+} & (
   | { readonly type: 'boolean'; readonly default: boolean }
   | {
       readonly type: 'integer'
@@ -11,7 +20,7 @@ export type OptionEntry = { readonly help: string; readonly flag?: string; reado
     }
   | { readonly type: 'text'; readonly default: string; readonly pattern: RegExp; readonly allowed: string }
   | { readonly type: 'choice'; readonly default: string; readonly choices: readonly string[] }
-  | { readonly type: 'list'; readonly default: readonly string[]; readonly of: 'listen' | 'bootstrap'; readonly maxItems: number }
+  | { readonly type: 'list'; readonly default: readonly string[]; readonly of: ListItem; readonly maxItems: number }
 )
 
 const option = <const Entry extends OptionEntry>(entry: Entry): Entry => entry
@@ -37,7 +46,109 @@ export const optionTable = {
   }),
   shadow_addresses: option({ type: 'boolean', default: false, built: false, flag: '--shadow', help: 'answer under shadow addresses' }),
   traffic_obfuscation: option({ type: 'boolean', default: false, built: false, help: 'shape traffic' }),
-  nat_traversal: option({ type: 'boolean', default: false, built: false, help: 'traverse NATs' }),
+  nat_traversal: option({
+    type: 'boolean',
+    default: true,
+    flag: '--nat',
+    help: 'be reached behind NATs: ask STUN servers, keep places at relays, punch; a node that listens on loopback addresses only asks nobody'
+  }),
+  port_mapping: option({
+    type: 'boolean',
+    default: true,
+    help: "open a port in the router by UPnP or NAT-PMP; the node's address is then known to whoever connects"
+  }),
+  stun_servers: option({
+    type: 'list',
+    of: 'stun',
+    maxItems: 8,
+    default: [],
+    flag: '--stun',
+    help: 'STUN servers, as stun:HOST[:PORT]; relays of this software are asked besides'
+  }),
+  turn_servers: option({
+    type: 'list',
+    of: 'turn',
+    maxItems: 4,
+    default: [],
+    flag: '--turn',
+    help: 'TURN servers over UDP, as turn:HOST[:PORT]'
+  }),
+  turn_username: option({
+    type: 'text',
+    default: '',
+    pattern: /^[^\s\p{C}]{0,256}$/u,
+    allowed: 'up to 256 characters without spaces',
+    help: 'the user at the TURN servers'
+  }),
+  turn_password: option({
+    type: 'text',
+    default: '',
+    pattern: /^[^\p{C}]{0,256}$/u,
+    allowed: 'up to 256 characters',
+    secret: true,
+    help: 'the password at the TURN servers'
+  }),
+  turn_secret: option({
+    type: 'text',
+    default: '',
+    pattern: /^[^\p{C}]{0,256}$/u,
+    allowed: 'up to 256 characters',
+    secret: true,
+    help: "the TURN servers' shared secret, for credentials of an hour (the REST API's); instead of a password"
+  }),
+  relays: option({
+    type: 'list',
+    of: 'bootstrap',
+    maxItems: 16,
+    default: [],
+    flag: '--relay',
+    help: 'circuit relays to be reached over, with /p2p/ID; places are kept at two; paired peers and bootstrap peers whose cards say that they relay are used besides'
+  }),
+  announce_addrs: option({
+    type: 'list',
+    of: 'announce',
+    maxItems: 16,
+    default: [],
+    flag: '--announce',
+    help: 'addresses under which this node is reached for sure, announced without asking anybody'
+  }),
+  relay_serve: option({ type: 'boolean', default: false, help: 'be a circuit relay and a STUN server for others; see p2p relay serve' }),
+  relay_open: option({ type: 'boolean', default: false, flag: '--open', help: 'as a relay, serve strangers, not only paired peers' }),
+  relay_allow: option({
+    type: 'list',
+    of: 'peer-id',
+    maxItems: 1_000,
+    default: [],
+    help: 'as a relay, peers to serve besides the paired ones'
+  }),
+  relay_max_reservations: option({ type: 'integer', default: 256, min: 1, max: 10_000, help: 'as a relay, peers that keep a place at one time' }),
+  relay_max_circuits: option({ type: 'integer', default: 512, min: 1, max: 10_000, help: 'as a relay, circuits at one time' }),
+  relay_max_circuits_per_peer: option({ type: 'integer', default: 16, min: 1, max: 1_000, help: 'as a relay, circuits of one peer at one time' }),
+  relay_circuit_bytes: option({
+    type: 'integer',
+    default: 1_073_741_824,
+    min: 131_072,
+    max: 1_099_511_627_776,
+    unit: 'bytes',
+    help: 'as a relay, bytes that one circuit carries in each direction'
+  }),
+  relay_circuit_seconds: option({
+    type: 'integer',
+    default: 86_400,
+    min: 120,
+    max: 604_800,
+    unit: 'seconds',
+    help: 'as a relay, how long one circuit lives'
+  }),
+  relay_bytes_per_second: option({
+    type: 'integer',
+    default: 4_194_304,
+    min: 16_384,
+    max: 1_073_741_824,
+    unit: 'bytes a second',
+    help: "as a relay, what one peer's circuits carry together"
+  }),
+  stun_port: option({ type: 'integer', default: 3478, min: 0, max: 65_535, help: 'as a relay, the UDP port of the STUN server; 0 = none' }),
   mlkem_security_level: option({
     type: 'integer',
     default: 3,
