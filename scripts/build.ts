@@ -35,6 +35,9 @@ const common: BuildOptions = {
   logLevel: 'warning'
 }
 
+/** Optional peer dependencies with native parts: looked for when they are wanted. */
+const optionalPeers = ['node-datachannel']
+
 /** What bundled CommonJS dependencies need to load Node's own modules. */
 const requireBanner = { js: "import{createRequire as nodeCreateRequire}from'node:module';const require=nodeCreateRequire(import.meta.url);" }
 
@@ -50,7 +53,8 @@ function present(entries: Readonly<Record<string, string>>): Record<string, stri
 async function bundle(outdir: string): Promise<readonly Metafile[]> {
   const [programEntries, libraryEntries] = [present(programs), present(libraries)]
   const results = await Promise.all([
-    Object.keys(programEntries).length > 0 && build({ ...common, metafile: true, entryPoints: programEntries, outdir, banner: requireBanner }),
+    Object.keys(programEntries).length > 0 &&
+      build({ ...common, metafile: true, entryPoints: programEntries, outdir, banner: requireBanner, external: optionalPeers }),
     Object.keys(libraryEntries).length > 0 && build({ ...common, metafile: true, entryPoints: libraryEntries, outdir, packages: 'external' })
   ])
   return results.flatMap((result) => (result === false ? [] : [result.metafile]))
