@@ -1,1 +1,7 @@
+export * from './circuit-frames.ts'
+export * from './hopeless.ts'
+export * from './plan.ts'
+export * from './rates.ts'
+export * from './report.ts'
+export * from './retry-schedule.ts'
 export * from './types.ts'

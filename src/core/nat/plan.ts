@@ -1,0 +1,382 @@
+import { after, earliest, type Machine, type Millis } from '../base/index.ts'
+import { hopelessReasons, iceHopeless, shareAddress } from './hopeless.ts'
+import { isDirectPath, resultOf, type TraversalAttempt, type TraversalReport } from './report.ts'
+import type { ConnectionPath, NatFacts, Technique, TraversalMethod } from './types.ts'
+
+/** What a peer told of itself over a connection. */
+export interface PeerNetwork {
+  readonly facts: NatFacts
+  /** Whether it can take part in an ICE run. */
+  readonly ice: boolean
+  /** Whether it has a TURN server of its own. */
+  readonly turn: boolean
+  /** Whether it told addresses that were not known when the first dial began. */
+  readonly hasNewAddresses: boolean
+}
+
+/** What there is to reach a peer with. */
+export interface TraversalMeans {
+  /** How the peer is connected when the traversal begins; undefined when it is not. */
+  readonly connected: ConnectionPath | undefined
+  /** Whether direct addresses of the peer are known. */
+  readonly hasAddresses: boolean
+  /** Whether a relay is known over which it may be reached. */
+  readonly hasRelays: boolean
+  /** Why ICE cannot be used here, such as a package that is missing; undefined when it can. */
+  readonly iceUnavailable: string | undefined
+  readonly hasTurn: boolean
+  /** Whether others can dial us: a public, mapped or forwarded address of ours. */
+  readonly isReachable: boolean
+}
+
+export type PlanInput =
+  | { readonly type: 'begin' }
+  /** Our own network was measured, or measured anew. */
+  | { readonly type: 'own'; readonly facts: NatFacts }
+  /** The peer answered `ask`. */
+  | { readonly type: 'told'; readonly peer: PeerNetwork }
+  | { readonly type: 'untold' }
+  | { readonly type: 'connected'; readonly id: number; readonly path: ConnectionPath }
+  | { readonly type: 'failed'; readonly id: number; readonly reason: string }
+  /** The peer connected to us by itself. */
+  | { readonly type: 'arrived'; readonly path: ConnectionPath }
+  | { readonly type: 'wake' }
+
+export type PlanOutput =
+  /** Begin a way; its end comes as `connected` or `failed` with the same id. `round` 2: the addresses that the peer told. */
+  | { readonly type: 'start'; readonly id: number; readonly technique: Technique; readonly round: 1 | 2; readonly budgetMs: number }
+  /** Stop a way: nothing that it brings is heard any more. */
+  | { readonly type: 'abort'; readonly id: number; readonly technique: Technique }
+  /** Ask the peer about its network, over the connection that there is. */
+  | { readonly type: 'ask'; readonly budgetMs: number }
+  /** There is a connection, though maybe not yet the best one. */
+  | { readonly type: 'usable'; readonly path: ConnectionPath }
+  | { readonly type: 'done'; readonly report: TraversalReport }
+
+/** Times in milliseconds: design of the traversal, section 6. Successful ICE runs took 0.3 to 1.6 s, so that 6 s leave room for delay and loss. */
+export const planTimes = {
+  dialMs: 3_000,
+  relayMs: 5_000,
+  reversalMs: 4_000,
+  iceMs: 6_000,
+  /** How long ICE waits for what the peer says of its network, which may show that it is hopeless. */
+  askMs: 1_500,
+  /** With a TURN server found: how long a dial or a reversal that runs may still beat it. */
+  turnGraceMs: 1_000,
+  autoMs: 9_500,
+  /** With `stun` or `turn`, all of it. */
+  forcedMs: 7_500
+} as const
+
+interface RunningTry {
+  readonly id: number
+  readonly technique: Technique
+  readonly begunAt: Millis
+  readonly until: Millis
+}
+
+/**
+ * The traversal of one peer. At once: its direct addresses and a relay side by side. Over whichever connection is there first it asks the peer about its network;
+ * then the peer dials us, if we can be dialled, and one ICE run goes with STUN and TURN together. The first direct connection ends it; a connection over a relay
+ * is used at once and kept when nothing better comes. `stun` and `turn` use a connection to agree over, and ICE with that policy alone.
+ *
+ * What the NAT classes rule out is never begun: see hopeless.ts. Birthday probing between a port-restricted and a symmetric NAT would be a technique of its own
+ * in `#punch`, begun where `punchVerdict` says 'by-chance' and no TURN server is there, under the budget of an ICE run; everything else stays as it is.
+ */
+export class TraversalPlan implements Machine<PlanInput, PlanOutput> {
+  readonly #method: TraversalMethod
+  readonly #means: TraversalMeans
+  readonly #wantsFacts: boolean
+  #own: NatFacts | undefined
+  #peer: PeerNetwork | undefined
+  #begunAt: Millis | undefined
+  #endsAt: Millis | undefined
+  /** Until when the peer's answer is waited for; undefined before it was asked, 'over' afterwards. */
+  #asking: Millis | 'over' | undefined
+  /** The best connection. */
+  #reached: ConnectionPath | undefined
+  /** Until when a direct way may still beat a TURN server that was found. */
+  #graceEndsAt: Millis | undefined
+  #usableAt: Millis | undefined
+  /** Whether ICE connected, for a forced method. */
+  #forced: ConnectionPath | undefined
+  #isDone = false
+  #nextId = 1
+  readonly #running = new Map<number, RunningTry>()
+  readonly #attempts: TraversalAttempt[] = []
+  /** Techniques that were begun or left out. */
+  readonly #settled = new Set<Technique | 'second-dial'>()
+
+  constructor(options: {
+    readonly method: TraversalMethod
+    readonly means: TraversalMeans
+    readonly own?: NatFacts | undefined
+    /** What it told not long ago. */
+    readonly peer?: PeerNetwork | undefined
+    /** Whether the report shall name the peer's class even where a direct connection was there first. */
+    readonly wantsFacts?: boolean
+  }) {
+    this.#method = options.method
+    this.#means = options.means
+    this.#wantsFacts = options.wantsFacts ?? false
+    this.#own = options.own
+    this.#peer = options.peer
+    if (options.peer !== undefined) this.#asking = 'over'
+  }
+
+  get wakeAt(): Millis | undefined {
+    if (this.#isDone || this.#begunAt === undefined) return undefined
+    const asking = this.#asking === 'over' ? undefined : this.#asking
+    const grace = this.#running.size > 0 ? this.#graceEndsAt : undefined
+    return earliest(this.#endsAt, asking, grace, ...[...this.#running.values()].map(({ until }) => until))
+  }
+
+  handle(input: PlanInput, now: Millis): readonly PlanOutput[] {
+    if (this.#isDone || (this.#begunAt === undefined && input.type !== 'begin')) return []
+    const outputs: PlanOutput[] = []
+    switch (input.type) {
+      case 'begin':
+        this.#begin(now)
+        break
+      case 'own':
+        this.#own = input.facts
+        break
+      case 'told':
+        this.#peer = input.peer
+        this.#asking = 'over'
+        break
+      case 'untold':
+        this.#asking = 'over'
+        break
+      case 'connected':
+        this.#connected(input, now)
+        break
+      case 'failed':
+        this.#end(input.id, now, { outcome: 'failed', path: undefined, reason: input.reason })
+        break
+      case 'arrived':
+        this.#reach(input.path, now)
+        break
+      case 'wake':
+        break
+      default:
+        input satisfies never
+    }
+    this.#expire(now, outputs)
+    this.#advance(now, outputs)
+    return outputs
+  }
+
+  #begin(now: Millis): void {
+    if (this.#begunAt !== undefined) return
+    this.#begunAt = now
+    this.#endsAt = after(now, this.#method === 'auto' ? planTimes.autoMs : planTimes.forcedMs)
+    this.#reached = this.#means.connected
+  }
+
+  #connected({ id, path }: { readonly id: number; readonly path: ConnectionPath }, now: Millis): void {
+    const ended = this.#end(id, now, { outcome: 'connected', path, reason: undefined })
+    if (ended === undefined) return
+    if (ended.technique === iceTechnique(this.#method)) this.#forced = path
+    this.#reach(path, now)
+  }
+
+  /** A direct connection is never displaced, a TURN server only by one. */
+  #reach(path: ConnectionPath, now: Millis): void {
+    if (this.#reached !== undefined && rank(path) <= rank(this.#reached)) return
+    this.#reached = path
+    if (path === 'turn' && this.#method === 'auto') this.#graceEndsAt = after(now, planTimes.turnGraceMs)
+  }
+
+  #expire(now: Millis, outputs: PlanOutput[]): void {
+    for (const { id, technique, begunAt, until } of this.#running.values()) {
+      if (until > now) continue
+      outputs.push({ type: 'abort', id, technique })
+      this.#end(id, now, { outcome: 'failed', path: undefined, reason: `no answer in ${seconds(until - begunAt)}` })
+    }
+    if (this.#asking !== undefined && this.#asking !== 'over' && this.#asking <= now) this.#asking = 'over'
+  }
+
+  #advance(now: Millis, outputs: PlanOutput[]): void {
+    const reached = this.#reached
+    if (reached !== undefined && this.#usableAt === undefined) {
+      this.#usableAt = now
+      outputs.push({ type: 'usable', path: reached })
+    }
+    if (!this.#isDecided(now)) {
+      this.#dial(now, outputs)
+      if (this.#reached !== undefined) this.#overConnection(now, outputs)
+    }
+    if (!this.#isDecided(now) && !this.#isIdle()) return
+    this.#stopAll(now, outputs)
+    if (this.#isCurious(now)) this.#ask(now, outputs)
+    else this.#finish(now, outputs)
+  }
+
+  /** At once, side by side: the direct addresses and a relay. For a forced method they only serve to agree over; what is hopeless for it is said before. */
+  #dial(now: Millis, outputs: PlanOutput[]): void {
+    const { hasAddresses, hasRelays } = this.#means
+    const hopeless = this.#method === 'auto' ? undefined : this.#iceHopeless()
+    if (hopeless !== undefined) return this.#leaveOut(iceTechnique(this.#method), hopeless, now)
+    if (this.#reached !== undefined && this.#method !== 'auto') return
+    this.#try('dial', { now, outputs, budgetMs: planTimes.dialMs, hopeless: hasAddresses ? undefined : hopelessReasons.noAddress })
+    if (this.#reached === undefined)
+      this.#try('relay', { now, outputs, budgetMs: planTimes.relayMs, hopeless: hasRelays ? undefined : hopelessReasons.noRelay })
+  }
+
+  #overConnection(now: Millis, outputs: PlanOutput[]): void {
+    this.#ask(now, outputs)
+    if (this.#method === 'auto') this.#reversal(now, outputs)
+    if (this.#asking !== 'over') return
+    if (this.#method === 'auto') this.#secondDial(now, outputs)
+    this.#punch(now, outputs)
+  }
+
+  #ask(now: Millis, outputs: PlanOutput[]): void {
+    if (this.#asking !== undefined) return
+    const budgetMs = Math.min(planTimes.askMs, this.#leftMs(now))
+    this.#asking = after(now, budgetMs)
+    outputs.push({ type: 'ask', budgetMs })
+  }
+
+  /** The peer dials us: at once when others can, and within one home once it is known to be one. */
+  #reversal(now: Millis, outputs: PlanOutput[]): void {
+    const useful = this.#means.isReachable || shareAddress(this.#own, this.#peer?.facts)
+    if (!useful && this.#asking !== 'over') return
+    this.#try('reversal', { now, outputs, budgetMs: planTimes.reversalMs, hopeless: useful ? undefined : hopelessReasons.notReachable })
+  }
+
+  /** The addresses that only the peer could tell, such as a port that it has mapped. */
+  #secondDial(now: Millis, outputs: PlanOutput[]): void {
+    if (this.#peer?.hasNewAddresses !== true || this.#settled.has('second-dial')) return
+    this.#settled.add('second-dial')
+    this.#start('dial', { now, outputs, budgetMs: planTimes.dialMs, round: 2 })
+  }
+
+  #punch(now: Millis, outputs: PlanOutput[]): void {
+    this.#try(iceTechnique(this.#method), { now, outputs, budgetMs: planTimes.iceMs, hopeless: this.#iceHopeless() })
+  }
+
+  #iceHopeless(): string | undefined {
+    const { iceUnavailable, hasTurn } = this.#means
+    const policy = this.#method === 'auto' ? 'all' : this.#method
+    const turn = { own: hasTurn, their: this.#peer?.turn ?? false }
+    return iceHopeless({ policy, own: this.#own, their: this.#peer?.facts, iceUnavailable, theirIce: this.#peer?.ice, turn })
+  }
+
+  #try(technique: Technique, { hopeless, ...begin }: Begin & { readonly hopeless: string | undefined }): void {
+    if (this.#settled.has(technique)) return
+    if (hopeless !== undefined) return this.#leaveOut(technique, hopeless, begin.now)
+    this.#settled.add(technique)
+    this.#start(technique, { ...begin, round: 1 })
+  }
+
+  #start(technique: Technique, { now, outputs, budgetMs, round }: Begin & { readonly round: 1 | 2 }): void {
+    const id = this.#nextId++
+    const budget = Math.min(budgetMs, this.#leftMs(now))
+    this.#running.set(id, { id, technique, begunAt: now, until: after(now, budget) })
+    outputs.push({ type: 'start', id, technique, round, budgetMs: budget })
+  }
+
+  #leaveOut(technique: Technique, reason: string, now: Millis): void {
+    if (this.#settled.has(technique)) return
+    this.#settled.add(technique)
+    this.#attempts.push({ technique, outcome: 'skipped', atMs: this.#sinceBegin(now), ms: 0, path: undefined, reason })
+  }
+
+  #end(id: number, now: Millis, end: Pick<TraversalAttempt, 'outcome' | 'path' | 'reason'>): RunningTry | undefined {
+    const ended = this.#running.get(id)
+    if (ended === undefined) return undefined
+    this.#running.delete(id)
+    this.#attempts.push({ technique: ended.technique, atMs: this.#sinceBegin(ended.begunAt), ms: now - ended.begunAt, ...end })
+    return ended
+  }
+
+  /** Whether no way is worth waiting for any more, though some may still run. */
+  #isDecided(now: Millis): boolean {
+    if (this.#leftMs(now) <= 0) return true
+    if (this.#method !== 'auto') return this.#settled.has(iceTechnique(this.#method)) && !this.#runs(iceTechnique(this.#method))
+    if (this.#reached === undefined) return false
+    if (isDirectPath(this.#reached)) return true
+    return this.#graceEndsAt !== undefined && this.#graceEndsAt <= now
+  }
+
+  #isIdle(): boolean {
+    return this.#running.size === 0 && (this.#reached === undefined || this.#asking === 'over')
+  }
+
+  /** Whether the peer's class is still to be heard, for the report alone. */
+  #isCurious(now: Millis): boolean {
+    return this.#wantsFacts && this.#reached !== undefined && this.#asking !== 'over' && this.#leftMs(now) > 0
+  }
+
+  #runs(technique: Technique): boolean {
+    return [...this.#running.values()].some((each) => each.technique === technique)
+  }
+
+  #stopAll(now: Millis, outputs: PlanOutput[]): void {
+    for (const { id, technique } of this.#running.values()) {
+      outputs.push({ type: 'abort', id, technique })
+      this.#end(id, now, { outcome: 'ended', path: undefined, reason: this.#reasonOfEnd(now) })
+    }
+  }
+
+  #finish(now: Millis, outputs: PlanOutput[]): void {
+    this.#isDone = true
+    if (this.#reached === undefined) this.#leaveOut(iceTechnique(this.#method), hopelessReasons.noConnection, now)
+    outputs.push({ type: 'done', report: this.#report(now) })
+  }
+
+  #reasonOfEnd(now: Millis): string {
+    return this.#leftMs(now) <= 0 && this.#reached !== 'turn' ? 'the time for all ways was up' : 'another way was there first'
+  }
+
+  #report(now: Millis): TraversalReport {
+    const path = this.#method === 'auto' ? this.#reached : this.#forced
+    return {
+      method: this.#method,
+      result: path === undefined ? 'failed' : resultOf(path),
+      path,
+      now: this.#reached,
+      own: this.#own?.natClass ?? 'unknown',
+      their: this.#peer?.facts.natClass ?? 'unknown',
+      attempts: this.#attempts.toSorted((a, b) => a.atMs - b.atMs),
+      reason: this.#reason(path),
+      usableMs: this.#usableAt === undefined ? undefined : this.#sinceBegin(this.#usableAt),
+      ms: this.#sinceBegin(now)
+    }
+  }
+
+  /** What stood in the way of something better. */
+  #reason(path: ConnectionPath | undefined): string | undefined {
+    if (path !== undefined && (isDirectPath(path) || this.#method === 'turn')) return undefined
+    const isIce = ({ technique }: TraversalAttempt): boolean => technique === iceTechnique(this.#method)
+    const ice = this.#attempts.find((attempt) => isIce(attempt) && attempt.reason !== hopelessReasons.noConnection)
+    if (this.#reached !== undefined) return ice?.reason ?? (path === 'turn' ? 'no direct way was found' : undefined)
+    if (ice !== undefined) return ice.reason
+    return this.#attempts
+      .filter((attempt) => !isIce(attempt))
+      .map(({ technique, reason }) => `${technique}: ${reason}`)
+      .join('; ')
+  }
+
+  #leftMs(now: Millis): number {
+    return Math.max(0, (this.#endsAt ?? now) - now)
+  }
+
+  #sinceBegin(at: Millis): number {
+    return at - (this.#begunAt ?? at)
+  }
+}
+
+interface Begin {
+  readonly now: Millis
+  readonly outputs: PlanOutput[]
+  readonly budgetMs: number
+}
+
+const iceTechniques = { auto: 'ice', stun: 'ice-stun', turn: 'ice-turn' } as const satisfies Record<TraversalMethod, Technique>
+const iceTechnique = (method: TraversalMethod): Technique => iceTechniques[method]
+
+const rank = (path: ConnectionPath): number => (isDirectPath(path) ? 2 : path === 'turn' ? 1 : 0)
+const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`
