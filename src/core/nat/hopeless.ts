@@ -1,5 +1,8 @@
 import type { NatFacts } from './types.ts'
 
+/** What two nodes tell each other of their networks. */
+export type NetworkFacts = Omit<NatFacts, 'probedAt'>
+
 /** How two NATs can be opened for each other, over UDP and with STUN alone. */
 export type PunchVerdict =
   /** Nothing speaks against it. */
@@ -16,17 +19,17 @@ export type PunchVerdict =
  * What punching can do between two nodes (RFC 5128 section 3.3, the table of RFC 4787's behaviours). Only what was measured counts against it: a class that is
  * not known, or a filtering that is not, leaves it possible. So does IPv6 on both sides, and one address for both: they are behind the same NAT.
  */
-export function punchVerdict(own: NatFacts | undefined, their: NatFacts | undefined): PunchVerdict {
+export function punchVerdict(own: NetworkFacts | undefined, their: NetworkFacts | undefined): PunchVerdict {
   if (own === undefined || their === undefined || (own.ipv6 && their.ipv6) || shareAddress(own, their)) return 'possible'
   if (own.natClass === 'symmetric' && their.natClass === 'symmetric') return 'impossible'
-  const isRestricted = (facts: NatFacts): boolean => facts.natClass === 'port-restricted'
+  const isRestricted = (facts: NetworkFacts): boolean => facts.natClass === 'port-restricted'
   if (own.natClass === 'symmetric' && isRestricted(their)) return 'by-chance'
   if (their.natClass === 'symmetric' && isRestricted(own)) return 'by-chance'
   return 'possible'
 }
 
 /** Whether both are seen under one public address, as two hosts of one home are. */
-export function shareAddress(own: NatFacts | undefined, their: NatFacts | undefined): boolean {
+export function shareAddress(own: NetworkFacts | undefined, their: NetworkFacts | undefined): boolean {
   return own?.publicAddress !== undefined && own.publicAddress.address === their?.publicAddress?.address
 }
 
@@ -49,8 +52,8 @@ export const hopelessReasons = {
 export interface IceQuestion {
   /** What may be used: STUN and TURN, STUN alone, TURN alone. */
   readonly policy: 'all' | 'stun' | 'turn'
-  readonly own: NatFacts | undefined
-  readonly their: NatFacts | undefined
+  readonly own: NetworkFacts | undefined
+  readonly their: NetworkFacts | undefined
   /** Why ICE cannot be used here; undefined when it can. */
   readonly iceUnavailable: string | undefined
   /** undefined: the peer has not told. */

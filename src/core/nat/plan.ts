@@ -1,11 +1,11 @@
 import { after, earliest, type Machine, type Millis } from '../base/index.ts'
-import { hopelessReasons, iceHopeless, shareAddress } from './hopeless.ts'
+import { hopelessReasons, iceHopeless, type NetworkFacts, shareAddress } from './hopeless.ts'
 import { isDirectPath, resultOf, type TraversalAttempt, type TraversalReport } from './report.ts'
-import type { ConnectionPath, NatFacts, Technique, TraversalMethod } from './types.ts'
+import type { ConnectionPath, Technique, TraversalMethod } from './types.ts'
 
 /** What a peer told of itself over a connection. */
 export interface PeerNetwork {
-  readonly facts: NatFacts
+  readonly facts: NetworkFacts
   /** Whether it can take part in an ICE run. */
   readonly ice: boolean
   /** Whether it has a TURN server of its own. */
@@ -32,7 +32,7 @@ export interface TraversalMeans {
 export type PlanInput =
   | { readonly type: 'begin' }
   /** Our own network was measured, or measured anew. */
-  | { readonly type: 'own'; readonly facts: NatFacts }
+  | { readonly type: 'own'; readonly facts: NetworkFacts }
   /** The peer answered `ask`. */
   | { readonly type: 'told'; readonly peer: PeerNetwork }
   | { readonly type: 'untold' }
@@ -87,7 +87,7 @@ export class TraversalPlan implements Machine<PlanInput, PlanOutput> {
   readonly #method: TraversalMethod
   readonly #means: TraversalMeans
   readonly #wantsFacts: boolean
-  #own: NatFacts | undefined
+  #own: NetworkFacts | undefined
   #peer: PeerNetwork | undefined
   #begunAt: Millis | undefined
   #endsAt: Millis | undefined
@@ -110,7 +110,7 @@ export class TraversalPlan implements Machine<PlanInput, PlanOutput> {
   constructor(options: {
     readonly method: TraversalMethod
     readonly means: TraversalMeans
-    readonly own?: NatFacts | undefined
+    readonly own?: NetworkFacts | undefined
     /** What it told not long ago. */
     readonly peer?: PeerNetwork | undefined
     /** Whether the report shall name the peer's class even where a direct connection was there first. */

@@ -1,4 +1,4 @@
-import { isMeshError, type MeshError } from '../base/index.ts'
+import { type ErrorCode, isMeshError } from '../base/index.ts'
 import type { ConnectionPath, NatClass, Technique, TraversalMethod } from './types.ts'
 
 /** What came of a traversal, in one word. `direct`: without a NAT to open; `punched`: through NATs; both carry the traffic without anybody between. */
@@ -47,13 +47,12 @@ export interface TraversalReport {
   readonly ms: number
 }
 
-/** A failure in the words of a report. */
-export function reasonOf(error: unknown): string {
-  if (isMeshError(error)) return shortReason(error)
-  return (error instanceof Error ? error.message : String(error)).slice(0, 200)
-}
+/** Codes whose sentence says no more than that it did not work. */
+const generalCodes: readonly ErrorCode[] = ['PEER_UNREACHABLE', 'ICE_FAILED', 'ICE_UNAVAILABLE']
 
-function shortReason(error: MeshError): string {
-  const { reason } = error.details
-  return (typeof reason === 'string' ? reason : error.message).slice(0, 200)
+/** A failure in the words of a report, at most 200 characters. */
+export function reasonOf(error: unknown): string {
+  const reason = isMeshError(error) && generalCodes.includes(error.code) ? error.details['reason'] : undefined
+  if (typeof reason === 'string') return reason.slice(0, 200)
+  return (error instanceof Error ? error.message : String(error)).slice(0, 200)
 }
