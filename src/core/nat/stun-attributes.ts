@@ -4,9 +4,11 @@ import { parseIp, type Endpoint, formatIp } from './ip-address.ts'
 const addressCodes = { 'mapped-address': 0x0001, 'xor-mapped-address': 0x0020, 'response-origin': 0x802b, 'other-address': 0x802c } as const
 const codes = { changeRequest: 0x0003, errorCode: 0x0009, unknownAttributes: 0x000a, software: 0x8022 } as const
 
+type AddressType = keyof typeof addressCodes
+
 /** Attributes of RFC 8489 section 14 and RFC 5780 section 7. `other`: any other, as it stands. */
 export type StunAttribute =
-  | { readonly type: keyof typeof addressCodes; readonly endpoint: Endpoint }
+  | { readonly [Type in AddressType]: { readonly type: Type; readonly endpoint: Endpoint } }[AddressType]
   | { readonly type: 'change-request'; readonly address: boolean; readonly port: boolean }
   | { readonly type: 'error-code'; readonly code: number; readonly reason: string }
   | { readonly type: 'unknown-attributes'; readonly codes: readonly number[] }
@@ -60,8 +62,6 @@ export function encodeAttribute(attribute: StunAttribute, xorKey: Uint8Array): {
       return { code: addressCodes[attribute.type], value: endpointBytes(attribute.endpoint, keyOf(attribute.type, xorKey)) }
   }
 }
-
-type AddressType = keyof typeof addressCodes
 
 const addressType = (code: number): AddressType | undefined =>
   (Object.keys(addressCodes) as readonly AddressType[]).find((type) => addressCodes[type] === code)
