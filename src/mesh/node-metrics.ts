@@ -2,6 +2,7 @@ import type { Libp2p } from '@libp2p/interface'
 import { type ErrorCode, errorTable } from '../core/base/index.ts'
 import { MetricRegistry, prometheusText } from '../core/metrics/index.ts'
 import type { MessageType, OutboxCounts, OutboxEntry } from '../core/message/index.ts'
+import { resultOf, type TraversalReport } from '../core/nat/index.ts'
 import type { LogRecord, MeshStatus } from './mesh.ts'
 
 type Delivery = 'durable' | 'volatile'
@@ -49,6 +50,14 @@ export class NodeMetrics {
 
   protocolError(protocol: string, code: ErrorCode): void {
     this.#registry.count('protocolErrors', { protocol, code })
+  }
+
+  /** A traversal of a peer, with all that was tried. */
+  traversed({ attempts }: TraversalReport): void {
+    for (const { technique, outcome, path, atMs, ms } of attempts) {
+      this.#registry.count('natAttempts', { method: technique, result: path === undefined ? outcome : resultOf(path) })
+      if (path !== undefined) this.#registry.observe('natConnect', { path }, atMs + ms)
+    }
   }
 
   /** Sessions that did not come to be since the start, by error code. */

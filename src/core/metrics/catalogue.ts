@@ -7,7 +7,18 @@ export type LabelValues = readonly string[] | { readonly atMost: number }
 export interface MetricEntry {
   readonly name: string
   readonly type: 'counter' | 'gauge' | 'histogram'
-  readonly unit: 'messages' | 'bytes' | 'seconds' | 'peers' | 'connections' | 'frames' | 'commits' | 'errors' | 'findings'
+  readonly unit:
+    | 'messages'
+    | 'bytes'
+    | 'seconds'
+    | 'peers'
+    | 'connections'
+    | 'frames'
+    | 'commits'
+    | 'errors'
+    | 'findings'
+    | 'attempts'
+    | 'milliseconds'
   /** What it means, in one sentence. */
   readonly help: string
   readonly labels: Readonly<Record<string, LabelValues>>
@@ -171,6 +182,24 @@ export const metricCatalogue = {
     unit: 'errors',
     help: 'Commits that failed.',
     labels: { code: ['DISK_FULL', 'STORE_FAILED', 'other'] }
+  }),
+  natAttempts: metric({
+    name: 'synaptic_mesh_nat_attempts_total',
+    type: 'counter',
+    unit: 'attempts',
+    help: 'Ways to a peer that were tried, by what came of them; skipped: hopeless and not begun, ended: another way was there first.',
+    labels: {
+      method: ['dial', 'relay', 'reversal', 'ice', 'ice-stun', 'ice-turn'],
+      result: ['direct', 'punched', 'turn', 'relayed', 'failed', 'ended', 'skipped']
+    }
+  }),
+  natConnect: metric({
+    name: 'synaptic_mesh_nat_connect_ms',
+    type: 'histogram',
+    unit: 'milliseconds',
+    help: 'From the begin of a traversal to a connection by this path.',
+    labels: { path: ['direct-lan', 'direct-ipv6', 'direct-mapped', 'direct-public', 'punched', 'turn', 'relayed'] },
+    buckets: [10, 25, 50, 100, 250, 500, 1_000, 1_500, 2_500, 5_000, 10_000]
   }),
   memory: metric({ name: 'synaptic_mesh_resident_memory_bytes', type: 'gauge', unit: 'bytes', help: 'Resident memory of the process.', labels: {} })
 } as const satisfies Record<string, MetricEntry>

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { metricCatalogue } from '../../src/core/metrics/index.ts'
+import { connectionPaths, techniques, traversalResults } from '../../src/core/nat/index.ts'
+import { resolveConfig } from '../../src/core/options/index.ts'
+import { NodeMetrics } from '../../src/mesh/node-metrics.ts'
+import { FakeMesh } from '../api/fake-mesh.ts'
+import { connects, everything, facts, fails, network, nothingWorks, run } from '../core/nat/plan-world.ts'
+
+test('every way that was tried is counted by what came of it, and the time to a connection by its path', async () => {
+  const metrics = new NodeMetrics(() => 0)
+  const { report } = run({
+    method: 'auto',
+    means: everything,
+    own: facts('port-restricted'),
+    peer: { network: network('full-cone'), afterMs: 20 },
+    ways: { ...nothingWorks, dial: fails(10), relay: connects('relayed', 50), ice: connects('punched', 300) }
+  })
+  metrics.traversed(report)
+  const outbox = { queued: 0, bytes: 0, inFlight: 0 }
+  const text = metrics.text(await new FakeMesh(resolveConfig({})).status(), { outbox, inboxBytes: 0 })
+  for (const [method, result] of [
+    ['dial', 'failed'],
+    ['relay', 'relayed'],
+    ['reversal', 'skipped'],
+    ['ice', 'punched']
+  ])
+    assert.ok(text.includes(`synaptic_mesh_nat_attempts_total{method="${method}",result="${result}"} 1\n`), `${method} ${result}`)
+  assert.ok(text.includes('synaptic_mesh_nat_connect_ms_sum{path="relayed"} 50\n'))
+  assert.ok(text.includes('synaptic_mesh_nat_connect_ms_bucket{path="punched",le="500"} 1\n'))
+  assert.ok(text.includes('synaptic_mesh_nat_connect_ms_sum{path="punched"} 370\n'))
+})
+
+test('the labels are all techniques, results and paths that there are', () => {
+  assert.deepEqual(metricCatalogue.natAttempts.labels.method, techniques)
+  assert.deepEqual(metricCatalogue.natAttempts.labels.result.toSorted(), [...traversalResults, 'ended', 'skipped'].toSorted())
+  assert.deepEqual(metricCatalogue.natConnect.labels.path, connectionPaths)
+})
