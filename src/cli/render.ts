@@ -264,6 +264,7 @@ function detailLines(value: OutputOf<Catalogue['status']>): readonly string[] {
   const connections = value.connections.map((each) => [
     `  ${safe(each.name)}`,
     each.direction,
+    safe(each.path),
     safe(each.encryption),
     each.quantumLevel === 0 ? 'classical' : `hybrid, level ${each.quantumLevel}`,
     safe(each.multiplexer),

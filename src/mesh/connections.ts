@@ -1,8 +1,7 @@
 import type { AbortOptions, Connection, Libp2p, PeerId } from '@libp2p/interface'
+import { isGlobalUnicast, isPrivate } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
-
-/** How a peer is reached: by a connection of its own, or by one that a relay forwards. */
-export type Path = 'direct' | 'relay'
+import type { ConnectionPath } from '../core/nat/index.ts'
 
 /** With less left, a new relayed connection is made: a handshake would not fit. */
 const leastBytes = 16_384n
@@ -11,15 +10,52 @@ const leastSeconds = 5
 const sessionBytes = 24_576
 const usableShare = 0.9
 
-export const isRelayed = ({ limits, remoteAddr }: Connection): boolean => limits !== undefined || remoteAddr.toString().includes('/p2p-circuit')
+export const isRelayed = ({ limits, remoteAddr }: Connection): boolean => limits !== undefined || isCircuit(remoteAddr)
 
-export const pathOf = (connection: Connection): Path => (isRelayed(connection) ? 'relay' : 'direct')
+/** Whether an address goes over a circuit relay. */
+export const isCircuit = (address: Multiaddr): boolean => address.getComponents().some(({ name }) => name === 'p2p-circuit')
 
-/** The best way in which a peer is reached now; undefined while it is not connected. */
-export function pathTo(libp2p: Libp2p, peer: PeerId): Path | undefined {
-  const connections = libp2p.getConnections(peer)
-  if (connections.length === 0) return undefined
-  return connections.every(isRelayed) ? 'relay' : 'direct'
+/** Whether a direct connection was made by a port that a router opened by UPnP or NAT-PMP, of ours or of the peer. */
+export type IsMapped = (connection: Connection) => boolean
+
+/** How connections really go. What the addresses cannot tell is noted by whoever knows: ICE its candidate pair, the port mapping its ports. */
+export class Paths {
+  readonly #noted = new Map<string, ConnectionPath>()
+  /** Set by the part that knows of mapped ports. */
+  isMapped: IsMapped = () => false
+
+  /** Says how connections to or from `address` go; the returned function takes it back. */
+  note(address: Multiaddr, path: ConnectionPath): () => void {
+    const key = address.toString()
+    this.#noted.set(key, path)
+    return () => this.#noted.delete(key)
+  }
+
+  of(connection: Connection): ConnectionPath {
+    if (isRelayed(connection)) return 'relayed'
+    const noted = this.#noted.get(connection.remoteAddr.toString())
+    if (noted !== undefined) return noted
+    return this.isMapped(connection) ? 'direct-mapped' : pathByAddress(connection.remoteAddr)
+  }
+
+  /** The best way in which a peer is reached now; undefined while it is not connected. */
+  to(libp2p: Libp2p, peer: PeerId): ConnectionPath | undefined {
+    const best = bestConnection(libp2p.getConnections(peer))
+    return best === undefined ? undefined : this.of(best)
+  }
+}
+
+function pathByAddress(address: Multiaddr): ConnectionPath {
+  const host = address.getComponents()[0]?.name
+  if (host === 'ip6' && isGlobalUnicast(address)) return 'direct-ipv6'
+  if (host === 'ip6' || (host === 'ip4' && isPrivate(address))) return 'direct-lan'
+  return 'direct-public'
+}
+
+/** An open direct connection before a relayed one. */
+export function bestConnection(connections: readonly Connection[]): Connection | undefined {
+  const open = connections.filter(({ status }) => status === 'open')
+  return open.find((connection) => !isRelayed(connection)) ?? open[0]
 }
 
 /** How many bytes of messages a session over the connection can carry; undefined when nobody counts. */
@@ -27,25 +63,18 @@ export function capacityOf({ limits }: Connection): number | undefined {
   return limits?.bytes === undefined ? undefined : Math.max(0, Math.floor(Number(limits.bytes) * usableShare) - sessionBytes)
 }
 
-interface ConnectionOptions extends AbortOptions {
-  /** Bytes that a relayed connection must have left, default 16,384. */
-  readonly least?: bigint
-}
-
-/**
- * The connection to open a stream on: a direct one before a relayed one, a new one when there is none or what the relay forwards is nearly used up.
- * libp2p itself dials anew for every stream while there is a relayed connection only.
- */
-export async function connectionTo(libp2p: Libp2p, peer: PeerId, options: ConnectionOptions): Promise<Connection> {
-  const { least = leastBytes, ...dialOptions } = options
-  const open = libp2p.getConnections(peer).filter(({ status }) => status === 'open')
-  const best = open.find((connection) => !isRelayed(connection)) ?? open.find((connection) => !isUsedUp(connection, least))
-  return best ?? libp2p.dial(peer, { ...dialOptions, force: open.length > 0 })
+/** A connection that a stream can begin on: a direct one before one over a relay, and none of which the relay forwards little more. */
+export function usableConnection(connections: readonly Connection[], least = leastBytes): Connection | undefined {
+  const open = connections.filter(({ status }) => status === 'open')
+  return open.find((connection) => !isRelayed(connection)) ?? open.find((connection) => !isUsedUp(connection, least))
 }
 
 function isUsedUp({ limits }: Connection, least: bigint): boolean {
   return (limits?.bytes ?? least) < least || (limits?.seconds ?? leastSeconds) < leastSeconds
 }
+
+/** How streams to a peer get a connection: the one there is, or a new one. */
+export type Connect = (peer: PeerId, options: AbortOptions & { readonly least?: bigint }) => Promise<Connection>
 
 /** An address with the peer's id at its end. */
 export const addressOfPeer = (address: string, peerId: string): string => (/\/p2p\/[^/]+$/.test(address) ? address : `${address}/p2p/${peerId}`)

@@ -174,6 +174,11 @@ export class Delivery {
     this.#inbox.input({ type: 'peer-connected', publicKey })
   }
 
+  /** A better connection to the peer is there: its messages take it from now on. @throws {MeshError} when no session opens over it */
+  move(publicKey: Uint8Array): Promise<void> {
+    return this.#links.renew(publicKey)
+  }
+
   peerDisconnected(publicKey: Uint8Array): void {
     this.#inbox.input({ type: 'peer-disconnected', publicKey })
   }

@@ -1,5 +1,5 @@
 import type { MeshError } from '../core/base/index.ts'
-import type { Path } from './connections.ts'
+import type { ConnectionPath } from '../core/nat/index.ts'
 
 /**
  * A libp2p stream that carries frames: a u32 big-endian length, then the bytes. One link writer batches what is sent into few
@@ -10,7 +10,7 @@ export interface FrameStream {
   /** The peer's raw Ed25519 public key, 32 bytes, from the authenticated connection. */
   readonly publicKey: Uint8Array
   /** How the peer is reached. */
-  readonly path: Path
+  readonly path: ConnectionPath
   /** How many bytes it can carry at most, about; undefined when nobody counts. */
   readonly capacityBytes?: number | undefined
   /** The frames in order; returns when the peer closed. @throws {MeshError} PROTOCOL_LIMIT, MESSAGE_MALFORMED, TIMEOUT, PEER_UNREACHABLE */

@@ -1,6 +1,6 @@
 import type { Stream } from '@libp2p/interface'
 import { type Clock, type Millis, MeshError, earliest, after } from '../core/base/index.ts'
-import type { Path } from './connections.ts'
+import type { ConnectionPath } from '../core/nat/index.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { LinkWriter } from './link-writer.ts'
@@ -18,7 +18,7 @@ export interface FramedStreamOptions {
   readonly stream: Stream
   readonly peerId: string
   readonly publicKey: Uint8Array
-  readonly path: Path
+  readonly path: ConnectionPath
   readonly capacityBytes?: number | undefined
   readonly limits: ProtocolLimits
   readonly clock: Clock
@@ -90,7 +90,7 @@ export class FramedStream implements FrameStream {
     return this.#options.peerId
   }
 
-  get path(): Path {
+  get path(): ConnectionPath {
     return this.#options.path
   }
 

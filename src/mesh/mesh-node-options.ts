@@ -3,6 +3,7 @@ import type { MeshOptions } from '../core/options/index.ts'
 import type { GossipPort } from './cards.ts'
 import type { DhtPort, MdnsPort } from './discovery.ts'
 import type { LogRecord, RememberedPart } from './mesh.ts'
+import type { NatPorts } from './nat-ports.ts'
 import type { Platform } from './ports.ts'
 import type { LimitChanges } from './protocol-table.ts'
 
@@ -24,6 +25,7 @@ export interface MeshNodeOptions {
   /** Takes back what is remembered of what a peer could do; what that was. */
   readonly forgetPeer: (peer: { readonly peerId: string; readonly publicKey: Uint8Array }) => readonly RememberedPart[]
   readonly platform: Platform
+  readonly nat: NatPorts
   readonly options: MeshOptions
   readonly versions: Readonly<Record<string, string>>
   /** Every log record, from the first one on; `on('log')` gives those that follow. */

@@ -1,10 +1,12 @@
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError } from '../core/base/index.ts'
-import type { ArrivedMessage, OutboxEntry, OutboxRecovery, VolatileMessage } from '../core/message/index.ts'
+import type { OutboxEntry, OutboxRecovery } from '../core/message/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
-import { pathTo } from './connections.ts'
+import { Arrivals } from './arrivals.ts'
+import { Paths } from './connections.ts'
 import { Delivery } from './delivery.ts'
+import { Dialler } from './dialler.ts'
 import { EventHub } from './event-hub.ts'
 import { inboxLimits } from './inbox-limits.ts'
 import { LatencyWindow } from './latency-window.ts'
@@ -16,10 +18,11 @@ import type { MeshNodeOptions } from './mesh-node-options.ts'
 import { NodeMetrics } from './node-metrics.ts'
 import { NodeStatus } from './node-status.ts'
 import { isKnownPeerId, keyOf, PeerBook } from './peer-book.ts'
+import { PeerComings } from './peer-comings.ts'
 import { PendingRequests } from './pending-requests.ts'
 import type { PairRecord } from './ports.ts'
 import { ProtocolHost, shortPeerId } from './protocol-host.ts'
-import { receivedFromEnvelope, receivedFromVolatile } from './received.ts'
+import { Reach } from './reach.ts'
 import { kemLevel, Sessions } from './sessions.ts'
 import { Tracker } from './tracker.ts'
 
@@ -45,6 +48,11 @@ export class MeshNode implements mesh.Mesh {
   readonly #delivery: Delivery
   readonly #neighbourhood: Neighbourhood
   readonly #requests: PendingRequests
+  readonly #arrivals: Arrivals
+  readonly #peers: PeerComings
+  readonly #paths = new Paths()
+  readonly #dialler: Dialler
+  readonly #reach: Reach
   readonly #latency = new LatencyWindow()
   readonly #status: NodeStatus
   readonly #metrics: NodeMetrics
@@ -68,8 +76,11 @@ export class MeshNode implements mesh.Mesh {
     this.#tracker = new Tracker((what, error) => this.#log('warn', error.code, { what, reason: error.message }))
     this.#metrics = new NodeMetrics(config.residentBytes)
     this.#metrics.watch(libp2p)
+    this.#dialler = new Dialler({ libp2p, port: config.nat.dial, timers: platform.timers })
     this.#host = new ProtocolHost({
       libp2p,
+      connect: this.#dialler.connect.bind(this.#dialler),
+      paths: this.#paths,
       clock: platform.clock,
       timers: platform.timers,
       log: (record) => this.#emitLog(record),
@@ -80,7 +91,7 @@ export class MeshNode implements mesh.Mesh {
     this.#book = new PeerBook({
       ownPeerId: this.peerId,
       pairs,
-      pathTo: (peerId) => pathTo(libp2p, peerIdFromString(peerId)),
+      pathTo: (peerId) => this.#paths.to(libp2p, peerIdFromString(peerId)),
       wall: () => platform.clock.wall()
     })
     this.#sessions = this.#makeSessions()
@@ -89,22 +100,25 @@ export class MeshNode implements mesh.Mesh {
     this.inbox = new MeshInbox(parts)
     this.outbox = new MeshOutbox(parts)
     this.#requests = new PendingRequests(platform.timers)
-    this.#neighbourhood = this.#makeNeighbourhood()
-    this.#status = new NodeStatus({
-      ...parts,
-      libp2p,
-      inbox: this.inbox,
-      latency: this.#latency,
-      name: options.name,
-      network: options.network,
-      traffic: config.traffic,
-      versions: config.versions,
-      sessions: this.#sessions,
-      policy: options.quantumResistant ? 'require' : 'prefer',
-      level: options.mlkemSecurityLevel,
-      failures: { connections: config.handshakeFailures, sessions: this.#metrics.sessionFailures },
-      findings: () => this.#neighbourhood.findings()
+    this.#arrivals = new Arrivals({
+      book: this.#book,
+      metrics: this.#metrics,
+      requests: this.#requests,
+      wall: () => platform.clock.wall(),
+      onMessage: (message) => this.#events.emit('message', message)
     })
+    this.#peers = new PeerComings({
+      libp2p,
+      ...parts,
+      inbox: this.inbox,
+      arrivals: this.#arrivals,
+      tracker: this.#tracker,
+      log: (record) => this.#emitLog(record),
+      onPeer: (event) => this.#events.emit('peer', event)
+    })
+    this.#reach = this.#makeReach()
+    this.#neighbourhood = this.#makeNeighbourhood()
+    this.#status = this.#makeStatus()
   }
 
   addresses(): readonly string[] {
@@ -208,12 +222,11 @@ export class MeshNode implements mesh.Mesh {
   }
 
   async #start(): Promise<void> {
-    const { libp2p } = this.#config
-    libp2p.addEventListener('peer:connect', ({ detail }) => this.#connected(detail.toString()))
-    libp2p.addEventListener('peer:disconnect', ({ detail }) => this.#disconnected(detail.toString()))
+    this.#peers.start()
     await this.#delivery.start()
+    await this.#reach.start()
     await this.#neighbourhood.start()
-    for (const peer of libp2p.getPeers()) this.#connected(peer.toString())
+    this.#peers.announce()
     this.#schedulePrune()
     this.#log('info', 'node.started', { peer: this.peerId, addresses: this.addresses() })
   }
@@ -221,6 +234,7 @@ export class MeshNode implements mesh.Mesh {
   async #stop(): Promise<void> {
     this.#cancelPrune()
     this.#neighbourhood.stop()
+    await this.#reach.stop()
     this.#delivery.stop()
     this.#host.closeAll(new MeshError('SHUTTING_DOWN'))
     await this.#tracker.settle()
@@ -253,8 +267,8 @@ export class MeshNode implements mesh.Mesh {
       recovery,
       outboxLimits: { maxMessages: options.outboxMaxMessages, maxBytes: options.outboxMaxBytes },
       limitsOf: (publicKey) => inboxLimits(publicKey, this.#book.isPaired(publicKey), options),
-      onArrived: (publicKey, messages) => this.#arrived(publicKey, messages),
-      onVolatile: (publicKey, messages) => this.#arrivedVolatile(publicKey, messages),
+      onArrived: (publicKey, messages) => this.#arrivals.durable(publicKey, messages),
+      onVolatile: (publicKey, messages) => this.#arrivals.volatile(publicKey, messages),
       onAccepted: (entry) => this.#metrics.outbox(entry),
       onState: (entry) => this.#outboxChanged(entry),
       onRefused: (refusal) => this.#metrics.refused(refusal),
@@ -271,6 +285,8 @@ export class MeshNode implements mesh.Mesh {
     const { libp2p, platform, options } = this.#config
     return new Neighbourhood({
       libp2p,
+      dialler: this.#dialler,
+      nat: this.#config.nat,
       gossip: this.#config.gossip,
       mdns: this.#config.mdns,
       dht: this.#config.dht,
@@ -281,7 +297,48 @@ export class MeshNode implements mesh.Mesh {
       tracker: this.#tracker,
       log: (record) => this.#emitLog(record),
       onDiscovered: (peerId) => this.#events.emit('peer', { type: 'discovered', peer: this.#book.info(peerId) }),
-      onPaired: (pair) => this.#paired(pair)
+      onPaired: (pair) => this.#peers.paired(pair)
+    })
+  }
+
+  #makeStatus(): NodeStatus {
+    const { libp2p, platform, options } = this.#config
+    return new NodeStatus({
+      platform,
+      delivery: this.#delivery,
+      book: this.#book,
+      libp2p,
+      inbox: this.inbox,
+      latency: this.#latency,
+      name: options.name,
+      network: options.network,
+      traffic: this.#config.traffic,
+      versions: this.#config.versions,
+      sessions: this.#sessions,
+      paths: this.#paths,
+      policy: options.quantumResistant ? 'require' : 'prefer',
+      level: options.mlkemSecurityLevel,
+      failures: { connections: this.#config.handshakeFailures, sessions: this.#metrics.sessionFailures },
+      relays: () => this.#neighbourhood.relays.relays,
+      serving: () => this.#config.nat.relayServer?.serving,
+      findings: () => [...this.#neighbourhood.findings(), ...this.#reach.findings()]
+    })
+  }
+
+  #makeReach(): Reach {
+    const { libp2p, platform, options, nat } = this.#config
+    return new Reach({
+      libp2p,
+      ports: nat,
+      platform,
+      options,
+      host: this.#host,
+      book: this.#book,
+      paths: this.#paths,
+      dialler: this.#dialler,
+      tracker: this.#tracker,
+      log: (record) => this.#emitLog(record),
+      move: (peerId) => this.#delivery.move(keyOf(peerId))
     })
   }
 
@@ -306,32 +363,6 @@ export class MeshNode implements mesh.Mesh {
     return { peerId: destination, publicKey: keyOf(destination), label: '' }
   }
 
-  #arrived(publicKey: Uint8Array, messages: readonly ArrivedMessage[]): void {
-    const sender = this.#book.sender(publicKey)
-    this.#metrics.arrived(
-      messages.map(({ envelope }) => envelope.type),
-      'durable'
-    )
-    for (const { envelope, position, state, message } of messages) {
-      if (state === 'held') continue
-      this.#deliver(receivedFromEnvelope(envelope, sender, { position, state, receivedAt: message.received.wall, handedOut: 0 }))
-    }
-  }
-
-  #arrivedVolatile(publicKey: Uint8Array, messages: readonly VolatileMessage[]): void {
-    const sender = this.#book.sender(publicKey)
-    const receivedAt = this.#config.platform.clock.wall()
-    this.#metrics.arrived(
-      messages.map(({ type }) => type),
-      'volatile'
-    )
-    for (const message of messages) this.#deliver(receivedFromVolatile(message, sender, receivedAt))
-  }
-
-  #deliver(message: mesh.ReceivedMessage): void {
-    if (!this.#requests.take(message)) this.#events.emit('message', message)
-  }
-
   #outboxChanged(entry: OutboxEntry): void {
     this.outbox.changed(entry)
     this.#metrics.outbox(entry)
@@ -349,35 +380,6 @@ export class MeshNode implements mesh.Mesh {
   #misbehaved(publicKey: Uint8Array, error: MeshError): void {
     this.#metrics.protocolError('message', error.code)
     this.#log('warn', error.code, { peer: shortPeerId(this.#book.reference(publicKey).peerId), reason: error.message })
-  }
-
-  #paired(pair: PairRecord): void {
-    this.#book.pair(pair)
-    this.#log('info', 'peer.paired', { peer: shortPeerId(pair.peerId), name: pair.name })
-    this.#tracker.track('releasing held messages', this.#release(pair.publicKey))
-    this.#delivery.peerConnected(pair.publicKey)
-    this.#events.emit('peer', { type: 'paired', peer: this.#book.info(pair.peerId) })
-  }
-
-  /** Delivers what was held of a peer that is paired now. */
-  async #release(publicKey: Uint8Array): Promise<void> {
-    if ((await this.#delivery.release(publicKey)) === 0) return
-    const { messages } = await this.inbox.list({ from: this.#book.reference(publicKey).peerId, limit: 1_000 })
-    for (const message of messages) this.#deliver(message)
-  }
-
-  #connected(peerId: string): void {
-    const publicKey = keyOf(peerId)
-    this.#book.learn(peerId, {})
-    this.#delivery.peerConnected(publicKey)
-    this.#log('info', 'peer.connected', { peer: shortPeerId(peerId) })
-    this.#events.emit('peer', { type: 'connected', peer: this.#book.info(peerId) })
-  }
-
-  #disconnected(peerId: string): void {
-    this.#delivery.peerDisconnected(keyOf(peerId))
-    this.#log('info', 'peer.disconnected', { peer: shortPeerId(peerId) })
-    this.#events.emit('peer', { type: 'disconnected', peer: this.#book.info(peerId) })
   }
 
   #schedulePrune(): void {

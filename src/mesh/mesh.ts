@@ -33,7 +33,7 @@ export interface SendReport {
   readonly type: MessageType
   readonly priority: number
   readonly status: OutboxState
-  /** How the last transmission went out: 'direct', 'relay', or undefined when there was none. */
+  /** How the last transmission went out: a ConnectionPath such as direct-lan, punched or relayed; undefined when there was none. */
   readonly path: string | undefined
   /** From acceptance to the state that is reported. */
   readonly ms: number
@@ -155,9 +155,35 @@ export interface MeshStatus {
   readonly inbox: { readonly unread: number; readonly held: number }
   readonly outbox: { readonly queued: number }
   readonly bytes: { readonly sent: number; readonly received: number }
+  /** Circuit relays at which this node has a place, and those that its options name. */
+  readonly relays: readonly RelayInfo[]
+  /** What this node does as a relay for others; undefined when it is none. */
+  readonly serving: RelayServing | undefined
   /** From acceptance to the recipient's receipt, over the last 1,024 messages; undefined before the first. */
   readonly latencyMs: { readonly p50: number | undefined; readonly p95: number | undefined; readonly p99: number | undefined }
   readonly health: readonly HealthFinding[]
+}
+
+/** A circuit relay over which others can call this node. */
+export interface RelayInfo {
+  readonly peerId: string
+  readonly address: string
+  /** Whether this node has a place there now. */
+  readonly reserved: boolean
+  /** How long the relay took to answer; undefined without a place. */
+  readonly latencyMs: number | undefined
+}
+
+/** What a relay does for others. */
+export interface RelayServing {
+  /** Peers that keep a place. */
+  readonly reservations: number
+  /** Circuits that are open. */
+  readonly circuits: number
+  /** That went over circuits since the start. */
+  readonly bytes: number
+  /** Of the STUN server; 0 = none. */
+  readonly stunPort: number
 }
 
 /** What protects a session or a connection. */
@@ -211,6 +237,8 @@ export interface SessionStatus extends PeerReference, SessionProtection {
 export interface ConnectionInfo extends PeerReference {
   readonly address: string
   readonly direction: 'inbound' | 'outbound'
+  /** direct-lan, direct-ipv6, direct-mapped, direct-public, punched, turn or relayed. */
+  readonly path: string
   readonly encryption: string
   /** The level of ML-KEM in the connection's key agreement: 1, 3 or 5; 0 = classical only. */
   readonly quantumLevel: number

@@ -50,13 +50,12 @@ export class MessageLinks {
   /** Any open link of a peer; the outbound one first. */
   any(publicKey: Uint8Array): MessageLink | undefined {
     const links = [...(this.#byPeer.get(toHex(publicKey)) ?? [])]
-    return links.find((link) => link.outbound) ?? links[0]
+    return links.findLast((link) => link.outbound) ?? links[0]
   }
 
   /** The outbound link to a peer, when it is open. */
   outbound(publicKey: Uint8Array): MessageLink | undefined {
-    for (const link of this.#byPeer.get(toHex(publicKey)) ?? []) if (link.outbound) return link
-    return undefined
+    return [...(this.#byPeer.get(toHex(publicKey)) ?? [])].findLast((link) => link.outbound)
   }
 
   /** The outbound link to a peer, opened (dialling if needed) when there is none. @throws {MeshError} PEER_UNREACHABLE */
@@ -68,6 +67,19 @@ export class MessageLinks {
     this.#outbound.set(key, opening)
     opening.catch(() => this.#outbound.delete(key))
     return opening
+  }
+
+  /**
+   * Opens a new outbound link where there is one, over the best connection there is now; from then on everything takes it. What the old one has queued is sent
+   * before that closes. Does nothing while there is no outbound link. @throws {MeshError} PEER_UNREACHABLE …; the old link stays then
+   */
+  async renew(publicKey: Uint8Array): Promise<void> {
+    const key = toHex(publicKey)
+    const before = await this.#outbound.get(key)?.catch(() => undefined)
+    if (before === undefined) return
+    const renewed = await this.#dial(publicKey)
+    this.#outbound.set(key, Promise.resolve(renewed))
+    await before.stream.close()
   }
 
   async #dial(publicKey: Uint8Array): Promise<MessageLink> {
@@ -103,9 +115,10 @@ export class MessageLinks {
   #remove(link: MessageLink): void {
     const key = toHex(link.stream.publicKey)
     this.#links.delete(link.number)
-    if (link.outbound) this.#outbound.delete(key)
     const links = this.#byPeer.get(key)
     links?.delete(link)
+    // One that was renewed has a successor.
+    if (link.outbound && ![...(links ?? [])].some(({ outbound }) => outbound)) this.#outbound.delete(key)
     if (links?.size === 0) this.#byPeer.delete(key)
   }
 }

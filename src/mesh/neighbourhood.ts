@@ -5,20 +5,25 @@ import { isMeshError } from '../core/base/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import { type Card, isPeerName } from '../core/peers/index.ts'
 import { CardService, type GossipPort } from './cards.ts'
+import type { Dialler } from './dialler.ts'
 import { type DhtPort, Discovery, type MdnsPort } from './discovery.ts'
 import { GossipWatchdog } from './gossip-watchdog.ts'
 import type { CallOptions, DiscoverReport, DiscoveryMethod, HealthFinding, LogRecord, Mesh } from './mesh.ts'
+import type { NatPorts } from './nat-ports.ts'
 import { networkIds } from './network-ids.ts'
 import { type JoinOptions, PairingService } from './pairing.ts'
 import type { PeerBook, Resolved } from './peer-book.ts'
 import { Pinger } from './ping.ts'
 import type { PairRecord, Platform } from './ports.ts'
-import { type ProtocolHost, shortPeerId } from './protocol-host.ts'
+import type { ProtocolHost } from './protocol-host.ts'
+import { RelayKeeper } from './relay-keeper.ts'
 import { PeerSupervisor } from './supervisor.ts'
 import type { Tracker } from './tracker.ts'
 
 export interface NeighbourhoodOptions {
   readonly libp2p: Libp2p
+  readonly dialler: Dialler
+  readonly nat: Pick<NatPorts, 'relays' | 'relayServer'>
   readonly gossip: GossipPort
   /** undefined while mDNS is off. */
   readonly mdns: MdnsPort | undefined
@@ -48,20 +53,23 @@ export class Neighbourhood {
   readonly #pinger: Pinger
   readonly #supervisor: PeerSupervisor
   readonly #watchdog: GossipWatchdog
+  /** Keeps places at circuit relays. */
+  readonly relays: RelayKeeper
   #ignoreMdns: () => void = () => undefined
 
   constructor(options: NeighbourhoodOptions) {
     this.#options = options
-    const { libp2p, platform, host, log, gossip, mdns, dht } = options
+    const { libp2p, dialler, platform, host, log, gossip, mdns, dht } = options
     const { network, name, bootstrapPeers } = options.options
     const ids = networkIds(network)
-    const common = { libp2p, log, ...platform }
+    const connect = dialler.connect.bind(dialler)
+    const common = { libp2p, connect, log, ...platform }
     this.#cards = new CardService({
       ...common,
       host,
       gossip,
       network,
-      describe: () => ({ name, labels: [], features: [...ownFeatures] }),
+      describe: () => ({ name, labels: [], features: [...ownFeatures, ...(options.nat.relayServer?.features ?? [])] }),
       onCard: (peerId, card) => this.#onCard(peerId, card)
     })
     this.#pinger = new Pinger(common)
@@ -69,6 +77,7 @@ export class Neighbourhood {
     this.#pairing = new PairingService({ libp2p, log, host, platform, cards: this.#cards, network, onPaired: (pair) => this.#onPaired(pair) })
     this.#supervisor = new PeerSupervisor(common)
     this.#watchdog = new GossipWatchdog({ ...common, protocol: ids.gossip })
+    this.relays = this.#makeRelayKeeper()
   }
 
   /** Serves cards and pairings, and begins to connect. */
@@ -86,19 +95,29 @@ export class Neighbourhood {
         .findLast((part) => part.name === 'p2p')?.value
       if (peerId !== undefined && peerId !== this.#options.libp2p.peerId.toString()) this.#supervisor.want(peerId, [address])
     }
-    for (const relay of this.#relays) this.#supervisor.want(relay.peerId, [relay.address])
+    await this.relays.start()
   }
 
-  /** Where we listen at a relay: the relays. */
-  get #relays(): readonly { readonly peerId: string; readonly address: string; readonly listen: string }[] {
-    return this.#options.options.listenAddrs.flatMap((listen) => {
-      const [, address, peerId] = /^(.*\/p2p\/([^/]+))\/p2p-circuit$/.exec(listen) ?? []
-      return address === undefined || peerId === undefined ? [] : [{ address, peerId, listen }]
+  #makeRelayKeeper(): RelayKeeper {
+    const { libp2p, dialler, nat, platform, log, options, book, tracker } = this.#options
+    nat.relayServer?.serve((peerId) => book.pairOf(peerId) !== undefined)
+    return new RelayKeeper({
+      libp2p,
+      connect: dialler.connect.bind(dialler),
+      port: nat.relays,
+      ...platform,
+      log,
+      options,
+      pairs: () => book.pairs,
+      cardOf: (peerId) => this.#cards.get(peerId),
+      fetchCard: (peerId) => tracker.track('asking a peer for its card', this.#cards.fetch(peerId)),
+      want: (peerId, addresses) => this.#supervisor.want(peerId, addresses)
     })
   }
 
   stop(): void {
     this.#ignoreMdns()
+    this.relays.stop()
     this.#watchdog.stop()
     this.#supervisor.stop()
     this.#discovery.stop()
@@ -112,18 +131,7 @@ export class Neighbourhood {
       message: `${healed} connections were renewed because their gossip had stopped`,
       hint: 'Nothing to do: it was mended.'
     }
-    return [...(healed === 0 ? [] : [gossip]), ...this.#awayRelays()]
-  }
-
-  #awayRelays(): readonly HealthFinding[] {
-    const own = this.#options.libp2p.getMultiaddrs().map(String)
-    return this.#relays
-      .filter(({ listen }) => !own.some((address) => address.startsWith(listen)))
-      .map(({ peerId }) => ({
-        code: 'RELAY_AWAY',
-        message: `Nobody can call over the relay ${shortPeerId(peerId)}: it is away, or keeps no place for this node`,
-        hint: 'It is asked again by itself; look whether it runs and serves as a circuit relay.'
-      }))
+    return [...(healed === 0 ? [] : [gossip]), ...this.relays.findings()]
   }
 
   /** Whom a text means or who claims it; a name that nobody here knows is looked for in the DHT. @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
@@ -178,6 +186,7 @@ export class Neighbourhood {
   #onCard(peerId: string, card: Card): void {
     const { book, platform, tracker } = this.#options
     this.#learn(peerId, { card })
+    this.relays.learned(peerId, card)
     const pair = book.pairOf(peerId)
     if (pair === undefined || card.addresses.length === 0 || card.addresses.join() === pair.addresses.join()) return
     // The name stays as it was when the peer was paired; where it is may change.
@@ -190,6 +199,7 @@ export class Neighbourhood {
   #onPaired(pair: PairRecord): void {
     this.#supervisor.want(pair.peerId, pair.addresses)
     this.#options.onPaired(pair)
+    this.relays.paired(pair.peerId)
   }
 
   #onMdns(peerId: string, addresses: readonly string[]): void {

@@ -1,10 +1,10 @@
 import { wallMillis } from '../core/base/index.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
-import { type Path, pathOf } from './connections.ts'
+import { isRelayed, type Paths } from './connections.ts'
 import type { Delivery } from './delivery.ts'
 import type { LatencyWindow } from './latency-window.ts'
 import { connectionSecurity } from './hybrid-noise/index.ts'
-import type { ConnectionInfo, DetailedStatus, HealthFinding, Inbox, MeshStatus, SessionStatus } from './mesh.ts'
+import type { ConnectionInfo, DetailedStatus, HealthFinding, Inbox, MeshStatus, RelayInfo, RelayServing, SessionStatus } from './mesh.ts'
 import { keyOf, type PeerBook } from './peer-book.ts'
 import type { Platform } from './ports.ts'
 import { protectionOf, type Sessions } from './sessions.ts'
@@ -21,10 +21,13 @@ export interface NodeStatusOptions {
   readonly traffic: { readonly totals: { readonly sent: number; readonly received: number } }
   readonly versions: Readonly<Record<string, string>>
   readonly sessions: Sessions
+  readonly paths: Paths
   readonly policy: MeshStatus['quantum']['policy']
   readonly level: number
   /** Handshakes that failed since the start: of connections by reason, of sessions by error code. */
   readonly failures: { readonly connections: ReadonlyMap<string, number>; readonly sessions: ReadonlyMap<string, number> }
+  readonly relays: () => readonly RelayInfo[]
+  readonly serving: () => RelayServing | undefined
   /** Findings of other parts, such as a store that is full. */
   readonly findings: () => readonly HealthFinding[]
 }
@@ -33,13 +36,13 @@ export interface NodeStatusOptions {
 export class NodeStatus {
   readonly #options: NodeStatusOptions
   readonly #startedAt: number
-  #reachedBy: Path | undefined
+  #reachedBy: 'direct' | 'relay' | undefined
 
   constructor(options: NodeStatusOptions) {
     this.#options = options
     this.#startedAt = options.platform.clock.monotonic()
     options.libp2p.addEventListener('connection:open', ({ detail }) => {
-      if (detail.direction === 'inbound' && this.#reachedBy !== 'direct') this.#reachedBy = pathOf(detail)
+      if (detail.direction === 'inbound' && this.#reachedBy !== 'direct') this.#reachedBy = isRelayed(detail) ? 'relay' : 'direct'
     })
   }
 
@@ -62,6 +65,8 @@ export class NodeStatus {
       inbox: { unread, held },
       outbox: { queued: delivery.counts.queued },
       bytes: { ...traffic.totals },
+      relays: this.#options.relays(),
+      serving: this.#options.serving(),
       latencyMs: latency.percentiles(),
       health: this.#health()
     }
@@ -81,7 +86,7 @@ export class NodeStatus {
     const addresses = this.addresses()
     if (addresses.length === 0) return 'none'
     if (this.#reachedBy !== undefined) return this.#reachedBy
-    return addresses.every((address) => address.includes('/p2p-circuit')) ? 'relay' : 'unknown'
+    return addresses.some((address) => address.includes('/p2p-circuit')) ? 'relay' : 'unknown'
   }
 
   #quantum(): MeshStatus['quantum'] {
@@ -120,6 +125,7 @@ export class NodeStatus {
       ...this.#options.book.reference(keyOf(connection.remotePeer.toString())),
       address: connection.remoteAddr.toString(),
       direction: connection.direction,
+      path: this.#options.paths.of(connection),
       encryption: connection.encryption ?? '',
       quantumLevel: connectionSecurity(connection)?.level ?? 0,
       multiplexer: connection.multiplexer ?? '',

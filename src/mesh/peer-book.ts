@@ -3,7 +3,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError, type WallMillis } from '../core/base/index.ts'
 import { type Card, isPeerId, resolveName } from '../core/peers/index.ts'
-import type { Path } from './connections.ts'
+import type { ConnectionPath } from '../core/nat/index.ts'
 import type { DiscoveryMethod, PeerInfo, PeerReference } from './mesh.ts'
 import { peerIdOfKey } from './peer-keys.ts'
 import type { PairRecord } from './ports.ts'
@@ -39,7 +39,7 @@ export interface PeerBookOptions {
   readonly ownPeerId: string
   readonly pairs: readonly PairRecord[]
   /** How a peer is reached; undefined while it is not connected. */
-  readonly pathTo: (peerId: string) => Path | undefined
+  readonly pathTo: (peerId: string) => ConnectionPath | undefined
   readonly wall: () => WallMillis
 }
 

@@ -1,12 +1,12 @@
-import type { Libp2p, Stream } from '@libp2p/interface'
+import type { Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Clock, MeshError, type Random, equalBytes, isMeshError } from '../core/base/index.ts'
-import { connectionTo } from './connections.ts'
+import type { Connect } from './connections.ts'
 import type { Timers } from './ports.ts'
 import { startDeadline, within } from './deadline.ts'
 
 export interface PingerOptions {
-  readonly libp2p: Libp2p
+  readonly connect: Connect
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
@@ -34,11 +34,11 @@ export class Pinger {
   /** Round trip times in milliseconds, one after the other. @throws {MeshError} PEER_UNREACHABLE, TIMEOUT, ABORTED */
   async ping(peerId: string, options: PingOptions = {}): Promise<readonly number[]> {
     const { count = 3, timeoutMs = 10_000, signal } = options
-    const { libp2p, timers } = this.#options
+    const { connect, timers } = this.#options
     using deadline = startDeadline(timers, { operation: 'ping', timeoutMs, signal })
     let stream: Stream | undefined
     try {
-      const connection = await connectionTo(libp2p, peerIdFromString(peerId), { signal: deadline.signal })
+      const connection = await connect(peerIdFromString(peerId), { signal: deadline.signal })
       stream = await connection.newStream(protocol, { signal: deadline.signal, runOnLimitedConnection: true })
       const times: number[] = []
       for (let index = 0; index < count; index++) times.push(await within(deadline, this.#roundTrip(stream)))

@@ -1,7 +1,7 @@
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Clock, MeshError, isMeshError, toMeshError } from '../core/base/index.ts'
-import { capacityOf, connectionTo, hostOf, pathOf } from './connections.ts'
+import { capacityOf, type Connect, hostOf, type Paths } from './connections.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { FramedStream } from './framed-stream.ts'
 import { handshakeErrorIn } from './hybrid-noise/failures.ts'
@@ -22,6 +22,8 @@ export interface Refusal {
 
 export interface ProtocolHostOptions {
   readonly libp2p: Libp2p
+  readonly connect: Connect
+  readonly paths: Paths
   readonly clock: Clock
   readonly timers: Timers
   readonly log: (record: LogRecord) => void
@@ -56,7 +58,7 @@ interface Served {
 /** libp2p's own cap, for each connection: never reached (the muxer takes fewer), so that what is refused is refused and seen here. */
 const libp2pInboundStreams = 1_000
 /** What a relay must still be willing to forward for a stream to begin; messages want most of what relays give. */
-const leastRelayedBytes = { pqs: 65_536n, card: 16_384n, pair: 16_384n } as const satisfies Record<ProtocolName, bigint>
+const leastRelayedBytes = { pqs: 65_536n, card: 16_384n, pair: 16_384n, nat: 16_384n, ice: 4_096n } as const satisfies Record<ProtocolName, bigint>
 /** All strangers at one address together may open as many streams as so many peers. */
 const peersPerAddress = 5
 const openTimeoutMs = 10_000
@@ -122,7 +124,7 @@ export class ProtocolHost {
     const deadline = AbortSignal.timeout(openTimeoutMs)
     try {
       const options = { signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]), maxOutboundStreams: libp2pInboundStreams }
-      const connection = await connectionTo(this.#options.libp2p, peer, { ...options, least: leastRelayedBytes[protocol] })
+      const connection = await this.#options.connect(peer, { ...options, least: leastRelayedBytes[protocol] })
       const stream = await connection.newStream(limits.id, { ...options, runOnLimitedConnection: true })
       this.#counters.streamsOpened += 1
       return this.#wrap(protocol, stream, connection)
@@ -220,7 +222,7 @@ export class ProtocolHost {
       stream,
       peerId,
       publicKey: rawPublicKey(connection.remotePeer),
-      path: pathOf(connection),
+      path: this.#options.paths.of(connection),
       capacityBytes: capacityOf(connection),
       limits,
       clock: this.#options.clock,

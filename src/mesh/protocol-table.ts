@@ -51,6 +51,29 @@ export const protocolTable = {
     frameMs: 10_000,
     idleMs: 10_000,
     writeMs: 10_000
+  },
+  nat: {
+    id: '/synaptic-mesh/nat/1.0.0',
+    maxFrameBytes: 2_048,
+    maxInboundStreams: 2,
+    streamsPerSecond: 2,
+    framesPerSecond: 4,
+    firstByteMs: 5_000,
+    frameMs: 10_000,
+    // The answer to a dial takes some seconds, in which nothing comes from the requester.
+    idleMs: 15_000,
+    writeMs: 10_000
+  },
+  ice: {
+    id: '/synaptic-mesh/ice/1.0.0',
+    maxFrameBytes: 256,
+    maxInboundStreams: 2,
+    streamsPerSecond: 1,
+    framesPerSecond: 20,
+    firstByteMs: 5_000,
+    frameMs: 5_000,
+    idleMs: 10_000,
+    writeMs: 10_000
   }
 } as const satisfies Record<string, ProtocolLimits>
 

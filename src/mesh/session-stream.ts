@@ -9,7 +9,7 @@ import {
   type SessionOutput,
   maxPlaintextBytes
 } from '../core/session/index.ts'
-import type { Path } from './connections.ts'
+import type { ConnectionPath } from '../core/nat/index.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { LinkWriter } from './link-writer.ts'
 import { peerIdOfKey } from './peer-keys.ts'
@@ -160,7 +160,7 @@ export class SessionStream implements FrameStream {
     return this.#stream.capacityBytes
   }
 
-  get path(): Path {
+  get path(): ConnectionPath {
     return this.#stream.path
   }
 

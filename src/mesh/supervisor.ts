@@ -4,6 +4,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Random } from '../core/base/index.ts'
 import { type SupervisorInput, type SupervisorLimits, SupervisorMachine, type SupervisorOutput } from '../core/peers/index.ts'
 import { addressOfPeer } from './connections.ts'
+import type { ConnectOptions } from './dialler.ts'
 import { Driver } from './drive.ts'
 import type { LogRecord } from './mesh.ts'
 import type { Timers } from './ports.ts'
@@ -11,6 +12,7 @@ import { shortPeerId } from './protocol-host.ts'
 
 export interface PeerSupervisorOptions {
   readonly libp2p: Libp2p
+  readonly connect: (peer: PeerId, options: Pick<ConnectOptions, 'addresses' | 'signal'>) => Promise<Connection>
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
@@ -109,7 +111,7 @@ export class PeerSupervisor {
   }
 
   async #dial({ peerId, attempt }: SupervisorOutput): Promise<void> {
-    const { libp2p, log } = this.#options
+    const { connect, log } = this.#options
     const peer = peerIdFromString(peerId)
     try {
       await this.#offerAddresses(peerId, peer)
@@ -117,7 +119,7 @@ export class PeerSupervisor {
       if (attempt % 2 === 1) await this.#lookUp(peer)
       const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(dialTimeoutMs)])
       const told = this.#toldAddresses(peerId, attempt)
-      const connection: Connection = await libp2p.dial(told.length > 0 ? [...told] : peer, { signal })
+      const connection = await connect(peer, told.length > 0 ? { signal, addresses: told } : { signal })
       // libp2p tells of the first connection only: one that was there already is told here.
       if (connection.status === 'open') this.#driver.input({ type: 'connected', peerId })
       else this.#driver.input({ type: 'dial-failed', peerId })

@@ -32,10 +32,10 @@ export class TokenBuckets {
     return true
   }
 
-  /** Takes a token now or in advance; how long (ms) to wait until it is earned. */
-  reserveMs(key: string): number {
+  /** Takes tokens (default 1) now or in advance; how long (ms) to wait until they are earned. */
+  reserveMs(key: string, tokens = 1): number {
     const bucket = this.#refilled(key)
-    bucket.tokens -= 1
+    bucket.tokens -= tokens
     return bucket.tokens >= 0 ? 0 : Math.ceil((-bucket.tokens / this.#perSecond) * 1_000)
   }
 

@@ -1,6 +1,6 @@
 import { type Clock, MeshError, type Millis } from '../core/base/index.ts'
 import { messageLimits, VolatileFrame, type VolatileMessage, volatileOverheadBytes } from '../core/message/index.ts'
-import type { Path } from './connections.ts'
+import type { ConnectionPath } from '../core/nat/index.ts'
 import type { FrameStream } from './frame-stream.ts'
 import type { MessageLinks } from './message-links.ts'
 
@@ -15,12 +15,12 @@ export interface VolatileBatch {
   /** When its first message was sent. */
   readonly begun: Millis
   /** Resolves when the frame was handed to the stream, with the way that it took. @throws {MeshError} PEER_UNREACHABLE */
-  readonly sent: Promise<Path>
+  readonly sent: Promise<ConnectionPath>
 }
 
 interface Batch extends VolatileBatch {
   readonly frame: VolatileFrame
-  readonly settle: PromiseWithResolvers<Path>
+  readonly settle: PromiseWithResolvers<ConnectionPath>
 }
 
 interface Queue {
@@ -68,7 +68,7 @@ export class VolatileSender {
   }
 
   #begin(bytes: number): Batch {
-    const settle = Promise.withResolvers<Path>()
+    const settle = Promise.withResolvers<ConnectionPath>()
     return { begun: this.#clock.monotonic(), sent: settle.promise, frame: new VolatileFrame(Math.max(bytes, this.#expectedBytes)), settle }
   }
 

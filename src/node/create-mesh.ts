@@ -9,6 +9,7 @@ import { dhtPort, gossipPort, mdnsPort } from './host-ports.ts'
 import { ensureIdentity, ephemeralIdentity, type Identity } from './identity.ts'
 import { createPlatform } from './platform.ts'
 import { openPqKeys } from './pq-keys.ts'
+import type { RelayServerLimits } from './relay-server.ts'
 import { openMemoryStores, openStores, type Stores, type StoreWatch } from './sqlite/stores.ts'
 import { join } from 'node:path'
 
@@ -53,7 +54,7 @@ interface Parts {
 }
 
 async function start({ options, setup, log, identity, stores }: Parts): Promise<Mesh> {
-  const { libp2p, traffic, handshakeFailures, memory, stop } = await startHost({
+  const { libp2p, traffic, handshakeFailures, memory, relays, relayServer, stop } = await startHost({
     seed: identity.libp2pKey.raw.subarray(0, ed25519KeyBytes),
     network: options.network,
     listen: options.listenAddrs,
@@ -63,6 +64,8 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
     datastore: stores.datastore,
     log,
     agentVersion: version,
+    announce: options.announceAddrs,
+    ...(options.relayServe ? { relay: relayLimits(options) } : {}),
     ...setup.hostLimits
   })
   try {
@@ -86,6 +89,7 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
       mdns: mdnsPort(libp2p),
       dht: dhtPort(libp2p),
       platform,
+      nat: { dial: libp2p.services.dialler, relays, relayServer },
       options,
       versions,
       log,
@@ -96,6 +100,19 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+function relayLimits(options: MeshOptions): RelayServerLimits {
+  return {
+    open: options.relayOpen,
+    allow: options.relayAllow,
+    maxReservations: options.relayMaxReservations,
+    maxCircuits: options.relayMaxCircuits,
+    maxCircuitsPerPeer: options.relayMaxCircuitsPerPeer,
+    circuitBytes: options.relayCircuitBytes,
+    circuitSeconds: options.relayCircuitSeconds,
+    bytesPerSecond: options.relayBytesPerSecond
   }
 }
 

@@ -1,7 +1,7 @@
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { type GossipSub, type GossipSubComponents, gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
-import type { Libp2p, PeerDiscovery } from '@libp2p/interface'
+import type { Libp2p, PeerDiscovery, Upgrader } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
@@ -19,6 +19,7 @@ import type { LogRecord } from '../mesh/mesh.ts'
 import { gossipTopic, networkIds } from '../mesh/network-ids.ts'
 import { Tracker } from '../mesh/tracker.ts'
 import { systemClock } from './clock.ts'
+import { AddressDialler } from './dial-port.ts'
 import { handshakeLog } from './handshake-log.ts'
 import { type GaterLimits, gaterDefaults, hostGater } from './host-gater.ts'
 import { hostLogger } from './host-logger.ts'
@@ -34,20 +35,28 @@ import {
 } from './libp2p-workarounds.ts'
 import { freeListenAddresses } from './listen-addresses.ts'
 import { hybridNoise } from './noise.ts'
+import { OwnAddresses } from './own-addresses.ts'
 import { openNoiseMemory } from './noise-memory.ts'
-import { relayClient } from './relay-client.ts'
+import { RelayClient } from './relay-client.ts'
+import { RelayServer, type RelayServerLimits } from './relay-server.ts'
 import { systemTimers } from './timers.ts'
 import { TrafficMeter } from './traffic-meter.ts'
 import { WriteBehindDatastore } from './write-behind-datastore.ts'
 
 /** How often mDNS asks; discovery waits for one question more. */
 const mdnsIntervalMs = 5_000
+/** Connections of a relay besides those that keep a place: callers, its own. */
+const relayHeadroom = 256
 
 export interface HostServices extends Record<string, unknown> {
   readonly identify: Identify
   readonly ping: Ping
   readonly dht: KadDHT
   readonly gossip: GossipSub
+  readonly dialler: AddressDialler
+  readonly own: OwnAddresses
+  /** For connections that none of libp2p's transports made. */
+  readonly upgrades: { readonly upgrader: Upgrader }
   /** undefined when it is off. */
   readonly mdns?: PeerDiscovery
 }
@@ -65,6 +74,10 @@ export interface HostOptions {
   /** Where libp2p keeps the peers it knows; in memory when left out. */
   readonly datastore?: Datastore
   readonly log: (record: LogRecord) => void
+  /** Where this node is reached for sure: told to others without asking anybody. Default none. */
+  readonly announce?: readonly string[]
+  /** Be a circuit relay for others. */
+  readonly relay?: RelayServerLimits
   /** Connections from one address in a second, default 40. */
   readonly inboundConnectionsPerSecond?: number
   readonly gater?: Partial<GaterLimits>
@@ -81,6 +94,9 @@ export interface StartedHost {
   readonly handshakeFailures: ReadonlyMap<FailureReason, number>
   /** What is remembered of peers' levels. */
   readonly memory: PeerMemory
+  readonly relays: RelayClient
+  /** undefined when this node is no relay for others. */
+  readonly relayServer: RelayServer | undefined
   /** Stops the node and writes what it knows of peers. */
   stop(): Promise<void>
 }
@@ -95,6 +111,8 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
   let running: MeshHost | undefined
   const parts: HostParts = {
     traffic,
+    relays: new RelayClient(options.log),
+    relayServer: options.relay === undefined ? undefined : new RelayServer(options.relay, options.log),
     ownAddresses: () => running?.getMultiaddrs() ?? [],
     memory: await openNoiseMemory(datastore, new Tracker((what, { code, message }) => options.log(failureRecord(code, what, message)))),
     onHandshakeFailure: (failure) => {
@@ -103,7 +121,7 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
     }
   }
   for (let attempt = 1; ; attempt++) {
-    const listen = await freeListenAddresses(options.listen, options.log)
+    const listen = await freeListenAddresses(options.listen, { log: options.log, exact: options.relay !== undefined })
     const libp2p = await createLibp2p<HostServices>({ privateKey, ...(await libp2pOptions({ ...options, datastore }, listen, parts)) })
     try {
       await libp2p.start()
@@ -112,7 +130,8 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
         await libp2p.stop()
         await datastore.flush()
       }
-      return { libp2p, traffic, memory: parts.memory, handshakeFailures, stop }
+      const { memory, relays, relayServer } = parts
+      return { libp2p, traffic, memory, relays, relayServer, handshakeFailures, stop }
     } catch (cause) {
       // Another process may have taken the port since it was found free.
       const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? cause.name) : String(cause)
@@ -124,11 +143,19 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
 interface HostParts {
   readonly traffic: TrafficMeter
   readonly memory: PeerMemory
+  readonly relays: RelayClient
+  readonly relayServer: RelayServer | undefined
   readonly ownAddresses: () => readonly Multiaddr[]
   readonly onHandshakeFailure: (failure: HandshakeFailure) => void
 }
 
 const failureRecord = (event: string, what: string, reason: string): LogRecord => ({ level: 'warn', event, fields: { what, reason } })
+
+function relayService({ relayServer }: HostParts): Record<string, (components: Parameters<RelayServer['service']>[0]) => unknown> {
+  return relayServer === undefined ? {} : { relay: (components) => relayServer.service(components) }
+}
+
+const withoutPeer = (address: string): string => address.replace(/\/p2p\/[^/]+$/, '')
 
 function peerDatastore({ datastore, log }: HostOptions): WriteBehindDatastore {
   const onFailure = (error: MeshError): void => log(failureRecord(error.code, 'writing what is known of peers', error.message))
@@ -142,8 +169,12 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
     start: false,
     nodeInfo: { name: 'synaptic-mesh', version: options.agentVersion, userAgent: `synaptic-mesh/${options.agentVersion}` },
     logger: hostLogger(options.log),
-    addresses: { listen: [...listen] },
-    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } }), webSockets(), relayClient(options.log)],
+    addresses: { listen: [...listen, '/p2p-circuit'], appendAnnounce: (options.announce ?? []).map(withoutPeer) },
+    transports: [
+      tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } }),
+      webSockets(),
+      (components) => parts.relays.transport(components)
+    ],
     connectionEncrypters: hybridNoise({ policy: options.quantum ?? 'prefer', memory: parts.memory, onFailure: parts.onHandshakeFailure }),
     streamMuxers: [yamux({ maxInboundStreams: streamsPerConnection, maxEarlyStreams: streamsPerConnection, streamOptions: yamuxWindow })],
     connectionGater: hostGater({
@@ -153,7 +184,7 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
       onUpgraded: (connection) => parts.traffic.track(connection)
     }),
     connectionManager: {
-      maxConnections: options.maxPeers,
+      maxConnections: Math.max(options.maxPeers, options.relay === undefined ? 0 : options.relay.maxReservations + relayHeadroom),
       inboundConnectionThreshold: options.inboundConnectionsPerSecond ?? inboundConnectionsPerSecond,
       maxIncomingPendingConnections: maxHalfOpen,
       inboundUpgradeTimeout: handshakeMs,
@@ -179,6 +210,10 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
         providers: { cacheSize: 256 }
       }),
       ...(options.mdns ? { mdns: mdns({ serviceTag: ids.mdnsTag, interval: mdnsIntervalMs }) } : {}),
+      ...relayService(parts),
+      dialler: (components: ConstructorParameters<typeof AddressDialler>[0]) => new AddressDialler(components),
+      own: (components: ConstructorParameters<typeof OwnAddresses>[0]) => new OwnAddresses(components),
+      upgrades: ({ upgrader }: { readonly upgrader: Upgrader }) => ({ upgrader }),
       gossip: (components: GossipSubComponents) => useGossipProtocol(makeGossip(options.network)(components), ids.gossip)
     }
   }

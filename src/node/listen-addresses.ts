@@ -14,32 +14,38 @@ interface ListenAddress {
 
 type Probe = 'free' | 'taken' | 'unsupported'
 
+export interface ListenOptions {
+  readonly log: (record: LogRecord) => void
+  /** Takes no other port than the one that was asked for. */
+  readonly exact?: boolean
+}
+
 /**
  * The addresses to listen on, each with a port that is free now: a taken port is replaced by the next free one, the same for all addresses
- * that asked for it, and said so. An IP version that this machine does not have is left out. An address at a relay has no port here: it stays as it is.
- * @throws {MeshError} LISTEN_FAILED when no port is free or no address is left; ADDRESS_INVALID
+ * that asked for it, and said so. An IP version that this machine does not have is left out, and so is an address at a relay: places there are another matter.
+ * @throws {MeshError} LISTEN_FAILED when no port is free or no address is left; PORT_PRIVILEGED; ADDRESS_INVALID
  */
-export async function freeListenAddresses(wanted: readonly string[], log: (record: LogRecord) => void): Promise<readonly string[]> {
+export async function freeListenAddresses(wanted: readonly string[], options: ListenOptions): Promise<readonly string[]> {
   const own = wanted.filter((address) => !isAtRelay(address))
   const byPort = Map.groupBy(own.map(parse), (address) => address.port)
   const chosen: string[] = []
   const used = new Set<number>(byPort.keys())
-  for (const [port, addresses] of byPort) chosen.push(...(await place(addresses, port, { used, log })))
+  for (const [port, addresses] of byPort) chosen.push(...(await place(addresses, port, { ...options, used })))
   if (chosen.length === 0 && own.length > 0)
     throw new MeshError('LISTEN_FAILED', { address: own.join(', '), reason: 'none of them exists on this machine' })
-  return [...chosen, ...wanted.filter(isAtRelay)]
+  return chosen
 }
 
 const isAtRelay = (address: string): boolean => address.endsWith('/p2p-circuit')
 
-interface Placing {
+interface Placing extends ListenOptions {
   readonly used: Set<number>
-  readonly log: (record: LogRecord) => void
 }
 
-async function place(addresses: readonly ListenAddress[], wantedPort: number, { used, log }: Placing): Promise<readonly string[]> {
+async function place(addresses: readonly ListenAddress[], wantedPort: number, { used, log, exact = false }: Placing): Promise<readonly string[]> {
   const names = addresses.map((address) => address.text)
-  for (let port = wantedPort; port < wantedPort + portsTried && port <= 65_535; port++) {
+  const end = Math.min(65_536, wantedPort + (exact ? 1 : portsTried))
+  for (let port = wantedPort; port < end; port++) {
     if (port !== wantedPort && used.has(port)) continue
     const probes = await Promise.all(addresses.map((address) => probe(address.host, port)))
     if (probes.includes('taken')) continue
@@ -54,7 +60,7 @@ async function place(addresses: readonly ListenAddress[], wantedPort: number, { 
   }
   throw new MeshError('LISTEN_FAILED', {
     address: names.join(', '),
-    reason: `the ports ${wantedPort} to ${Math.min(65_535, wantedPort + portsTried - 1)} are taken`
+    reason: exact ? `the port ${wantedPort} is taken` : `the ports ${wantedPort} to ${end - 1} are taken`
   })
 }
 
@@ -78,6 +84,7 @@ function probe(host: string, port: number): Promise<Probe> {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve('taken')
       else if (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT') resolve('unsupported')
+      else if (error.code === 'EACCES') reject(new MeshError('PORT_PRIVILEGED', { port, file: process.execPath }, { cause: error }))
       else reject(new MeshError('LISTEN_FAILED', { address: `${host} port ${port}`, reason: error.code ?? error.message }, { cause: error }))
     })
     server.listen({ host, port, ipv6Only: host.includes(':') }, () => server.close(() => resolve('free')))

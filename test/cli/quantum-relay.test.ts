@@ -44,19 +44,19 @@ test('two daemons that know no way but a relay: paired, p2p quantum at each leve
     ['5', 'ML-KEM-1024']
   ] as const) {
     const report = catalogue.quantum.output(z).parse(await json(me, 'quantum', 'peer-789', '--level', level))
-    assert.deepEqual([report.name, report.level, report.kem, report.path], ['peer-789', Number(level), kem, 'relay'])
+    assert.deepEqual([report.name, report.level, report.kem, report.path], ['peer-789', Number(level), kem, 'relayed'])
     const shows = async (): Promise<boolean> =>
-      (await detailed(other)).sessions?.some(({ words, path }) => words?.join() === report.words.join() && path === 'relay') === true
+      (await detailed(other)).sessions?.some(({ words, path }) => words?.join() === report.words.join() && path === 'relayed') === true
     await until(shows, 'the peer shows the same words')
   }
   assert.match((await me.p2p('quantum', 'peer-789')).stdout, /\(relay\)/)
   const sent = await json(me, 'message', 'peer-789', 'over the relay')
-  assert.deepEqual([sent['status'], sent['path']], ['stored', 'relay'])
+  assert.deepEqual([sent['status'], sent['path']], ['stored', 'relayed'])
   const { reachability, connections, peerList } = await detailed(other)
   assert.equal(reachability, 'relay')
   assert.deepEqual(
     peerList?.filter(({ paired }) => paired).map(({ path }) => path),
-    ['relay']
+    ['relayed']
   )
   const relayed = connections?.filter(({ address }) => address.includes('/p2p-circuit')) ?? []
   assert.deepEqual([...new Set(relayed.map(({ encryption }) => encryption))], ['/noise-mlkem768-hfs/0.2.0'])
@@ -75,7 +75,7 @@ test('over a relay a level is refused with exit 8, and a relay that went away is
     assert.deepEqual([code, JSON.parse(stderr).error.code], [8, 'LEVEL_REFUSED'])
   }
   const report = await json(me, 'quantum', 'peer-999', '--level', '5')
-  assert.deepEqual([report['kem'], report['path']], ['ML-KEM-1024', 'relay'])
+  assert.deepEqual([report['kem'], report['path']], ['ML-KEM-1024', 'relayed'])
   await relay.stop()
   const { code, stderr } = await me.p2p('quantum', 'peer-999', '--level', '5', '--json')
   assert.deepEqual([code, JSON.parse(stderr).error.code], [7, 'PEER_UNREACHABLE'])

@@ -18,7 +18,7 @@ test('p2p quantum opens a session at each level with a peer under its alias, and
     assert.deepEqual([report.peerId, report.name, report.level, report.kem, report.hybrid], [peer.peerId, 'peer-789', Number(level), kem, 'X25519'])
     assert.deepEqual(
       [report.authentication, report.path, report.rekey],
-      ['ed25519', 'direct', { records: 1_048_576, bytes: 1_073_741_824, seconds: 600 }]
+      ['ed25519', 'direct-lan', { records: 1_048_576, bytes: 1_073_741_824, seconds: 600 }]
     )
     assert.ok(report.bytes > bytes, `${report.bytes} bytes`)
     words.add(report.words.join(' '))

@@ -12,7 +12,7 @@ const wrap = (stream: Stream): FramedStream =>
     stream,
     peerId: 'peer',
     publicKey: new Uint8Array(32),
-    path: 'direct',
+    path: 'direct-lan',
     limits: protocolTable.card,
     clock,
     timers,

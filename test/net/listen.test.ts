@@ -15,6 +15,8 @@ async function takenPort(): Promise<{ readonly port: number } & AsyncDisposable>
   }
 }
 
+const quiet = { log: () => undefined }
+
 test('a port that is taken is replaced by the next free one, and the log says so', async () => {
   await using taken = await takenPort()
   await using node = await startTestHost({ listen: [`/ip4/127.0.0.1/tcp/${taken.port}`] })
@@ -28,17 +30,23 @@ test('a port that is taken is replaced by the next free one, and the log says so
 test('IPv4 and IPv6 that ask for one port get the same one', async () => {
   await using taken = await takenPort()
   const logs: LogRecord[] = []
-  const chosen = await freeListenAddresses([`/ip4/127.0.0.1/tcp/${taken.port}`, `/ip6/::1/tcp/${taken.port}`], (record) => logs.push(record))
+  const chosen = await freeListenAddresses([`/ip4/127.0.0.1/tcp/${taken.port}`, `/ip6/::1/tcp/${taken.port}`], { log: (record) => logs.push(record) })
   assert.equal(new Set(chosen.map((address) => /tcp\/(\d+)/.exec(address)?.[1])).size, 1)
   assert.ok(!chosen.some((address) => address.endsWith(`/${taken.port}`)))
 })
 
-test('an address at a relay has no port of ours: it stays as it is, also where that port is taken here', async () => {
+test('an address at a relay has no port of ours: nothing is listened on there', async () => {
+  const atRelay = '/ip4/127.0.0.1/tcp/9000/p2p/12D3KooWCPSuexGXdBHD6TJTxbT5z9DhYUvHR1P7uotTPEpa92VU/p2p-circuit'
+  assert.deepEqual(await freeListenAddresses([atRelay, '/ip4/127.0.0.1/tcp/0'], quiet), ['/ip4/127.0.0.1/tcp/0'])
+  assert.deepEqual(await freeListenAddresses([atRelay], quiet), [])
+})
+
+test('where others rely on a port, no other one is taken in its place', async () => {
   await using taken = await takenPort()
-  const atRelay = `/ip4/127.0.0.1/tcp/${taken.port}/p2p/12D3KooWCPSuexGXdBHD6TJTxbT5z9DhYUvHR1P7uotTPEpa92VU/p2p-circuit`
-  const chosen = await freeListenAddresses([atRelay, '/ip4/127.0.0.1/tcp/0'], () => undefined)
-  assert.deepEqual(chosen, ['/ip4/127.0.0.1/tcp/0', atRelay])
-  assert.deepEqual(await freeListenAddresses([atRelay], () => undefined), [atRelay])
+  await assert.rejects(
+    freeListenAddresses([`/ip4/127.0.0.1/tcp/${taken.port}`], { ...quiet, exact: true }),
+    (error) => isMeshError(error, 'LISTEN_FAILED') && error.message.includes('is taken')
+  )
 })
 
 test('TCP and WebSocket listen side by side, and a peer is reached over both', async () => {
@@ -54,24 +62,12 @@ test('TCP and WebSocket listen side by side, and a peer is reached over both', a
 })
 
 test('no free port and an address that nobody can listen on are errors by name', async () => {
-  await assert.rejects(
-    freeListenAddresses(['/ip4/192.0.2.1/tcp/9000'], () => undefined),
-    (error) => isMeshError(error, 'LISTEN_FAILED')
-  )
-  await assert.rejects(
-    freeListenAddresses(['/dns4/example.org/tcp/9000'], () => undefined),
-    (error) => isMeshError(error, 'ADDRESS_INVALID')
-  )
-  await assert.rejects(
-    freeListenAddresses(['nonsense'], () => undefined),
-    (error) => isMeshError(error, 'ADDRESS_INVALID')
-  )
+  await assert.rejects(freeListenAddresses(['/ip4/192.0.2.1/tcp/9000'], quiet), (error) => isMeshError(error, 'LISTEN_FAILED'))
+  await assert.rejects(freeListenAddresses(['/dns4/example.org/tcp/9000'], quiet), (error) => isMeshError(error, 'ADDRESS_INVALID'))
+  await assert.rejects(freeListenAddresses(['nonsense'], quiet), (error) => isMeshError(error, 'ADDRESS_INVALID'))
   await using last = await takenPortAt(65_535)
   if (last !== undefined)
-    await assert.rejects(
-      freeListenAddresses(['/ip4/127.0.0.1/tcp/65535'], () => undefined),
-      (error) => isMeshError(error, 'LISTEN_FAILED')
-    )
+    await assert.rejects(freeListenAddresses(['/ip4/127.0.0.1/tcp/65535'], quiet), (error) => isMeshError(error, 'LISTEN_FAILED'))
 })
 
 /** The port itself, or undefined when somebody else has it: taken all the same. */

@@ -51,7 +51,7 @@ test('all nine types are stored, in order, with everything that the sender gave'
   await using _ = net
   for (const [index, type] of messageTypes.entries()) {
     const report = await alice.send('node-1', `body ${type}`, { type, priority: index, label: 'planner', toLabel: 'worker' })
-    assert.deepEqual([report.status, report.type, report.priority, report.path], ['stored', type, index, 'direct'])
+    assert.deepEqual([report.status, report.type, report.priority, report.path], ['stored', type, index, 'direct-lan'])
   }
   const { messages, cursor } = await bob.inbox.list({ limit: 20 })
   assert.deepEqual(

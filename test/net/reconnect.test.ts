@@ -18,7 +18,15 @@ test('a node that lost its bootstrap node reconnects by itself when that is back
   assert.ok(address !== undefined)
   await using node = await startTestHost()
   const limits = { firstDelayMs: 50, maxDelayMs: 200 }
-  const supervisor = new PeerSupervisor({ libp2p: node.libp2p, clock, timers, random, limits, log: (record) => node.logs.push(record) })
+  const supervisor = new PeerSupervisor({
+    libp2p: node.libp2p,
+    connect: node.connect,
+    clock,
+    timers,
+    random,
+    limits,
+    log: (record) => node.logs.push(record)
+  })
   supervisor.start()
   supervisor.want(first.peerId, [address])
   await until(() => supervisor.counts.connected === 1, 'the first connection')
@@ -40,6 +48,7 @@ test('a wanted peer that moved to another port is found again through the DHT', 
   await Promise.all([mover.libp2p.dial(hubAddress), node.libp2p.dial(hubAddress)])
   const supervisor = new PeerSupervisor({
     libp2p: node.libp2p,
+    connect: node.connect,
     clock,
     timers,
     random,
@@ -80,7 +89,7 @@ test('addresses that others invent for a wanted peer do not keep us from those t
   await using node = await startTestHost()
   // As the DHT and mDNS bring them: anybody can say where a peer is.
   await node.libp2p.peerStore.merge(friend.libp2p.peerId, { multiaddrs: silent.addresses.slice(0, 5).map((address) => multiaddr(address)) })
-  const options = { libp2p: node.libp2p, clock, timers, random, log: () => undefined }
+  const options = { libp2p: node.libp2p, connect: node.connect, clock, timers, random, log: () => undefined }
   const supervisor = new PeerSupervisor({ ...options, limits: { firstDelayMs: 50, maxDelayMs: 200 } })
   supervisor.want(friend.peerId, ['/no/address', ...friend.libp2p.getMultiaddrs().map(String)])
   supervisor.hint(friend.peerId, silent.addresses)

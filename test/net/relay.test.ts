@@ -39,14 +39,14 @@ test('a node that listens at a relay only is paired with, measured at each level
   assert.deepEqual(b.addresses(), [`${relay.listen}/p2p/${b.peerId}`])
   for (const level of [1, 3, 5] as const) {
     const report = await a.quantum('b', { level })
-    assert.deepEqual([report.level, report.path, report.authentication], [level, 'relay', 'ed25519'])
+    assert.deepEqual([report.level, report.path, report.authentication], [level, 'relayed', 'ed25519'])
     const shows = async (): Promise<boolean> =>
-      (await b.detailedStatus()).sessions.some(({ words, path }) => words?.join() === report.words.join() && path === 'relay')
+      (await b.detailedStatus()).sessions.some(({ words, path }) => words?.join() === report.words.join() && path === 'relayed')
     await until(shows, 'the peer shows the same words')
   }
   const report = await a.send('b', 'over the relay')
-  assert.deepEqual([report.status, report.path], ['stored', 'relay'])
-  assert.deepEqual([(await a.send('b', 'fleeting', { delivery: 'volatile' })).path, (await a.peer('b')).path], ['relay', 'relay'])
+  assert.deepEqual([report.status, report.path], ['stored', 'relayed'])
+  assert.deepEqual([(await a.send('b', 'fleeting', { delivery: 'volatile' })).path, (await a.peer('b')).path], ['relayed', 'relayed'])
   assert.equal((await a.ping('b', { count: 2 })).rttMs.length, 2)
   assert.equal((await b.status()).reachability, 'relay')
   assert.equal((await a.status()).reachability, 'none')
@@ -74,7 +74,7 @@ test('a level below the minimum of a peer is refused over a relay, and messages 
   const b = await start(t, { name: 'b', listenAddrs: [relay.listen], quantumResistant: true, mlkemSecurityLevel: 5 })
   await a.join((await b.invite()).invite)
   for (const level of [1, 3]) await assert.rejects(a.quantum('b', { level }), (error) => isMeshError(error, 'LEVEL_REFUSED'))
-  assert.deepEqual([(await a.quantum('b', { level: 5 })).path, (await a.send('b', 'at your level')).status], ['relay', 'stored'])
+  assert.deepEqual([(await a.quantum('b', { level: 5 })).path, (await a.send('b', 'at your level')).status], ['relayed', 'stored'])
   assert.equal((await b.status()).peers.quantum, 2)
 })
 
@@ -113,12 +113,12 @@ test('a stream takes a direct connection before a relayed one, whichever came fi
     await stream.close()
     return stream.path
   }
-  assert.deepEqual([await over(), await over(), a.libp2p.getConnections(b.libp2p.peerId).length], ['relay', 'relay', 1])
+  assert.deepEqual([await over(), await over(), a.libp2p.getConnections(b.libp2p.peerId).length], ['relayed', 'relayed', 1])
   const dog = new GossipWatchdog({ libp2p: a.libp2p, clock, timers, protocol: networkIds('test').gossip, graceMs: 0, log: () => undefined })
   for (let round = 0; round < 3; round++) await dog.check()
   assert.equal(dog.healed, 0, 'there is no gossip over a circuit to miss')
   await a.libp2p.dial(direct)
-  assert.deepEqual([await over(), a.libp2p.getConnections(b.libp2p.peerId).length], ['direct', 2])
+  assert.deepEqual([await over(), a.libp2p.getConnections(b.libp2p.peerId).length], ['direct-lan', 2])
   await a.libp2p.hangUp(b.libp2p.peerId)
   assert.equal((await a.libp2p.dial([relayed, direct])).remoteAddr.toString(), direct.toString())
 })
@@ -149,7 +149,7 @@ test('a message that no circuit carries keeps no other back, and ends as never s
 test('without its relay a peer is unreachable by name, and is reached again when the relay is back', async (t) => {
   const first = await newRelay(t)
   const { a, b } = await pairOver(t, first)
-  assert.equal((await a.quantum('b')).path, 'relay')
+  assert.equal((await a.quantum('b')).path, 'relayed')
   await first.stop()
   await until(async () => !(await a.peer('b')).connected && b.addresses().length === 0, 'the loss is seen')
   await assert.rejects(a.quantum('b', { timeoutMs: 5_000 }), (error) => isMeshError(error, 'PEER_UNREACHABLE'))

@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { multiaddr } from '@multiformats/multiaddr'
 import { type Clock, type Random, millis, wallMillis } from '../../src/core/base/index.ts'
+import { type Connect, Paths } from '../../src/mesh/connections.ts'
+import { Dialler } from '../../src/mesh/dialler.ts'
 import type { LogRecord } from '../../src/mesh/mesh.ts'
 import type { Timers } from '../../src/mesh/ports.ts'
 import { ProtocolHost, type ProtocolHostOptions, type Refusal } from '../../src/mesh/protocol-host.ts'
@@ -18,6 +21,9 @@ export const timers: Timers = {
 export interface TestHost extends AsyncDisposable {
   readonly libp2p: MeshHost
   readonly host: ProtocolHost
+  readonly connect: Connect
+  readonly relays: StartedHost['relays']
+  readonly relayServer: StartedHost['relayServer']
   readonly seed: Uint8Array
   readonly peerId: string
   readonly logs: LogRecord[]
@@ -32,7 +38,7 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
   const logs: LogRecord[] = []
   const refusals: Refusal[] = []
   const seed = options.seed ?? random.bytes(32)
-  const { libp2p, handshakeFailures } = await startHost({
+  const { libp2p, handshakeFailures, relays, relayServer } = await startHost({
     network: 'test',
     listen: ['/ip4/127.0.0.1/tcp/0'],
     maxPeers: 300,
@@ -44,8 +50,14 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
     ...options,
     seed
   })
+  const dialler = new Dialler({ libp2p, port: libp2p.services.dialler, timers })
+  const connect = dialler.connect.bind(dialler)
+  for (const listen of options.listen ?? [])
+    if (listen.endsWith('/p2p-circuit')) await takePlace({ libp2p, relays }, listen.slice(0, -'/p2p-circuit'.length))
   const host = new ProtocolHost({
     libp2p,
+    connect,
+    paths: new Paths(),
     clock,
     timers,
     log: (record) => logs.push(record),
@@ -56,7 +68,25 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
   const stop = async (): Promise<void> => {
     await libp2p.stop()
   }
-  return { libp2p, host, seed, peerId: libp2p.peerId.toString(), logs, refusals, handshakeFailures, [Symbol.asyncDispose]: stop }
+  return {
+    libp2p,
+    host,
+    connect,
+    relays,
+    relayServer,
+    seed,
+    peerId: libp2p.peerId.toString(),
+    logs,
+    refusals,
+    handshakeFailures,
+    [Symbol.asyncDispose]: stop
+  }
+}
+
+/** Takes a place at the relay with this address. */
+export async function takePlace({ libp2p, relays }: Pick<TestHost, 'libp2p' | 'relays'>, address: string): Promise<void> {
+  const signal = AbortSignal.timeout(5_000)
+  await relays.reserve({ connection: await libp2p.dial(multiaddr(address), { signal }), addresses: [address] }, signal)
 }
 
 /** Polls a condition that no event tells; fails after `timeoutMs`. */

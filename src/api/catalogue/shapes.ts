@@ -81,6 +81,7 @@ export const connectionInfo = (z: Zod) =>
     name: z.string(),
     address: z.string(),
     direction: z.enum(['inbound', 'outbound']),
+    path: z.string(),
     encryption: z.string(),
     quantumLevel: z.union([z.literal(0), z.literal(1), z.literal(3), z.literal(5)]),
     multiplexer: z.string(),

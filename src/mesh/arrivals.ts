@@ -1,0 +1,61 @@
+import type { WallMillis } from '../core/base/index.ts'
+import type { ArrivedMessage, VolatileMessage } from '../core/message/index.ts'
+import type { Delivery } from './delivery.ts'
+import type { ReceivedMessage } from './mesh.ts'
+import type { MeshInbox } from './mesh-inbox.ts'
+import type { NodeMetrics } from './node-metrics.ts'
+import type { PeerBook } from './peer-book.ts'
+import type { PendingRequests } from './pending-requests.ts'
+import { receivedFromEnvelope, receivedFromVolatile } from './received.ts'
+
+export interface ArrivalsOptions {
+  readonly book: PeerBook
+  readonly metrics: NodeMetrics
+  readonly requests: PendingRequests
+  readonly wall: () => WallMillis
+  readonly onMessage: (message: ReceivedMessage) => void
+}
+
+/** Gives what arrives to whoever waits for it: a request that it answers, or the handlers of `message`. */
+export class Arrivals {
+  readonly #options: ArrivalsOptions
+
+  constructor(options: ArrivalsOptions) {
+    this.#options = options
+  }
+
+  durable(publicKey: Uint8Array, messages: readonly ArrivedMessage[]): void {
+    const { book, metrics } = this.#options
+    const sender = book.sender(publicKey)
+    metrics.arrived(
+      messages.map(({ envelope }) => envelope.type),
+      'durable'
+    )
+    for (const { envelope, position, state, message } of messages) {
+      if (state === 'held') continue
+      this.#deliver(receivedFromEnvelope(envelope, sender, { position, state, receivedAt: message.received.wall, handedOut: 0 }))
+    }
+  }
+
+  volatile(publicKey: Uint8Array, messages: readonly VolatileMessage[]): void {
+    const { book, metrics, wall } = this.#options
+    const sender = book.sender(publicKey)
+    const receivedAt = wall()
+    metrics.arrived(
+      messages.map(({ type }) => type),
+      'volatile'
+    )
+    for (const message of messages) this.#deliver(receivedFromVolatile(message, sender, receivedAt))
+  }
+
+  /** Delivers what was held of a peer that is paired now. */
+  async release(publicKey: Uint8Array, parts: { readonly delivery: Delivery; readonly inbox: MeshInbox }): Promise<void> {
+    if ((await parts.delivery.release(publicKey)) === 0) return
+    const { messages } = await parts.inbox.list({ from: this.#options.book.reference(publicKey).peerId, limit: 1_000 })
+    for (const message of messages) this.#deliver(message)
+  }
+
+  #deliver(message: ReceivedMessage): void {
+    if (!this.#options.requests.take(message)) this.#options.onMessage(message)
+  }
+}

@@ -1,0 +1,68 @@
+import type { Libp2p } from '@libp2p/interface'
+import type { Arrivals } from './arrivals.ts'
+import type { Delivery } from './delivery.ts'
+import type { LogRecord, MeshEvents } from './mesh.ts'
+import type { MeshInbox } from './mesh-inbox.ts'
+import { keyOf, type PeerBook } from './peer-book.ts'
+import type { PairRecord } from './ports.ts'
+import { shortPeerId } from './protocol-host.ts'
+import type { Tracker } from './tracker.ts'
+
+export interface PeerComingsOptions {
+  readonly libp2p: Libp2p
+  readonly book: PeerBook
+  readonly delivery: Delivery
+  readonly inbox: MeshInbox
+  readonly arrivals: Arrivals
+  readonly tracker: Tracker
+  readonly log: (record: LogRecord) => void
+  readonly onPeer: (event: MeshEvents['peer']) => void
+}
+
+/** Tells all that want to know when a peer comes, goes, or is paired. */
+export class PeerComings {
+  readonly #options: PeerComingsOptions
+
+  constructor(options: PeerComingsOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    const { libp2p } = this.#options
+    libp2p.addEventListener('peer:connect', ({ detail }) => this.#connected(detail.toString()))
+    libp2p.addEventListener('peer:disconnect', ({ detail }) => this.#disconnected(detail.toString()))
+  }
+
+  /** Tells of those that were there already. */
+  announce(): void {
+    for (const peer of this.#options.libp2p.getPeers()) this.#connected(peer.toString())
+  }
+
+  paired(pair: PairRecord): void {
+    const { book, tracker, arrivals, delivery, inbox, onPeer } = this.#options
+    book.pair(pair)
+    this.#log('peer.paired', pair.peerId, { name: pair.name })
+    tracker.track('releasing held messages', arrivals.release(pair.publicKey, { delivery, inbox }))
+    delivery.peerConnected(pair.publicKey)
+    onPeer({ type: 'paired', peer: book.info(pair.peerId) })
+  }
+
+  #connected(peerId: string): void {
+    const { book, delivery, onPeer } = this.#options
+    book.learn(peerId, {})
+    delivery.peerConnected(keyOf(peerId))
+    this.#log('peer.connected', peerId)
+    onPeer({ type: 'connected', peer: book.info(peerId) })
+  }
+
+  #disconnected(peerId: string): void {
+    const { book, delivery, onPeer } = this.#options
+    delivery.peerDisconnected(keyOf(peerId))
+    this.#log('peer.disconnected', peerId)
+    onPeer({ type: 'disconnected', peer: book.info(peerId) })
+  }
+
+  #log(event: string, peerId: string, fields: LogRecord['fields'] = {}): void {
+    this.#options.log({ level: 'info', event, fields: { peer: shortPeerId(peerId), ...fields } })
+  }
+}
