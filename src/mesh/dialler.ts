@@ -131,13 +131,16 @@ export class Dialler {
         }
       })
     )
-    first.then(
+    void first.then(
       (connection) => {
         if (isRelayed(connection)) this.#options.timers.schedule(afterRelayMs, () => all.abort())
       },
       () => undefined
     )
-    return first
+    return first.catch((error: unknown) => {
+      const [only, second]: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
+      throw second === undefined ? only : error
+    })
   }
 
   async #attempt({ address, budgetMs }: Attempt, signal: AbortSignal): Promise<Connection> {

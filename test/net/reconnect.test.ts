@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import { networkIds } from '../../src/mesh/network-ids.ts'
 import { GossipWatchdog } from '../../src/mesh/gossip-watchdog.ts'
 import { PeerSupervisor } from '../../src/mesh/supervisor.ts'
 import { gossipPort } from '../../src/node/host-ports.ts'
+import { silentAddresses } from './silent.ts'
 import { clock, random, startTestHost, timers, until } from './support.ts'
 
 const gossipId = networkIds('test').gossip
@@ -65,23 +64,6 @@ test('a wanted peer that moved to another port is found again through the DHT', 
   await until(() => supervisor.counts.connected === 1, 'the connection to the new port', 30_000)
   supervisor.stop()
 })
-
-/** Addresses at which somebody takes connections and never says a word. */
-async function silentAddresses(count: number): Promise<AsyncDisposable & { readonly addresses: readonly string[] }> {
-  const sockets = new Set<Socket>()
-  const servers = Array.from({ length: count }, () => createServer((socket) => void sockets.add(socket.on('error', () => undefined))))
-  const addresses: string[] = []
-  for (const server of servers) {
-    await once(server.listen(0, '127.0.0.1'), 'listening')
-    const address = server.address()
-    if (typeof address === 'object' && address !== null) addresses.push(`/ip4/127.0.0.1/tcp/${address.port}`)
-  }
-  const dispose = async (): Promise<void> => {
-    for (const socket of sockets) socket.destroy()
-    for (const server of servers) server.close()
-  }
-  return { addresses, [Symbol.asyncDispose]: dispose }
-}
 
 test('addresses that others invent for a wanted peer do not keep us from those that it told itself', async () => {
   await using silent = await silentAddresses(17)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { multiaddr } from '@multiformats/multiaddr'
 import { type Clock, type Random, millis, wallMillis } from '../../src/core/base/index.ts'
-import { type Connect, Paths } from '../../src/mesh/connections.ts'
+import { Paths } from '../../src/mesh/connections.ts'
 import { Dialler } from '../../src/mesh/dialler.ts'
 import type { LogRecord } from '../../src/mesh/mesh.ts'
 import type { Timers } from '../../src/mesh/ports.ts'
@@ -21,7 +21,7 @@ export const timers: Timers = {
 export interface TestHost extends AsyncDisposable {
   readonly libp2p: MeshHost
   readonly host: ProtocolHost
-  readonly connect: Connect
+  readonly connect: Dialler['connect']
   readonly relays: StartedHost['relays']
   readonly relayServer: StartedHost['relayServer']
   readonly seed: Uint8Array
