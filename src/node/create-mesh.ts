@@ -4,12 +4,13 @@ import { ed25519KeyBytes } from '../crypto/index.ts'
 import type { LogRecord, Mesh } from '../mesh/mesh.ts'
 import { MeshNode } from '../mesh/mesh-node.ts'
 import type { LimitChanges } from '../mesh/protocol-table.ts'
-import { type HostOptions, startHost } from './host.ts'
+import { type HostOptions, type StartedHost, startHost } from './host.ts'
 import { dhtPort, gossipPort, mdnsPort } from './host-ports.ts'
 import { ensureIdentity, ephemeralIdentity, type Identity } from './identity.ts'
 import { createPlatform } from './platform.ts'
 import { openPqKeys } from './pq-keys.ts'
 import type { RelayServerLimits } from './relay-server.ts'
+import { withStunServer } from './relay-stun.ts'
 import { openMemoryStores, openStores, type Stores, type StoreWatch } from './sqlite/stores.ts'
 import { join } from 'node:path'
 
@@ -54,20 +55,7 @@ interface Parts {
 }
 
 async function start({ options, setup, log, identity, stores }: Parts): Promise<Mesh> {
-  const { libp2p, traffic, handshakeFailures, memory, relays, relayServer, stop } = await startHost({
-    seed: identity.libp2pKey.raw.subarray(0, ed25519KeyBytes),
-    network: options.network,
-    listen: options.listenAddrs,
-    maxPeers: options.maxPeers,
-    mdns: options.mdns,
-    quantum: options.quantumResistant ? 'require' : 'prefer',
-    datastore: stores.datastore,
-    log,
-    agentVersion: version,
-    announce: options.announceAddrs,
-    ...(options.relayServe ? { relay: relayLimits(options) } : {}),
-    ...setup.hostLimits
-  })
+  const { libp2p, traffic, handshakeFailures, memory, relays, relayServer, stop } = await openHost({ options, setup, log, identity, stores })
   try {
     const pqKeys = await openPqKeys(stores.datastore, ({ code, message }) => log({ level: 'warn', event: code, fields: { reason: message } }))
     const platform = createPlatform({ identity, network: options.network, stores, pqKeys })
@@ -101,6 +89,24 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
     await stop()
     throw error
   }
+}
+
+async function openHost({ options, setup, log, identity, stores }: Parts): Promise<StartedHost> {
+  const host = await startHost({
+    seed: identity.libp2pKey.raw.subarray(0, ed25519KeyBytes),
+    network: options.network,
+    listen: options.listenAddrs,
+    maxPeers: options.maxPeers,
+    mdns: options.mdns,
+    quantum: options.quantumResistant ? 'require' : 'prefer',
+    datastore: stores.datastore,
+    log,
+    agentVersion: version,
+    announce: options.announceAddrs,
+    ...(options.relayServe ? { relay: relayLimits(options) } : {}),
+    ...setup.hostLimits
+  })
+  return withStunServer(host, options)
 }
 
 function relayLimits(options: MeshOptions): RelayServerLimits {

@@ -1,0 +1,208 @@
+import type { Stream, StreamMessageEvent } from '@libp2p/interface'
+import { MeshError } from '../core/base/index.ts'
+import type { TokenBuckets } from '../mesh/token-buckets.ts'
+import type { Timers } from '../mesh/ports.ts'
+
+/** Why a circuit was cut: it had carried all its bytes, lived its time, one end did not take what came for it, or the relay stopped. */
+export type CutReason = 'bytes' | 'time' | 'stalled' | 'stopping'
+
+/** One end of a circuit: the stream to a peer. */
+export interface CircuitEnd {
+  readonly peerId: string
+  readonly stream: Stream
+}
+
+export interface CircuitOptions {
+  readonly ends: readonly [CircuitEnd, CircuitEnd]
+  /** In each direction. */
+  readonly maxBytes: number
+  readonly maxSeconds: number
+  /** How long an end may take nothing of what waits for it. */
+  readonly stallMs: number
+  /** What each peer sends over all its circuits. */
+  readonly rates: TokenBuckets
+  readonly timers: Timers
+  readonly onBytes: (bytes: number) => void
+  /** One direction waits for its reader (true) or goes on (false). */
+  readonly onStall: (isStalled: boolean) => void
+  /** Once, when both streams are closed. */
+  readonly onEnded: (reason: CutReason | undefined) => void
+}
+
+/**
+ * Joins two streams into a circuit, with back-pressure instead of buffers: while the reader's stream wants to drain, or the sender is over its rate, nothing is
+ * read from the sender, so that at most its window (1 MiB, see yamuxWindow) waits here. A reader that takes nothing for `stallMs` loses the circuit.
+ */
+export class Circuit {
+  readonly #options: CircuitOptions
+  readonly #lanes: readonly [Lane, Lane]
+  readonly #cancelEnd: () => void
+  #open = 2
+  #reason: CutReason | undefined
+
+  constructor(options: CircuitOptions) {
+    this.#options = options
+    const [a, b] = options.ends
+    const lane = (from: CircuitEnd, to: CircuitEnd): Lane => new Lane({ ...options, from, to, cut: (reason) => this.cut(reason) })
+    this.#lanes = [lane(a, b), lane(b, a)]
+    this.#cancelEnd = options.timers.schedule(options.maxSeconds * 1_000, () => this.cut('time'))
+    for (const { stream } of options.ends) {
+      if (stream.status === 'open' || stream.status === 'closing') stream.addEventListener('close', () => this.#closed(stream), { once: true })
+      else this.#closed(stream)
+    }
+    for (const each of this.#lanes) each.open()
+  }
+
+  /** Since when (ms of `performance.now`) one direction has waited for its reader; undefined when none does. */
+  get stalledSince(): number | undefined {
+    const since = this.#lanes.flatMap((lane) => (lane.stalledSince === undefined ? [] : [lane.stalledSince]))
+    return since.length === 0 ? undefined : Math.min(...since)
+  }
+
+  /** Ends the circuit now; what is on its way is lost. */
+  cut(reason: CutReason): void {
+    this.#reason ??= reason
+    const error = new MeshError('PROTOCOL_LIMIT', { protocol: 'circuit', reason })
+    for (const { stream } of this.#options.ends) stream.abort(error)
+  }
+
+  #closed(stream: Stream): void {
+    this.#open -= 1
+    if (this.#open === 0) {
+      this.#cancelEnd()
+      for (const lane of this.#lanes) lane.close()
+      this.#options.onEnded(this.#reason)
+      return
+    }
+    // The other end still gets what is on its way when both had said all; otherwise there is nobody to talk to.
+    const isOver = this.#lanes.every((lane) => lane.hasEnded)
+    if (isOver && stream.status === 'closed') return
+    const other = this.#options.ends.find((end) => end.stream !== stream)
+    other?.stream.abort(new MeshError('PEER_UNREACHABLE', { peer: 'the other end of the circuit', reason: 'it is gone' }))
+  }
+}
+
+interface LaneOptions extends CircuitOptions {
+  readonly from: CircuitEnd
+  readonly to: CircuitEnd
+  readonly cut: (reason: CutReason) => void
+}
+
+/** One direction of a circuit. */
+class Lane {
+  readonly #options: LaneOptions
+  #left: number
+  #hasEnded = false
+  #stalledSince: number | undefined
+  #overRate = false
+  #isResuming = false
+  #cancelStall: () => void = () => undefined
+  #cancelRate: () => void = () => undefined
+
+  constructor(options: LaneOptions) {
+    this.#options = options
+    this.#left = options.maxBytes
+  }
+
+  /** Whether the sender has said all, and all was given to the reader's stream. */
+  get hasEnded(): boolean {
+    return this.#hasEnded
+  }
+
+  get stalledSince(): number | undefined {
+    return this.#stalledSince
+  }
+
+  open(): void {
+    const { from, to } = this.#options
+    to.stream.addEventListener('drain', this.#onDrain)
+    to.stream.addEventListener('idle', this.#onDrain)
+    from.stream.addEventListener('end', this.#onEnd)
+    from.stream.addEventListener('message', this.#onMessage)
+    if (from.stream.readableEnded) this.#onEnd()
+  }
+
+  close(): void {
+    const { from, to } = this.#options
+    this.#cancelRate()
+    this.#flows()
+    to.stream.removeEventListener('drain', this.#onDrain)
+    to.stream.removeEventListener('idle', this.#onDrain)
+    from.stream.removeEventListener('end', this.#onEnd)
+    from.stream.removeEventListener('message', this.#onMessage)
+  }
+
+  readonly #onMessage = ({ data }: StreamMessageEvent): void => {
+    const { from, to, rates, timers, onBytes, cut } = this.#options
+    this.#left -= data.byteLength
+    if (this.#left < 0) return cut('bytes')
+    onBytes(data.byteLength)
+    if (to.stream.writeStatus !== 'writable') return
+    const waitMs = rates.reserveMs(from.peerId, data.byteLength)
+    if (waitMs > 0) {
+      this.#overRate = true
+      this.#cancelRate()
+      this.#cancelRate = timers.schedule(waitMs, () => {
+        this.#overRate = false
+        this.#update()
+      })
+    }
+    if (!to.stream.send(data)) this.#stalls()
+    this.#update()
+  }
+
+  /** After libp2p has tried to send what it had kept. */
+  readonly #onDrain = (): void =>
+    queueMicrotask(() => {
+      if (this.#stalledSince === undefined || this.#options.to.stream.writableNeedsDrain) return
+      this.#flows()
+      this.#update()
+    })
+
+  readonly #onEnd = (): void => {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    const { to, stallMs, cut } = this.#options
+    void to.stream.close({ signal: AbortSignal.timeout(stallMs) }).catch(() => {
+      if (to.stream.status === 'open' || to.stream.status === 'closing') cut('stalled')
+    })
+  }
+
+  #stalls(): void {
+    if (this.#stalledSince !== undefined) return
+    const { timers, stallMs, cut, onStall } = this.#options
+    this.#stalledSince = performance.now()
+    this.#cancelStall = timers.schedule(stallMs, () => cut('stalled'))
+    onStall(true)
+  }
+
+  #flows(): void {
+    this.#cancelStall()
+    if (this.#stalledSince === undefined) return
+    this.#stalledSince = undefined
+    this.#options.onStall(false)
+  }
+
+  /** Reads, or does not. A pause within `resume()` would be undone by its end: yamux would go on granting window. */
+  #update(): void {
+    const { stream } = this.#options.from
+    if (this.#isResuming) return
+    if (this.#shallWait) return pauseReading(stream)
+    if (stream.readStatus !== 'paused') return
+    this.#isResuming = true
+    try {
+      stream.resume()
+    } finally {
+      this.#isResuming = false
+    }
+    if (this.#shallWait) pauseReading(stream)
+  }
+
+  get #shallWait(): boolean {
+    return this.#overRate || this.#stalledSince !== undefined
+  }
+}
+
+function pauseReading(stream: Stream): void {
+  if (stream.readStatus === 'readable') stream.pause()
+}
