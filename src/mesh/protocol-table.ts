@@ -54,7 +54,7 @@ export const protocolTable = {
   },
   nat: {
     id: '/synaptic-mesh/nat/1.0.0',
-    maxFrameBytes: 2_048,
+    maxFrameBytes: 4_096,
     maxInboundStreams: 2,
     streamsPerSecond: 2,
     framesPerSecond: 4,

@@ -12,7 +12,8 @@ const limits = {
   pqs: { ...shortDeadlines, streamsPerSecond: 1_000 },
   message: { frameMs: shortDeadlines.frameMs },
   card: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
-  pair: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 }
+  pair: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
+  nat: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 }
 } as const satisfies LimitChanges
 
 export interface Battlefield extends AsyncDisposable {
@@ -33,7 +34,8 @@ export async function startBattlefield(more: LimitChanges = {}): Promise<Battlef
     pqs: { ...limits.pqs, ...more.pqs },
     message: { ...limits.message, ...more.message },
     card: { ...limits.card, ...more.card },
-    pair: { ...limits.pair, ...more.pair }
+    pair: { ...limits.pair, ...more.pair },
+    nat: { ...limits.nat, ...more.nat }
   }
   const net = await createTestnet(2, {
     bootstrap: false,

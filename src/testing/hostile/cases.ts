@@ -1,5 +1,5 @@
 import type { Connection, Stream } from '@libp2p/interface'
-import { encodeCbor } from '../../core/base/cbor.ts'
+import { type CborValue, encodeCbor } from '../../core/base/cbor.ts'
 import { type ErrorCode, signingDomains, utf8 } from '../../core/base/index.ts'
 import { type FrameLimits, messageFrames, protocolTable, type ProtocolName } from '../../mesh/protocol-table.ts'
 import { systemRandom } from '../../crypto/index.ts'
@@ -185,10 +185,30 @@ const sessionCases: readonly HostileCase[] = [
   onStream('text where a session is expected', refused, (line) => line.push(frame(utf8('{"__proto__":{"admin":true}}'))))
 ]
 
+/** A frame of the protocol `nat`, whatever its fields. */
+const natCase = (name: string, codes: readonly ErrorCode[], fields: Parameters<typeof encodeCbor>[0]): HostileCase =>
+  onStream(name, codes, (line) => line.push(frame(encodeCbor(fields))))
+
+const natHello: readonly CborValue[] = [1, 1, 0, 0, 0, 0, null, 0, true, [], true, true]
+
+const natCases: readonly HostileCase[] = [
+  natCase('a hello of version 9', ['UNSUPPORTED_VERSION'], natHello.with(1, 9)),
+  natCase('a hello of a NAT class that does not exist', malformed, natHello.with(2, 4_294_967_295)),
+  natCase('a hello with a terminal escape for a public address', malformed, natHello.with(6, '\u001b[2J')),
+  natCase('a hello with fifty mapped addresses', malformed, natHello.with(9, Array(50).fill('/ip4/11.77.1.2/tcp/9'))),
+  natCase('a dial-back to a name', malformed, [2, '/dns4/victim.example/tcp/9000']),
+  natCase('a dial-back over a circuit', malformed, [2, '/ip4/11.77.1.2/tcp/9/p2p-circuit']),
+  natCase('a dial-back to an octal address', malformed, [2, '/ip4/0177.0.0.1/tcp/9000']),
+  natCase('a reversal to more addresses than may be', malformed, [3, Array.from({ length: 9 }, (_, host) => `/ip4/11.77.1.${host}/tcp/9000`)]),
+  natCase('an answer that nobody asked for', malformed, [4, 0]),
+  onStream('a frame of CBOR nested a thousand deep', malformed, (line) => line.push(frame(new Uint8Array(1_000).fill(0x81))))
+]
+
 /** The cases of every protocol id, and of the frames inside of sessions. The registry test fails for an id that is missing here. */
 export const hostileCases: Readonly<Record<Target, readonly HostileCase[]>> = {
   pqs: [...commonCases, silentStream, ...sessionCases],
   message: [...commonCases, ...messageCases],
   card: [...commonCases, silentStream, ...cardCases],
-  pair: [...commonCases, silentStream, ...pairCases]
+  pair: [...commonCases, silentStream, ...pairCases],
+  nat: [...commonCases, silentStream, ...natCases]
 }

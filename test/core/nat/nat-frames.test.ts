@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodeCbor } from '../../../src/core/base/cbor.ts'
+import { type CborValue, encodeCbor } from '../../../src/core/base/cbor.ts'
 import { isMeshError, toHex } from '../../../src/core/base/index.ts'
 import { decodeNatFrame, encodeNatFrame, type NatFrame } from '../../../src/core/nat/nat-frames.ts'
 
@@ -41,8 +41,8 @@ test('a hello without a public address', () => {
   assert.deepEqual(decodeNatFrame(encodeNatFrame(bare)), bare)
 })
 
-const first = [1, 1, 0, 0, 0, 0, null, 0, true, [], true, true] as const
-const malformed: readonly (readonly [string, Parameters<typeof encodeCbor>[0]])[] = [
+const first: readonly CborValue[] = [1, 1, 0, 0, 0, 0, null, 0, true, [], true, true]
+const malformed: readonly (readonly [string, CborValue])[] = [
   ['no array', 7],
   ['an empty one', []],
   ['an unknown kind', [9, 'x']],

@@ -1,0 +1,222 @@
+import type { Connection, Libp2p } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { MeshError } from '../core/base/index.ts'
+import { dialAddress } from '../core/nat/dial-address.ts'
+import type { NatFacts } from '../core/nat/index.ts'
+import { ipScope } from '../core/nat/ip-scope.ts'
+import { decodeNatFrame, type DialOutcome, encodeNatFrame, type NatFrame, natFrameLimits, type NatHello } from '../core/nat/nat-frames.ts'
+import { hostOf, isRelayed } from './connections.ts'
+import { DialHelper, dialLimits } from './dial-helper.ts'
+import type { FrameStream } from './frame-stream.ts'
+import type { Dialler } from './dialler.ts'
+import type { PeerBook } from './peer-book.ts'
+import type { Platform } from './ports.ts'
+import type { ProtocolHost } from './protocol-host.ts'
+import { FrameExchange } from './request.ts'
+import type { Tracker } from './tracker.ts'
+
+export interface NatServiceOptions {
+  readonly libp2p: Libp2p
+  readonly host: ProtocolHost
+  readonly book: PeerBook
+  readonly platform: Pick<Platform, 'clock' | 'timers'>
+  readonly dialler: Pick<Dialler, 'dialAddress'>
+  readonly tracker: Tracker
+  /** What is known of the own network; undefined before the first probe. */
+  readonly facts: () => NatFacts | undefined
+  /** Whether ICE can be run here, and a TURN server be used. */
+  readonly abilities: () => { readonly ice: boolean; readonly turn: boolean }
+  /** Own addresses that a router forwards and somebody has confirmed, without /p2p. */
+  readonly mapped: () => readonly string[]
+  /** Own addresses that others may dial, the likeliest first, without /p2p. */
+  readonly addresses: () => readonly string[]
+}
+
+/** What a peer says of its own network, and when it was heard. */
+export type PeerNat = NatHello & { readonly facts: NatFacts }
+
+const answerMs = 5_000
+/** After a peer said that it has dialled, its connection is here or it is not: it has to finish a handshake at most. */
+const arrivalMs = 1_500
+const maxRemembered = 1_024
+
+/** `/synaptic-mesh/nat/1.0.0`: what peers tell each other about how they are reached, and dial for each other. See docs/wire/nat.md. */
+export class NatService {
+  readonly #options: NatServiceOptions
+  readonly #helper: DialHelper
+  readonly #stopped = new AbortController()
+  readonly #heard = new Map<string, PeerNat>()
+
+  constructor(options: NatServiceOptions) {
+    this.#options = options
+    const { libp2p, dialler, book, platform } = options
+    this.#helper = new DialHelper({ libp2p, dialler, book, clock: platform.clock, signal: this.#stopped.signal })
+  }
+
+  async start(): Promise<void> {
+    await this.#options.host.serve('nat', (stream) => this.#serve(stream))
+    this.#options.libp2p.addEventListener('connection:open', this.#onConnection)
+  }
+
+  stop(): void {
+    this.#options.libp2p.removeEventListener('connection:open', this.#onConnection)
+    this.#stopped.abort()
+  }
+
+  /** What a peer last said of its network; undefined when it has said nothing. */
+  heard(peerId: string): PeerNat | undefined {
+    return this.#heard.get(peerId)
+  }
+
+  /** Asks a peer about its network, and tells about ours. @throws {MeshError} PEER_UNREACHABLE (also of one that does not speak of it), TIMEOUT, ABORTED, MESSAGE_MALFORMED */
+  async hello(peerId: string, signal?: AbortSignal): Promise<PeerNat> {
+    const answer = await this.#ask(peerId, { kind: 'hello', hello: this.#own(peerId) }, signal)
+    if (answer.kind !== 'hello') throw unexpected(answer)
+    return this.#remember(peerId, answer.hello)
+  }
+
+  /** Has a peer dial one of our addresses; whether we answered there. @throws {MeshError} as hello */
+  async requestDialBack(peerId: string, address: string, signal?: AbortSignal): Promise<DialOutcome> {
+    return this.#askForDial(peerId, { kind: 'dial-back', address }, signal)
+  }
+
+  /**
+   * Has a peer that we cannot dial, but reach over a relay, dial us; resolves with the direct connection.
+   * @throws {MeshError} as hello; PEER_UNREACHABLE with the reason when no connection came of it
+   */
+  async requestReversal(peerId: string, signal?: AbortSignal): Promise<Connection> {
+    const addresses = this.#options.addresses().slice(0, natFrameLimits.addresses)
+    if (addresses.length === 0) throw new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: 'no address of ours can be reached from outside' })
+    const arrival = this.#directConnection(peerId)
+    try {
+      const outcome = await this.#askForDial(peerId, { kind: 'reversal', addresses }, signal)
+      if (outcome !== 'connected') throw new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: reversalReasons[outcome] })
+      return await arrival.within(arrivalMs)
+    } finally {
+      arrival.end()
+    }
+  }
+
+  /**
+   * Whether a direct connection goes over a port that a router opened by UPnP or NAT-PMP: the peer's, when it told us that the address which we dialled is
+   * one; ours, when it came over IPv4 from a public address while the router forwards a port to us.
+   */
+  readonly isMapped = ({ direction, remoteAddr, remotePeer }: Connection): boolean => {
+    if (direction === 'inbound') {
+      const host = hostOf(remoteAddr)
+      return this.#options.mapped().length > 0 && !host.includes(':') && ipScope(host) === 'public'
+    }
+    const dialled = dialAddress(remoteAddr.toString())?.text
+    return dialled !== undefined && this.heard(remotePeer.toString())?.mapped.includes(dialled) === true
+  }
+
+  async #serve(stream: FrameStream): Promise<void> {
+    for await (const bytes of stream.frames()) {
+      const frame = decodeNatFrame(bytes)
+      await stream.send(encodeNatFrame(await this.#answer(stream.peerId, frame)))
+    }
+  }
+
+  async #answer(peerId: string, frame: NatFrame): Promise<NatFrame> {
+    switch (frame.kind) {
+      case 'hello':
+        this.#remember(peerId, frame.hello)
+        return { kind: 'hello', hello: this.#own(peerId) }
+      case 'dial-back':
+        return { kind: 'dialled', outcome: await this.#helper.dialBack(peerId, frame.address) }
+      case 'reversal':
+        return { kind: 'dialled', outcome: await this.#helper.reverse(peerId, frame.addresses) }
+      case 'dialled':
+        throw unexpected(frame)
+      default:
+        return frame satisfies never
+    }
+  }
+
+  async #askForDial(peerId: string, frame: NatFrame, signal?: AbortSignal): Promise<DialOutcome> {
+    const answer = await this.#ask(peerId, frame, signal)
+    if (answer.kind !== 'dialled') throw unexpected(answer)
+    return answer.outcome
+  }
+
+  async #ask(peerId: string, frame: NatFrame, outer?: AbortSignal): Promise<NatFrame> {
+    const { host, platform } = this.#options
+    const signal = outer === undefined ? this.#stopped.signal : AbortSignal.any([outer, this.#stopped.signal])
+    const stream = await host.open(peerId, 'nat', signal)
+    try {
+      const timeoutMs = frame.kind === 'hello' ? answerMs : answerMs + dialLimits.timeoutMs
+      const exchange = new FrameExchange(stream, { operation: `asking for a ${frame.kind}`, timeoutMs, timers: platform.timers, signal })
+      return decodeNatFrame(await exchange.request(encodeNatFrame(frame)))
+    } finally {
+      void stream.close()
+    }
+  }
+
+  /** What we tell a peer. Where we are is for paired peers only: over a relay others do not see it. */
+  #own(peerId: string): NatHello {
+    const { book, facts, abilities, mapped } = this.#options
+    const own = facts() ?? nothingKnown
+    const publicAddress = book.pairOf(peerId) === undefined ? undefined : own.publicAddress
+    return { facts: { ...own, publicAddress }, mapped: mapped().slice(0, natFrameLimits.mapped), ...abilities() }
+  }
+
+  #remember(peerId: string, hello: NatHello): PeerNat {
+    const heard = { ...hello, facts: { ...hello.facts, probedAt: this.#options.platform.clock.wall() } }
+    this.#heard.delete(peerId)
+    if (this.#heard.size >= maxRemembered) this.#heard.delete(this.#heard.keys().next().value ?? '')
+    this.#heard.set(peerId, heard)
+    return heard
+  }
+
+  /** The direct connection with a peer: the one there is, or the next one. */
+  #directConnection(peerId: string): { within(ms: number): Promise<Connection>; end(): void } {
+    const { libp2p, platform } = this.#options
+    const arrived = Promise.withResolvers<Connection>()
+    const onOpen = ({ detail }: CustomEvent<Connection>): void => {
+      if (detail.remotePeer.toString() === peerId && !isRelayed(detail)) arrived.resolve(detail)
+    }
+    libp2p.addEventListener('connection:open', onOpen)
+    let cancel = (): void => undefined
+    return {
+      within: (ms) => {
+        const late = new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: 'it has dialled us, and its connection did not arrive' })
+        cancel = platform.timers.schedule(ms, () => arrived.reject(late))
+        const open = libp2p.getConnections(peerIdFromString(peerId)).find((connection) => connection.status === 'open' && !isRelayed(connection))
+        if (open !== undefined) arrived.resolve(open)
+        return arrived.promise
+      },
+      end: () => {
+        cancel()
+        libp2p.removeEventListener('connection:open', onOpen)
+      }
+    }
+  }
+
+  // How a public IPv4 address that we dialled is reached, only its owner knows.
+  readonly #onConnection = ({ detail }: CustomEvent<Connection>): void => {
+    const peerId = detail.remotePeer.toString()
+    const host = hostOf(detail.remoteAddr)
+    if (detail.direction !== 'outbound' || isRelayed(detail) || host.includes(':') || ipScope(host) !== 'public') return
+    if (this.#options.book.pairOf(peerId) === undefined || this.isMapped(detail)) return
+    const asking = this.hello(peerId).catch(() => undefined)
+    this.#options.tracker.track('asking a peer how it is reached', asking)
+  }
+}
+
+const reversalReasons: Readonly<Record<Exclude<DialOutcome, 'connected'>, string>> = {
+  failed: 'it cannot dial us either',
+  'not-allowed': 'it does not dial our addresses for us',
+  busy: 'it has dialled enough for others; later again'
+}
+
+const nothingKnown: Omit<NatFacts, 'probedAt'> = {
+  natClass: 'unknown',
+  mapping: 'unknown',
+  filtering: 'unknown',
+  udp: 'unknown',
+  publicAddress: undefined,
+  ipv6: false
+}
+
+const unexpected = ({ kind }: NatFrame): MeshError =>
+  new MeshError('MESSAGE_MALFORMED', { what: 'nat frame', reason: `${kind} is not expected here` })
