@@ -104,12 +104,16 @@ test('a probe that is interrupted ends at once, and leaves no socket behind', as
   silent.close()
 })
 
-test('one network gets its rate and no more; others are served on', async () => {
+test('one network gets its rate and no more; others are served on', async (t) => {
   let now = 0
   const clock = { monotonic: () => millis(now), wall: () => wallMillis(0), bootId: 'test' }
   await using server = await StunServer.start({ hosts: ['127.0.0.1'], port: 0, clock, rates: { perSecond: 1, burst: 3 } })
   const greedy = await udpSocket('127.0.0.9')
   const honest = await udpSocket('127.0.7.9')
+  t.after(() => {
+    greedy.close()
+    honest.close()
+  })
   let answers = 0
   greedy.on('message', () => answers++)
   const send = (socket: Socket, bytes: Uint8Array): void => socket.send(bytes, server.port, host)
@@ -129,8 +133,6 @@ test('one network gets its rate and no more; others are served on', async () => 
   for (let count = 0; count < 3; count++) send(greedy, request)
   await served()
   assert.equal(server.counts.limited, 8)
-  greedy.close()
-  honest.close()
 })
 
 test('the answer says what the server sees, and who it is unless it listens on all addresses', async () => {
@@ -139,7 +141,8 @@ test('the answer says what the server sees, and who it is unless it listens on a
     const socket = await udpSocket()
     const answered = once(socket, 'message')
     socket.send(request, server.port, host)
-    const [bytes] = (await answered) as readonly [Buffer]
+    const [bytes]: readonly Buffer[] = await answered
+    assert.ok(bytes !== undefined)
     const response = decodeStun(bytes)
     assert.deepEqual(attributeOf(response, 'xor-mapped-address')?.endpoint, { address: host, port: socket.address().port })
     assert.deepEqual(attributeOf(response, 'response-origin')?.endpoint, hosts[0] === host ? { address: host, port: server.port } : undefined)

@@ -245,6 +245,16 @@ test('a second address that is dead, or that does not fit, is no evidence of a f
   }
 })
 
+test('silence is no filter while the other address answers nothing at all', () => {
+  const dead = { address: '11.77.7.7', port: 3479 }
+  const firstOnly: Behaviour = (request) => {
+    const isChange = attributeOf(decodeStun(request.bytes), 'change-request') !== undefined
+    return isChange ? [] : liar(relay1, (source) => source, dead)(request)
+  }
+  const network = new Map([...full, [keyOf(relay1), firstOnly]])
+  expectFacts(run({ ...cone, network, servers: [relay1, relay2] }), { natClass: 'cone', filtering: 'unknown' })
+})
+
 test('a server that ignores or refuses CHANGE-REQUEST tells nothing of the filter', () => {
   const ignores: Behaviour = liar(coturn, (source) => source, coturnOther)
   const refuses: Behaviour = (request) => {
