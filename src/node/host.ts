@@ -20,6 +20,7 @@ import { gossipTopic, networkIds } from '../mesh/network-ids.ts'
 import { Tracker } from '../mesh/tracker.ts'
 import { systemClock } from './clock.ts'
 import { AddressDialler } from './dial-port.ts'
+import { eagerStreams } from './eager-negotiation.ts'
 import { handshakeLog } from './handshake-log.ts'
 import { type GaterLimits, gaterDefaults, hostGater } from './host-gater.ts'
 import { hostLogger } from './host-logger.ts'
@@ -176,7 +177,9 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
       (components) => parts.relays.transport(components)
     ],
     connectionEncrypters: hybridNoise({ policy: options.quantum ?? 'prefer', memory: parts.memory, onFailure: parts.onHandshakeFailure }),
-    streamMuxers: [yamux({ maxInboundStreams: streamsPerConnection, maxEarlyStreams: streamsPerConnection, streamOptions: yamuxWindow })],
+    streamMuxers: [
+      eagerStreams(yamux({ maxInboundStreams: streamsPerConnection, maxEarlyStreams: streamsPerConnection, streamOptions: yamuxWindow }))
+    ],
     connectionGater: hostGater({
       limits: { ...gaterDefaults, ...options.gater },
       ownAddresses: parts.ownAddresses,

@@ -7,6 +7,7 @@ import { circuitStatus, decodeHopAnswer, encodeHopReserve, type HopAnswer, maxCi
 import { isCircuit, isRelayed } from '../mesh/connections.ts'
 import type { LogRecord } from '../mesh/mesh.ts'
 import type { RelayClientPort, RelayPlace } from '../mesh/relay-ports.ts'
+import { withEagerUpgrader } from './eager-negotiation.ts'
 import { systemTimers } from './timers.ts'
 
 const maxCircuits = 64
@@ -47,7 +48,9 @@ export class RelayClient implements RelayClientPort {
 
   /** The transport for libp2p. It has to listen on `/p2p-circuit`. */
   transport(components: CircuitRelayTransportComponents): Transport {
-    const transport = circuitRelayTransport({ maxInboundStopStreams: maxCircuits, maxOutboundStopStreams: maxCircuits })(components)
+    const transport = circuitRelayTransport({ maxInboundStopStreams: maxCircuits, maxOutboundStopStreams: maxCircuits })(
+      withEagerUpgrader(components)
+    )
     if (!isCircuitTransport(transport)) throw new MeshError('INTERNAL', { reason: 'the circuit transport has other parts than expected' })
     this.#components = components
     this.#isStopped = false

@@ -35,7 +35,7 @@ test('a reservation tells how long to wait, and later ones wait longer', () => {
 const large = { pqs: { maxFrameBytes: 1_114_112 } }
 
 test('when too much is unread on the node, the fullest stream of the heaviest peer is reset, and no other', async () => {
-  await using victim = await startTestHost({ maxHeldBytes: 1_200_000, limits: large })
+  await using victim = await startTestHost({ maxHeldBytes: 900_000, limits: large })
   await using light = await startTestHost({ limits: large })
   await using heavy = await startTestHost({ limits: large })
   await victim.host.serve('pqs', () => new Promise<void>(() => undefined))
