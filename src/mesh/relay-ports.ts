@@ -21,7 +21,6 @@ export type RelayRefusal = (typeof relayRefusals)[number]
 /** The circuit relay that this node is for others. */
 export interface RelayServerPort {
   readonly serving: RelayServing
-  readonly refused: ReadonlyMap<RelayRefusal, number>
   /** What the card says of it: `relay-1`, and `stun-PORT` while the STUN server runs. */
   readonly features: readonly string[]
   /** Says whom to serve besides those of the options; nobody before. */

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError } from '../core/base/index.ts'
 import type { LogRecord } from '../mesh/mesh.ts'
@@ -18,6 +18,8 @@ export interface ListenOptions {
   readonly log: (record: LogRecord) => void
   /** Takes no other port than the one that was asked for. */
   readonly exact?: boolean
+  /** What opens the sockets that find out whether a port is free; node:net's by default. */
+  readonly createServer?: () => Server
 }
 
 /**
@@ -42,12 +44,16 @@ interface Placing extends ListenOptions {
   readonly used: Set<number>
 }
 
-async function place(addresses: readonly ListenAddress[], wantedPort: number, { used, log, exact = false }: Placing): Promise<readonly string[]> {
+async function place(
+  addresses: readonly ListenAddress[],
+  wantedPort: number,
+  { used, log, exact = false, createServer: create = createServer }: Placing
+): Promise<readonly string[]> {
   const names = addresses.map((address) => address.text)
   const end = Math.min(65_536, wantedPort + (exact ? 1 : portsTried))
   for (let port = wantedPort; port < end; port++) {
     if (port !== wantedPort && used.has(port)) continue
-    const probes = await Promise.all(addresses.map((address) => probe(address.host, port)))
+    const probes = await Promise.all(addresses.map((address) => probe(address.host, port, create)))
     if (probes.includes('taken')) continue
     const usable = names.filter((_, index) => probes[index] === 'free')
     const left = names.filter((_, index) => probes[index] === 'unsupported')
@@ -78,9 +84,9 @@ function parse(text: string): ListenAddress {
   }
 }
 
-function probe(host: string, port: number): Promise<Probe> {
+function probe(host: string, port: number, create: () => Server): Promise<Probe> {
   return new Promise((resolve, reject) => {
-    const server = createServer()
+    const server = create()
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve('taken')
       else if (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT') resolve('unsupported')

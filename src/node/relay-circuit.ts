@@ -75,7 +75,7 @@ export class Circuit {
       return
     }
     // The other end still gets what is on its way when both had said all; otherwise there is nobody to talk to.
-    const isOver = this.#lanes.every((lane) => lane.hasEnded)
+    const isOver = this.#lanes.every((lane) => lane.isOver)
     if (isOver && stream.status === 'closed') return
     const other = this.#options.ends.find((end) => end.stream !== stream)
     other?.stream.abort(new MeshError('PEER_UNREACHABLE', { peer: 'the other end of the circuit', reason: 'it is gone' }))
@@ -88,13 +88,22 @@ interface LaneOptions extends CircuitOptions {
   readonly cut: (reason: CutReason) => void
 }
 
+/** The most that one write has: a chunk over the rate is passed on bit by bit. */
+const writeBytes = 65_536
+
+type Chunk = StreamMessageEvent['data']
+
 /** One direction of a circuit. */
 class Lane {
   readonly #options: LaneOptions
+  /** Read already, and not passed on: what the sender's window held when reading began again. */
+  readonly #queue: Chunk[] = []
+  #offset = 0
   #left: number
   #hasEnded = false
+  #isOver = false
   #stalledSince: number | undefined
-  #overRate = false
+  #isOverRate = false
   #isResuming = false
   #cancelStall: () => void = () => undefined
   #cancelRate: () => void = () => undefined
@@ -105,8 +114,8 @@ class Lane {
   }
 
   /** Whether the sender has said all, and all was given to the reader's stream. */
-  get hasEnded(): boolean {
-    return this.#hasEnded
+  get isOver(): boolean {
+    return this.#isOver
   }
 
   get stalledSince(): number | undefined {
@@ -126,6 +135,7 @@ class Lane {
     const { from, to } = this.#options
     this.#cancelRate()
     this.#flows()
+    this.#queue.length = 0
     to.stream.removeEventListener('drain', this.#onDrain)
     to.stream.removeEventListener('idle', this.#onDrain)
     from.stream.removeEventListener('end', this.#onEnd)
@@ -133,22 +143,12 @@ class Lane {
   }
 
   readonly #onMessage = ({ data }: StreamMessageEvent): void => {
-    const { from, to, rates, timers, onBytes, cut } = this.#options
+    const { onBytes, cut } = this.#options
     this.#left -= data.byteLength
     if (this.#left < 0) return cut('bytes')
     onBytes(data.byteLength)
-    if (to.stream.writeStatus !== 'writable') return
-    const waitMs = rates.reserveMs(from.peerId, data.byteLength)
-    if (waitMs > 0) {
-      this.#overRate = true
-      this.#cancelRate()
-      this.#cancelRate = timers.schedule(waitMs, () => {
-        this.#overRate = false
-        this.#update()
-      })
-    }
-    if (!to.stream.send(data)) this.#stalls()
-    this.#update()
+    this.#queue.push(data)
+    this.#goOn()
   }
 
   /** After libp2p has tried to send what it had kept. */
@@ -156,12 +156,49 @@ class Lane {
     queueMicrotask(() => {
       if (this.#stalledSince === undefined || this.#options.to.stream.writableNeedsDrain) return
       this.#flows()
-      this.#update()
+      this.#goOn()
     })
 
   readonly #onEnd = (): void => {
-    if (this.#hasEnded) return
     this.#hasEnded = true
+    this.#finish()
+  }
+
+  /** Passes on what may be passed on, and reads more only when nothing is left. */
+  #goOn(): void {
+    const { to, rates, from } = this.#options
+    while (!this.#hasToWait && to.stream.writeStatus === 'writable') {
+      const chunk = this.#next()
+      if (chunk === undefined) break
+      this.#waitForRate(rates.reserveMs(from.peerId, chunk.byteLength))
+      if (!to.stream.send(chunk)) this.#stalls()
+    }
+    this.#read()
+    this.#finish()
+  }
+
+  #next(): Chunk | undefined {
+    const [first] = this.#queue
+    if (first === undefined) return undefined
+    const end = Math.min(first.byteLength, this.#offset + writeBytes)
+    const chunk = this.#offset === 0 && end === first.byteLength ? first : first.subarray(this.#offset, end)
+    this.#offset = end === first.byteLength ? 0 : end
+    if (this.#offset === 0) this.#queue.shift()
+    return chunk
+  }
+
+  #waitForRate(ms: number): void {
+    if (ms <= 0) return
+    this.#isOverRate = true
+    this.#cancelRate = this.#options.timers.schedule(ms, () => {
+      this.#isOverRate = false
+      this.#goOn()
+    })
+  }
+
+  #finish(): void {
+    if (!this.#hasEnded || this.#queue.length > 0 || this.#isOver) return
+    this.#isOver = true
     const { to, stallMs, cut } = this.#options
     void to.stream.close({ signal: AbortSignal.timeout(stallMs) }).catch(() => {
       if (to.stream.status === 'open' || to.stream.status === 'closing') cut('stalled')
@@ -183,11 +220,19 @@ class Lane {
     this.#options.onStall(false)
   }
 
+  get #hasToWait(): boolean {
+    return this.#isOverRate || this.#stalledSince !== undefined
+  }
+
+  get #mayRead(): boolean {
+    return !this.#hasToWait && this.#queue.length === 0
+  }
+
   /** Reads, or does not. A pause within `resume()` would be undone by its end: yamux would go on granting window. */
-  #update(): void {
+  #read(): void {
     const { stream } = this.#options.from
     if (this.#isResuming) return
-    if (this.#shallWait) return pauseReading(stream)
+    if (!this.#mayRead) return pauseReading(stream)
     if (stream.readStatus !== 'paused') return
     this.#isResuming = true
     try {
@@ -195,11 +240,7 @@ class Lane {
     } finally {
       this.#isResuming = false
     }
-    if (this.#shallWait) pauseReading(stream)
-  }
-
-  get #shallWait(): boolean {
-    return this.#overRate || this.#stalledSince !== undefined
+    if (!this.#mayRead) pauseReading(stream)
   }
 }
 

@@ -113,11 +113,13 @@ export class RelayServer implements RelayServerPort {
   }
 
   get serving(): RelayServing {
-    return { reservations: this.#upstream?.reservations.size ?? 0, circuits: this.#circuits.size, bytes: this.#bytes, stunPort: this.#stunPort }
-  }
-
-  get refused(): ReadonlyMap<RelayRefusal, number> {
-    return this.#refused
+    return {
+      reservations: this.#upstream?.reservations.size ?? 0,
+      circuits: this.#circuits.size,
+      bytes: this.#bytes,
+      refused: Object.fromEntries(this.#refused),
+      stunPort: this.#stunPort
+    }
   }
 
   /** The UDP port of the STUN server that runs beside the relay; 0 = none. */
