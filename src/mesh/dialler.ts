@@ -88,6 +88,15 @@ export class Dialler {
     return this.#attempt({ address, startMs: 0, budgetMs: directBudgetMs }, AbortSignal.any([signal, this.#stopped.signal]))
   }
 
+  /** A direct connection, whatever connections there are; one that is open already is the answer. @throws as connect */
+  async dialDirect(peer: PeerId, signal: AbortSignal): Promise<Connection> {
+    const open = this.#options.libp2p.getConnections(peer).find((connection) => connection.status === 'open' && !isRelayed(connection))
+    if (open !== undefined) return open
+    const { direct } = await this.addressesOf(peer)
+    if (direct.length === 0) throw new Error('no address of it is known')
+    return this.#race(plan(direct, []), signal)
+  }
+
   /** What libp2p knows of where the peer is: direct addresses, and those at relays, the best first. */
   async addressesOf(peer: PeerId): Promise<{ readonly direct: readonly Multiaddr[]; readonly relayed: readonly Multiaddr[] }> {
     const known = await this.#options.libp2p.peerStore.get(peer).catch(() => undefined)
@@ -111,17 +120,17 @@ export class Dialler {
   }
 
   /** Resolves with the first connection; rejects with every reason when all attempts have failed. */
-  #race(attempts: readonly Attempt[]): Promise<Connection> {
+  #race(attempts: readonly Attempt[], signal?: AbortSignal): Promise<Connection> {
     const all = new AbortController()
     const relays = new AbortController()
-    const stop = AbortSignal.any([all.signal, this.#stopped.signal])
+    const stop = AbortSignal.any([all.signal, this.#stopped.signal, ...(signal === undefined ? [] : [signal])])
     const failed = new EarlyStart(this.#options.timers, stop)
     const first = Promise.any(
       attempts.map(async (attempt) => {
-        const signal = isCircuit(attempt.address) ? AbortSignal.any([stop, relays.signal]) : stop
+        const ends = isCircuit(attempt.address) ? AbortSignal.any([stop, relays.signal]) : stop
         await failed.wait(attempt)
         try {
-          const connection = await this.#attempt(attempt, signal)
+          const connection = await this.#attempt(attempt, ends)
           if (isRelayed(connection)) relays.abort()
           else all.abort()
           return connection

@@ -1,7 +1,10 @@
-import type { AbortOptions, Connection } from '@libp2p/interface'
+import type { AbortOptions, Connection, Upgrader } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { NatFacts } from '../core/nat/index.ts'
+import type { IcePort } from './ice/ice-port.ts'
+import type { OwnAddressPort, PortMappingPort } from './mapping-ports.ts'
 import type { RelayClientPort, RelayServerPort } from './relay-ports.ts'
+import type { RatesStore } from './traversal-keeper.ts'
 
 /** Dials one address, whatever connections there are: libp2p's own dialling joins what goes to one peer into one row. */
 export interface DialPort {
@@ -49,7 +52,15 @@ export interface NetworkWatchPort {
 /** What a platform gives of the network around it. */
 export interface NatPorts {
   readonly dial: DialPort
+  readonly own: OwnAddressPort
+  readonly mapping: PortMappingPort
   readonly relays: RelayClientPort
   /** The relay that this node is for others; undefined when it is none. */
   readonly relayServer: RelayServerPort | undefined
+  readonly stun: StunProbePort
+  readonly network: NetworkWatchPort
+  readonly ice: IcePort
+  /** Makes connections of what ICE has found. */
+  readonly upgrader: Upgrader
+  readonly rates: RatesStore
 }

@@ -124,6 +124,12 @@ export class Neighbourhood {
     this.#cards.stop()
   }
 
+  /** This machine is in another network: whoever waits to be tried again is tried now. */
+  networkChanged(): void {
+    this.relays.networkChanged()
+    for (const { peerId } of this.#options.book.pairs) this.#supervisor.hint(peerId)
+  }
+
   findings(): readonly HealthFinding[] {
     const healed = this.#watchdog.healed
     const gossip = {

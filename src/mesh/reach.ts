@@ -1,13 +1,21 @@
 import type { Connection, Libp2p } from '@libp2p/interface'
+import { MeshError } from '../core/base/index.ts'
+import type { NatClass, TraversalReport } from '../core/nat/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import { isRelayed, type Paths } from './connections.ts'
 import type { Dialler } from './dialler.ts'
+import { IceService } from './ice/ice-service.ts'
+import { LinkCheck } from './link-check.ts'
 import type { HealthFinding, LogRecord } from './mesh.ts'
 import type { NatPorts } from './nat-ports.ts'
+import { OwnNetwork } from './own-network.ts'
 import type { PeerBook } from './peer-book.ts'
 import type { Platform } from './ports.ts'
 import { type ProtocolHost, shortPeerId } from './protocol-host.ts'
+import { Reachability } from './reachability.ts'
 import type { Tracker } from './tracker.ts'
+import { TraversalKeeper } from './traversal-keeper.ts'
+import { openConnections, traversalPorts } from './traversal-ports.ts'
 
 export interface ReachOptions {
   readonly libp2p: Libp2p
@@ -22,6 +30,12 @@ export interface ReachOptions {
   readonly log: (record: LogRecord) => void
   /** A direct connection to a peer stands beside a relayed one: what goes to it shall take the direct one. Resolves when it does. */
   readonly move: (peerId: string) => Promise<void>
+  /** A traversal ended, for the metrics. */
+  readonly onReport: (report: TraversalReport) => void
+  /** This machine is in another network, or its addresses changed. */
+  readonly onNetworkChanged: () => void
+  /** Relays of this node, as addresses with /p2p. */
+  readonly relays: () => readonly string[]
 }
 
 /** How long a relayed connection stays after the move to a direct one: for what is under way on it, in both directions. */
@@ -29,29 +43,109 @@ const lingerMs = 2_000
 
 /** Everything about how peers are reached, and how this node is: relays, NATs, mapped ports, punching, and the move from a relayed to a direct connection. */
 export class Reach {
+  /** What STUN servers say of the own network. */
+  readonly network: OwnNetwork
+  readonly reachability: Reachability
+  readonly ice: IceService
+  readonly traversals: TraversalKeeper
   readonly #options: ReachOptions
+  readonly #links: LinkCheck
   readonly #cancelClosing = new Map<string, () => void>()
+  #stopWatching: () => void = () => undefined
 
   constructor(options: ReachOptions) {
     this.#options = options
+    const { libp2p, ports, platform, host, book, paths, log } = options
+    const isHelper = helpersOf(options)
+    const isPaired = (peerId: string): boolean => book.pairOf(peerId) !== undefined
+    this.network = new OwnNetwork({
+      ...options,
+      probe: ports.stun,
+      timers: platform.timers,
+      isHelper,
+      onMeasured: (facts) => this.traversals.measured(facts)
+    })
+    this.ice = new IceService({
+      libp2p,
+      upgrader: ports.upgrader,
+      host,
+      platform,
+      port: ports.ice,
+      options: options.options,
+      stunServers: () => this.network.servers(),
+      isPaired,
+      isReachable: () => this.reachability.isReachable || isOpenToAll(this.network.facts?.natClass),
+      paths,
+      log
+    })
+    this.reachability = new Reachability({
+      ...options,
+      own: ports.own,
+      mapping: options.options.natTraversal && options.options.portMapping ? ports.mapping : undefined,
+      facts: () => this.network.facts,
+      abilities: () => ({ ice: this.#usesIce && this.ice.unavailable === undefined, turn: this.ice.hasTurn }),
+      isHelper
+    })
+    this.traversals = new TraversalKeeper({
+      ports: traversalPorts({
+        ...options,
+        nat: this.reachability.nat,
+        ice: options.options.natTraversal ? this.ice : 'NAT traversal is off (nat_traversal)',
+        ownFacts: () => this.network.facts,
+        isReachable: () => this.reachability.isReachable
+      }),
+      connections: openConnections(libp2p, paths),
+      isPaired,
+      upgrades: options.options.natTraversal,
+      rates: ports.rates,
+      clock: platform.clock,
+      timers: platform.timers,
+      tracker: options.tracker,
+      log,
+      onReport: options.onReport
+    })
+    this.#links = new LinkCheck({ ...options, clock: platform.clock, timers: platform.timers, random: platform.random })
   }
 
   /** Serves its protocols and begins to look around. */
   async start(): Promise<void> {
-    this.#options.libp2p.addEventListener('connection:open', this.#onConnection)
-    await Promise.resolve()
+    const { libp2p, ports } = this.#options
+    libp2p.addEventListener('connection:open', this.#onConnection)
+    if (this.#usesIce) await this.ice.start()
+    await this.reachability.start()
+    await this.traversals.start()
+    this.network.start()
+    this.#stopWatching = ports.network.onChange(() => this.#networkChanged())
   }
 
   async stop(): Promise<void> {
     const { libp2p, dialler } = this.#options
     libp2p.removeEventListener('connection:open', this.#onConnection)
+    this.#stopWatching()
     for (const cancel of this.#cancelClosing.values()) cancel()
+    this.network.stop()
+    await this.traversals.stop()
+    this.ice.stop()
+    await this.reachability.stop()
     dialler.stop()
-    await Promise.resolve()
   }
 
   findings(): readonly HealthFinding[] {
     return []
+  }
+
+  get #usesIce(): boolean {
+    return this.#options.options.natTraversal
+  }
+
+  #networkChanged(): void {
+    const { log, tracker, ports, onNetworkChanged } = this.#options
+    log({ level: 'info', event: 'network.changed', fields: { addresses: ports.network.addresses().map(({ address }) => address) } })
+    this.network.networkChanged()
+    this.reachability.networkChanged()
+    this.traversals.networkChanged()
+    tracker.track('looking which connections still work', this.#links.check())
+    onNetworkChanged()
   }
 
   readonly #onConnection = ({ detail }: CustomEvent<Connection>): void => {
@@ -62,7 +156,13 @@ export class Reach {
 
   async #move(direct: Connection, peerId: string): Promise<void> {
     const { move, log, paths } = this.#options
-    await move(peerId)
+    try {
+      await move(peerId)
+    } catch (error) {
+      // A direct connection that carries no session is of no use: the relayed one stays.
+      direct.abort(new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: 'no session opens over the direct connection' }, { cause: error }))
+      throw error
+    }
     log({ level: 'info', event: 'peer.moved', fields: { peer: shortPeerId(peerId), path: paths.of(direct) } })
     this.#closeRelayed(direct, peerId)
   }
@@ -73,14 +173,20 @@ export class Reach {
     const close = async (): Promise<void> => {
       this.#cancelClosing.delete(peerId)
       if (direct.status !== 'open') return
-      await Promise.all(
-        libp2p
-          .getConnections(direct.remotePeer)
-          .filter(isRelayed)
-          .map((connection) => connection.close())
-      )
+      const relayed = libp2p.getConnections(direct.remotePeer).filter(isRelayed)
+      await Promise.all(relayed.map((connection) => connection.close()))
     }
     const cancel = platform.timers.schedule(lingerMs, () => tracker.track('closing a relayed connection', close()))
     this.#cancelClosing.set(peerId, cancel)
   }
+}
+
+/** Whether strangers' packets come through the NAT. */
+const isOpenToAll = (natClass: NatClass | undefined): boolean => natClass === 'open' || natClass === 'full-cone'
+
+/** Peers that are not paired, and believed about our addresses and their STUN servers: those that the options name. */
+function helpersOf({ options }: ReachOptions): (peerId: string) => boolean {
+  const named = [...options.bootstrapPeers, ...options.relays, ...options.listenAddrs.filter((address) => address.endsWith('/p2p-circuit'))]
+  const helpers = new Set(named.map((address) => /\/p2p\/([^/]+)(\/p2p-circuit)?$/.exec(address)?.[1]))
+  return (peerId) => helpers.has(peerId)
 }

@@ -131,6 +131,12 @@ export class RelayKeeper {
     this.#driver.input({ type: 'hint', peerId })
   }
 
+  /** Another network: relays that did not answer may do so now. */
+  networkChanged(): void {
+    this.refresh()
+    for (const peerId of this.#known.keys()) this.#driver.input({ type: 'hint', peerId })
+  }
+
   /** Looks for candidates anew. */
   refresh(): void {
     const reserved = new Set(this.#machine.reserved)

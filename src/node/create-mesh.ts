@@ -7,6 +7,7 @@ import type { LimitChanges } from '../mesh/protocol-table.ts'
 import { type HostOptions, type StartedHost, startHost } from './host.ts'
 import { dhtPort, gossipPort, mdnsPort } from './host-ports.ts'
 import { ensureIdentity, ephemeralIdentity, type Identity } from './identity.ts'
+import { natPlatform } from './nat-platform.ts'
 import { createPlatform } from './platform.ts'
 import { openPqKeys } from './pq-keys.ts'
 import type { RelayServerLimits } from './relay-server.ts'
@@ -55,11 +56,14 @@ interface Parts {
 }
 
 async function start({ options, setup, log, identity, stores }: Parts): Promise<Mesh> {
-  const { libp2p, traffic, handshakeFailures, memory, relays, relayServer, stop } = await openHost({ options, setup, log, identity, stores })
+  const host = await openHost({ options, setup, log, identity, stores })
+  const { libp2p, traffic, handshakeFailures, memory, stop } = host
   try {
     const pqKeys = await openPqKeys(stores.datastore, ({ code, message }) => log({ level: 'warn', event: code, fields: { reason: message } }))
     const platform = createPlatform({ identity, network: options.network, stores, pqKeys })
+    const nat = natPlatform(host, stores.datastore)
     const release = async (): Promise<void> => {
+      nat.stop()
       await stop()
       await stores.close()
     }
@@ -77,7 +81,7 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
       mdns: mdnsPort(libp2p),
       dht: dhtPort(libp2p),
       platform,
-      nat: { dial: libp2p.services.dialler, relays, relayServer },
+      nat: nat.ports,
       options,
       versions,
       log,

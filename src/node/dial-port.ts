@@ -1,4 +1,4 @@
-import type { AbortOptions, Connection, ConnectionGater } from '@libp2p/interface'
+import type { AbortOptions, Connection, ConnectionGater, Upgrader } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { DialPort } from '../mesh/nat-ports.ts'
 
@@ -6,6 +6,7 @@ interface Components {
   readonly transportManager: { dial(address: Multiaddr, options: AbortOptions): Promise<Connection> }
   readonly connectionManager: { openConnection(address: Multiaddr, options: AbortOptions): Promise<Connection> }
   readonly connectionGater: ConnectionGater
+  readonly upgrader: Upgrader
 }
 
 /** A libp2p service that dials single addresses through the transports, past the dial queue; connections are counted and kept as all others. */
@@ -14,6 +15,11 @@ export class AddressDialler implements DialPort {
 
   constructor(components: Components) {
     this.#components = components
+  }
+
+  /** Makes connections of byte pipes that came from elsewhere. */
+  get upgrader(): Upgrader {
+    return this.#components.upgrader
   }
 
   async dial(address: Multiaddr, options: AbortOptions): Promise<Connection> {

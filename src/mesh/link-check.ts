@@ -1,0 +1,47 @@
+import type { Connection, Libp2p } from '@libp2p/interface'
+import { type Clock, MeshError, type Random } from '../core/base/index.ts'
+import { startDeadline, within } from './deadline.ts'
+import type { LogRecord } from './mesh.ts'
+import type { Timers } from './ports.ts'
+import { Pinger } from './ping.ts'
+import { shortPeerId } from './protocol-host.ts'
+
+export interface LinkCheckOptions {
+  readonly libp2p: Libp2p
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly log: (record: LogRecord) => void
+}
+
+/** A round trip over a relay on the other side of the world, with a packet lost. */
+const answerMs = 3_000
+
+/** After this machine's addresses changed: connections whose far end does not answer are ended now. TCP would notice in a quarter of an hour. */
+export class LinkCheck {
+  readonly #options: LinkCheckOptions
+
+  constructor(options: LinkCheckOptions) {
+    this.#options = options
+  }
+
+  /** Pings over every open connection and aborts those that do not answer within 3 s. */
+  async check(): Promise<void> {
+    const open = this.#options.libp2p.getConnections().filter(({ status }) => status === 'open')
+    await Promise.all(open.map((connection) => this.#checkOne(connection)))
+  }
+
+  async #checkOne(connection: Connection): Promise<void> {
+    const { log, timers } = this.#options
+    const pinger = new Pinger({ ...this.#options, connect: () => Promise.resolve(connection) })
+    using deadline = startDeadline(timers, { operation: 'an answer after the change of network', timeoutMs: answerMs })
+    try {
+      await within(deadline, pinger.ping(connection.remotePeer.toString(), { count: 1, timeoutMs: answerMs }))
+    } catch (cause) {
+      if (connection.status !== 'open') return
+      const peer = connection.remotePeer.toString()
+      log({ level: 'info', event: 'connection.lost', fields: { peer: shortPeerId(peer), address: connection.remoteAddr.toString() } })
+      connection.abort(new MeshError('PEER_UNREACHABLE', { peer, reason: 'it did not answer after the change of network' }, { cause }))
+    }
+  }
+}

@@ -1,0 +1,278 @@
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import { MeshError } from '../core/base/index.ts'
+import type { OutboxEntry, OutboxRecovery } from '../core/message/index.ts'
+import { Arrivals } from './arrivals.ts'
+import { Paths } from './connections.ts'
+import { Delivery } from './delivery.ts'
+import { Diagnostics } from './diagnostics.ts'
+import { Dialler } from './dialler.ts'
+import { EventHub } from './event-hub.ts'
+import { inboxLimits } from './inbox-limits.ts'
+import { LatencyWindow } from './latency-window.ts'
+import type * as mesh from './mesh.ts'
+import { MeshInbox } from './mesh-inbox.ts'
+import type { MeshNodeOptions } from './mesh-node-options.ts'
+import { MeshOutbox, type Recipient } from './mesh-outbox.ts'
+import { ratesOf } from './nat-call.ts'
+import { Neighbourhood } from './neighbourhood.ts'
+import { NodeMetrics } from './node-metrics.ts'
+import { NodeStatus } from './node-status.ts'
+import { keyOf, PeerBook } from './peer-book.ts'
+import { PeerComings } from './peer-comings.ts'
+import { PendingRequests } from './pending-requests.ts'
+import type { PairRecord } from './ports.ts'
+import { ProtocolHost, shortPeerId } from './protocol-host.ts'
+import { Reach } from './reach.ts'
+import { kemLevel, Sessions } from './sessions.ts'
+import { Tracker } from './tracker.ts'
+
+/** What an earlier process left. */
+export interface Recovered {
+  readonly recovery: OutboxRecovery
+  readonly pairs: readonly PairRecord[]
+}
+
+/** The parts of a mesh node, and what happens between them. */
+export class NodeParts {
+  readonly peerId: string
+  readonly inbox: MeshInbox
+  readonly outbox: MeshOutbox
+  readonly #config: MeshNodeOptions
+  readonly events: EventHub<mesh.MeshEvents>
+  readonly tracker: Tracker
+  readonly host: ProtocolHost
+  readonly book: PeerBook
+  readonly sessions: Sessions
+  readonly delivery: Delivery
+  readonly neighbourhood: Neighbourhood
+  readonly requests: PendingRequests
+  readonly arrivals: Arrivals
+  readonly peers: PeerComings
+  readonly paths = new Paths()
+  readonly dialler: Dialler
+  readonly reach: Reach
+  readonly latency = new LatencyWindow()
+  readonly diagnostics: Diagnostics
+  readonly status: NodeStatus
+  readonly metrics: NodeMetrics
+
+  constructor(config: MeshNodeOptions, { recovery, pairs }: Recovered) {
+    const { libp2p, platform } = config
+    this.#config = config
+    this.peerId = libp2p.peerId.toString()
+    this.events = new EventHub((event, error) => this.log('error', 'INTERNAL', { reason: `a handler of '${event}' threw: ${String(error)}` }))
+    this.tracker = new Tracker((what, error) => this.log('warn', error.code, { what, reason: error.message }))
+    this.metrics = new NodeMetrics(config.residentBytes)
+    this.metrics.watch(libp2p)
+    this.dialler = new Dialler({ libp2p, port: config.nat.dial, timers: platform.timers })
+    this.host = new ProtocolHost({
+      libp2p,
+      connect: this.dialler.connect.bind(this.dialler),
+      paths: this.paths,
+      clock: platform.clock,
+      timers: platform.timers,
+      log: (record) => this.#emitLog(record),
+      onRefused: ({ protocol, error }) => this.metrics.protocolError(protocol, error.code),
+      isPaired: (peerId) => this.book.pairOf(peerId) !== undefined,
+      ...(config.protocolLimits === undefined ? {} : { limits: config.protocolLimits })
+    })
+    this.book = new PeerBook({
+      ownPeerId: this.peerId,
+      pairs,
+      pathTo: (peerId) => this.paths.to(libp2p, peerIdFromString(peerId)),
+      wall: () => platform.clock.wall()
+    })
+    this.sessions = this.#makeSessions()
+    this.delivery = this.#makeDelivery(recovery)
+    const parts = { platform, delivery: this.delivery, book: this.book }
+    this.inbox = new MeshInbox(parts)
+    this.outbox = new MeshOutbox(parts)
+    this.requests = new PendingRequests(platform.timers)
+    this.arrivals = new Arrivals({
+      book: this.book,
+      metrics: this.metrics,
+      requests: this.requests,
+      wall: () => platform.clock.wall(),
+      onMessage: (message) => this.events.emit('message', message)
+    })
+    this.peers = this.#makePeers()
+    this.reach = this.#makeReach()
+    this.neighbourhood = this.#makeNeighbourhood()
+    this.diagnostics = this.#makeDiagnostics()
+    this.status = this.#makeStatus()
+  }
+
+  #makeSessions(): Sessions {
+    const { platform, options } = this.#config
+    const level = kemLevel(options.mlkemSecurityLevel)
+    return new Sessions({
+      host: this.host,
+      platform,
+      network: options.network,
+      peerId: this.peerId,
+      level,
+      minimumLevel: options.quantumResistant ? level : 1,
+      pqAuth: options.quantumSignatures,
+      ...(this.#config.protocolLimits?.message === undefined ? {} : { frames: this.#config.protocolLimits.message }),
+      onFailed: ({ error }) => this.metrics.sessionFailed(error.code)
+    })
+  }
+
+  #makeDelivery(recovery: OutboxRecovery): Delivery {
+    const { platform, options } = this.#config
+    return new Delivery({
+      platform,
+      sessions: this.sessions,
+      tracker: this.tracker,
+      recovery,
+      outboxLimits: { maxMessages: options.outboxMaxMessages, maxBytes: options.outboxMaxBytes },
+      limitsOf: (publicKey) => inboxLimits(publicKey, this.book.isPaired(publicKey), options),
+      onArrived: (publicKey, messages) => this.arrivals.durable(publicKey, messages),
+      onVolatile: (publicKey, messages) => this.arrivals.volatile(publicKey, messages),
+      onAccepted: (entry) => this.metrics.outbox(entry),
+      onState: (entry) => this.#outboxChanged(entry),
+      onRefused: (refusal) => this.metrics.refused(refusal),
+      onMisbehaved: (publicKey, error) => this.#misbehaved(publicKey, error),
+      onFatal: (error) => {
+        this.metrics.storeFailed(error.code)
+        this.log('error', error.code, { reason: error.message })
+        this.events.emit('fatal', error.report())
+      }
+    })
+  }
+
+  #makeNeighbourhood(): Neighbourhood {
+    const { libp2p, platform, options } = this.#config
+    return new Neighbourhood({
+      libp2p,
+      dialler: this.dialler,
+      nat: this.#config.nat,
+      gossip: this.#config.gossip,
+      mdns: this.#config.mdns,
+      dht: this.#config.dht,
+      platform,
+      options,
+      host: this.host,
+      book: this.book,
+      tracker: this.tracker,
+      log: (record) => this.#emitLog(record),
+      onDiscovered: (peerId) => this.events.emit('peer', { type: 'discovered', peer: this.book.info(peerId) }),
+      onPaired: (pair) => this.peers.paired(pair)
+    })
+  }
+
+  #makePeers(): PeerComings {
+    return new PeerComings({
+      libp2p: this.#config.libp2p,
+      book: this.book,
+      delivery: this.delivery,
+      inbox: this.inbox,
+      arrivals: this.arrivals,
+      tracker: this.tracker,
+      log: (record) => this.#emitLog(record),
+      onPeer: (event) => this.events.emit('peer', event)
+    })
+  }
+
+  #makeDiagnostics(): Diagnostics {
+    const { libp2p, platform, options, nat, forgetPeer } = this.#config
+    return new Diagnostics({
+      libp2p,
+      clock: platform.clock,
+      timers: platform.timers,
+      options,
+      watch: nat.network,
+      book: this.book,
+      sessions: this.sessions,
+      neighbourhood: this.neighbourhood,
+      reach: this.reach,
+      recipient: (name) => this.recipient(name),
+      forgetPeer,
+      log: (record) => this.#emitLog(record)
+    })
+  }
+
+  #makeStatus(): NodeStatus {
+    const { libp2p, platform, options } = this.#config
+    return new NodeStatus({
+      platform,
+      delivery: this.delivery,
+      book: this.book,
+      libp2p,
+      inbox: this.inbox,
+      latency: this.latency,
+      name: options.name,
+      network: options.network,
+      traffic: this.#config.traffic,
+      versions: this.#config.versions,
+      sessions: this.sessions,
+      paths: this.paths,
+      policy: options.quantumResistant ? 'require' : 'prefer',
+      level: options.mlkemSecurityLevel,
+      failures: { connections: this.#config.handshakeFailures, sessions: this.metrics.sessionFailures },
+      relays: () => this.neighbourhood.relays.relays,
+      serving: () => this.#config.nat.relayServer?.serving,
+      nat: () => ratesOf(this.reach.traversals),
+      findings: () => [...this.neighbourhood.findings(), ...this.reach.findings()]
+    })
+  }
+
+  #makeReach(): Reach {
+    const { libp2p, platform, options, nat } = this.#config
+    return new Reach({
+      libp2p,
+      ports: nat,
+      platform,
+      options,
+      host: this.host,
+      book: this.book,
+      paths: this.paths,
+      dialler: this.dialler,
+      tracker: this.tracker,
+      log: (record) => this.#emitLog(record),
+      move: (peerId) => this.delivery.move(keyOf(peerId)),
+      relays: () => this.neighbourhood.relays.relays.map(({ address }) => address),
+      onReport: (report) => this.metrics.traversed(report),
+      onNetworkChanged: () => this.neighbourhood.networkChanged()
+    })
+  }
+
+  /** Whom a text means, with its address known to libp2p. */
+  async recipient(destination: string): Promise<Recipient> {
+    await this.neighbourhood.find(destination)
+    const { peerId, publicKey, label, address } = this.book.resolve(destination)
+    if (peerId === this.peerId) throw new MeshError('USAGE', { problem: `${destination} is this node itself` })
+    if (address !== undefined) await this.#config.libp2p.peerStore.merge(peerIdFromString(peerId), { multiaddrs: [multiaddr(address)] })
+    return { peerId, publicKey, label }
+  }
+
+  #outboxChanged(entry: OutboxEntry): void {
+    this.outbox.changed(entry)
+    this.metrics.outbox(entry)
+    if (entry.state === 'stored') this.latency.add(entry.settledMs)
+    const to = this.book.reference(entry.destination)
+    if (entry.state === 'failed' || entry.state === 'expired-unknown')
+      this.log('warn', entry.failure === '' ? 'EXPIRED_UNKNOWN' : entry.failure, {
+        id: entry.id,
+        peer: shortPeerId(to.peerId),
+        attempts: entry.attempts
+      })
+    if (this.events.has('outbox')) this.events.emit('outbox', this.outbox.report(entry))
+  }
+
+  #misbehaved(publicKey: Uint8Array, error: MeshError): void {
+    this.metrics.protocolError('message', error.code)
+    this.log('warn', error.code, { peer: shortPeerId(this.book.reference(publicKey).peerId), reason: error.message })
+  }
+
+  log(level: mesh.LogRecord['level'], event: string, fields: mesh.LogRecord['fields']): void {
+    this.#emitLog({ level, event, fields })
+  }
+
+  #emitLog(record: mesh.LogRecord): void {
+    this.metrics.logged(record)
+    this.#config.log(record)
+    this.events.emit('log', record)
+  }
+}
