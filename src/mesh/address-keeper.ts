@@ -1,4 +1,3 @@
-import type { Libp2p } from '@libp2p/interface'
 import { ipScope } from '../core/nat/ip-scope.ts'
 import { dialAddress } from '../core/nat/dial-address.ts'
 import type { DialOutcome } from '../core/nat/nat-frames.ts'
@@ -9,7 +8,6 @@ import { shortPeerId } from './protocol-host.ts'
 import type { Tracker } from './tracker.ts'
 
 export interface AddressKeeperOptions {
-  readonly libp2p: Libp2p
   readonly own: OwnAddressPort
   /** undefined: no port is opened in a router. */
   readonly mapping: PortMappingPort | undefined
@@ -20,7 +18,8 @@ export interface AddressKeeperOptions {
   readonly helpers: (family: 4 | 6) => readonly string[]
   /** Has a peer dial an address. */
   readonly dialBack: (peerId: string, address: string, signal: AbortSignal) => Promise<DialOutcome>
-  readonly isTrusted: (peerId: string) => boolean
+  /** Calls back when a trusted peer is here and it is known what it speaks; the returned function ends that. */
+  readonly onHelper: (handler: () => void) => () => void
 }
 
 /** How it stands with the port in the router. */
@@ -55,6 +54,7 @@ export class AddressKeeper {
   #mapWork: Promise<void> = Promise.resolve()
   #cancelMap: () => void = () => undefined
   #cancelConfirm: () => void = () => undefined
+  #ignoreHelpers: () => void = () => undefined
   #confirming: Promise<void> | undefined
   #isAgain = false
 
@@ -63,21 +63,20 @@ export class AddressKeeper {
   }
 
   start(): void {
-    this.#options.libp2p.addEventListener('peer:identify', this.#onPeer)
+    this.#ignoreHelpers = this.#options.onHelper(() => this.#helperCame())
     this.#mapSoon(0)
     this.#confirmSoon(settleMs)
   }
 
   /** Takes the port in the router back, within some seconds. */
   async stop(): Promise<void> {
-    const { libp2p, mapping } = this.#options
-    libp2p.removeEventListener('peer:identify', this.#onPeer)
+    this.#ignoreHelpers()
     this.#cancelMap()
     this.#cancelConfirm()
     this.#stopped.abort()
     await this.#mapWork
     await this.#confirming
-    await mapping?.unmapAll()
+    await this.#options.mapping?.unmapAll()
   }
 
   /** Addresses that the router forwards and that were confirmed, without /p2p. */
@@ -164,9 +163,7 @@ export class AddressKeeper {
     this.#cancelConfirm = this.#options.timers.schedule(delayMs, () => this.#options.tracker.track('confirming addresses', this.confirmAddresses()))
   }
 
-  // Identified: then it is known whether it can be asked.
-  readonly #onPeer = ({ detail }: CustomEvent<{ readonly peerId: { toString(): string } }>): void => {
-    if (!this.#options.isTrusted(detail.peerId.toString())) return
+  #helperCame(): void {
     const isOneLeft = this.#options.own.list().some(({ address, isVerified }) => !isVerified && dialAddress(address)?.scope === 'public')
     if (isOneLeft) this.#confirmSoon(settleMs)
   }

@@ -1,4 +1,4 @@
-import type { Connection, Libp2p } from '@libp2p/interface'
+import type { Connection, IdentifyResult, Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { dialAddress } from '../core/nat/dial-address.ts'
@@ -44,16 +44,15 @@ export class Reachability {
 
   constructor(options: ReachabilityOptions) {
     this.#options = options
-    const { libp2p, own, mapping, platform, tracker, log, paths } = options
+    const { own, mapping, platform, tracker, log, paths } = options
     this.#keeper = new AddressKeeper({
-      libp2p,
       own,
       mapping,
       timers: platform.timers,
       tracker,
       log,
       helpers: (family) => this.#helpers(family),
-      isTrusted: (peerId) => this.#isTrusted(peerId),
+      onHelper: (handler) => this.#onHelper(handler),
       dialBack: (peerId, address, signal) => this.#dialBack(peerId, address, signal)
     })
     this.nat = new NatService({ ...options, mapped: () => this.#keeper.mapped, addresses: () => this.#keeper.candidates() })
@@ -102,6 +101,15 @@ export class Reachability {
 
   #isTrusted(peerId: string): boolean {
     return this.#options.book.pairOf(peerId) !== undefined || this.#options.isHelper(peerId)
+  }
+
+  #onHelper(handler: () => void): () => void {
+    const { libp2p } = this.#options
+    const onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => {
+      if (this.#isTrusted(detail.peerId.toString())) handler()
+    }
+    libp2p.addEventListener('peer:identify', onIdentify)
+    return () => libp2p.removeEventListener('peer:identify', onIdentify)
   }
 
   /** Connected ones, first those that see us from outside over this IP version. */

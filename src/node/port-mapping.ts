@@ -6,7 +6,7 @@ import { ipScope } from '../core/nat/ip-scope.ts'
 import type { InternalPort, MappedPort, PortMappingPort } from '../mesh/mapping-ports.ts'
 import { askNatPmp } from './nat-pmp.ts'
 import { gatewayInRoutes } from './route-table.ts'
-import { findRouter, order } from './upnp.ts'
+import { findRouter, order, type UpnpSearch } from './upnp.ts'
 import { upnpAdd, upnpAddressIn, upnpAskAddress, type UpnpControl, upnpDelete, upnpErrorIn } from './upnp-text.ts'
 
 type Found = Awaited<ReturnType<PortMappingPort['map']>>
@@ -24,26 +24,33 @@ const highPorts = { from: 20_000, to: 60_000 } as const
 const conflict = 718
 const onlyPermanent = 725
 
+/** How routers are found; the network's own ways by default. */
+export interface RouterSearch {
+  /** The default gateway, where NAT-PMP is asked; Linux shows its routing table, elsewhere only UPnP finds routers. */
+  readonly gateway: () => string | undefined
+  readonly findRouter: (search: UpnpSearch) => Promise<UpnpControl | undefined>
+}
+
 /** Opens ports in the router by UPnP, or by NAT-PMP where there is none. Sends nothing before `map` is called. */
 export class RouterPorts implements PortMappingPort {
   readonly #made = new Map<string, Made>()
-  readonly #gateway: () => string | undefined
-  #control: { readonly from: string; readonly at: UpnpControl } | undefined
+  readonly #search: RouterSearch
+  #control: UpnpControl | undefined
+  /** What is open now: it is asked for again, in the same way. */
+  #kept: { readonly from: string; readonly protocol: MappedPort['protocol']; readonly externalPort: number } | undefined
 
-  /** @param gateway the default gateway; the routing table's by default, which Linux shows. */
-  constructor(gateway: () => string | undefined = defaultGateway) {
-    this.#gateway = gateway
+  constructor(search: Partial<RouterSearch> = {}) {
+    this.#search = { gateway: defaultGateway, findRouter, ...search }
   }
 
   async map(internal: InternalPort, signal: AbortSignal): Promise<Found> {
-    const gateway = this.#gateway()
-    const known = this.#control?.from === internal.address ? this.#control.at : undefined
-    const at = known ?? (await findRouter({ from: internal.address, gateway, isNear: isNearTo(internal.address), signal }))
-    const byUpnp = at === undefined ? { reason: 'no router answers to UPnP' } : await this.#mapByUpnp(at, internal, signal)
-    this.#control = at === undefined || 'reason' in byUpnp ? undefined : { from: internal.address, at }
-    if (!('reason' in byUpnp) || gateway === undefined || ipScope(gateway) === 'public' || signal.aborted) return byUpnp
-    const byPmp = await this.#mapByPmp(gateway, internal, signal)
-    return 'reason' in byPmp ? { reason: `${byUpnp.reason}; ${byPmp.reason}` } : byPmp
+    if (this.#kept?.from !== internal.address) this.#kept = undefined
+    const gateway = this.#search.gateway()
+    const byKept = this.#kept?.protocol === 'nat-pmp' && gateway !== undefined ? await this.#mapByPmp(gateway, internal, signal) : undefined
+    const found = byKept !== undefined && !('reason' in byKept) ? byKept : await this.#mapAnew(gateway, internal, signal)
+    if ('reason' in found) this.#kept = undefined
+    else this.#kept = { from: internal.address, protocol: found.protocol, externalPort: found.externalPort }
+    return found
   }
 
   async unmapAll(): Promise<void> {
@@ -53,12 +60,22 @@ export class RouterPorts implements PortMappingPort {
     await Promise.all(undoing)
   }
 
+  async #mapAnew(gateway: string | undefined, internal: InternalPort, signal: AbortSignal): Promise<Found> {
+    const known = this.#kept === undefined ? undefined : this.#control
+    const at = known ?? (await this.#search.findRouter({ from: internal.address, gateway, isNear: isNearTo(internal.address), signal }))
+    const byUpnp = at === undefined ? { reason: 'no router answers to UPnP' } : await this.#mapByUpnp(at, internal, signal)
+    this.#control = 'reason' in byUpnp ? undefined : at
+    if (!('reason' in byUpnp) || gateway === undefined || ipScope(gateway) === 'public' || signal.aborted) return byUpnp
+    const byPmp = await this.#mapByPmp(gateway, internal, signal)
+    return 'reason' in byPmp ? { reason: `${byUpnp.reason}; ${byPmp.reason}` } : byPmp
+  }
+
   async #mapByUpnp(at: UpnpControl, internal: InternalPort, signal: AbortSignal): Promise<Found> {
     const from = { from: internal.address, signal }
     try {
       const externalAddress = upnpAddressIn((await order(at, upnpAskAddress(at.service), from)).text)
       if (externalAddress === undefined) return { reason: 'the router (UPnP) does not know its own address' }
-      const ports = [internal.port, ...Array.from({ length: otherPorts }, () => randomInt(highPorts.from, highPorts.to))]
+      const ports = [this.#kept?.externalPort ?? internal.port, ...Array.from({ length: otherPorts }, () => randomInt(highPorts.from, highPorts.to))]
       let lifetimeS = leaseS
       for (let index = 0; index < ports.length;) {
         const externalPort = ports[index] ?? internal.port
@@ -86,7 +103,7 @@ export class RouterPorts implements PortMappingPort {
     const address = await askNatPmp(gateway, { kind: 'address' }, signal)
     if (address?.kind === 'refused') return { reason: `the router (NAT-PMP) refuses: ${address.reason}` }
     if (address?.kind !== 'address') return { reason: 'no router answers to NAT-PMP' }
-    const request = { kind: 'map', internalPort: internal.port, externalPort: internal.port, lifetimeS: leaseS } as const
+    const request = { kind: 'map', internalPort: internal.port, externalPort: this.#kept?.externalPort ?? internal.port, lifetimeS: leaseS } as const
     const undo = (stop: AbortSignal): Promise<unknown> => askNatPmp(gateway, { ...request, externalPort: 0, lifetimeS: 0 }, stop)
     this.#made.set(`nat-pmp ${gateway} ${internal.port}`, { undo })
     const mapped = await askNatPmp(gateway, request, signal)
