@@ -4,9 +4,10 @@ import { configCheck, configGet, configPath, configSet } from './config-commands
 import { contentInput, readStdin } from './content.ts'
 import type { CommandContext } from './context.ts'
 import { init, restart, start, stop } from './life-commands.ts'
-import { outcomeOf } from './outcome.ts'
+import { natOutcome, outcomeOf } from './outcome.ts'
 import { RemoteDaemon } from './remote.ts'
-import { renderers, timeOf } from './render.ts'
+import { renderers } from './render.ts'
+import { timeOf } from './text.ts'
 
 const simple =
   <
@@ -22,6 +23,7 @@ const simple =
       | 'status'
       | 'ping'
       | 'quantum'
+      | 'netcheck'
       | 'trust'
       | 'metrics'
   >(
@@ -100,6 +102,14 @@ async function join(input: InputOf<Catalogue['join']>, context: CommandContext):
   await context.output.result(answer, (value) => renderers.join(value, context.output))
 }
 
+async function nat(input: InputOf<Catalogue['nat']>, context: CommandContext): Promise<MeshError | undefined> {
+  context.output.progress(`looking for the best way to ${input.peer}`)
+  await using daemon = new RemoteDaemon(context)
+  const report = await daemon.call('nat', input)
+  await context.output.result(report, (value) => renderers.nat(value, context.output))
+  return natOutcome(report)
+}
+
 /** What each command does; an error that is returned decides the exit code after the answer was printed. What few need is loaded when it is asked for. */
 export const commands: {
   readonly [Name in CommandName]: (input: InputOf<Catalogue[Name]>, context: CommandContext) => Promise<MeshError | undefined | void>
@@ -126,11 +136,14 @@ export const commands: {
   status: simple('status', 'asking the daemon'),
   ping: simple('ping', 'waiting for the answer'),
   quantum: simple('quantum', 'opening a session'),
+  nat,
+  netcheck: simple('netcheck', 'asking STUN servers and relays'),
   trust: simple('trust', 'forgetting what the peer could do'),
   metrics: simple('metrics', 'asking the daemon'),
   configGet,
   configSet,
   configPath,
   configCheck,
+  relayServe: async (input, context) => (await import('./relay-commands.ts')).relayServe(input, context),
   demo: async (input, context) => (await import('./demo/demo.ts')).demo(input, context)
 }

@@ -29,3 +29,10 @@ function reported(report: Report, peer: string): MeshError {
   error.message = report.error.message
   return error
 }
+
+/** What a report of a traversal means for the exit code: undefined when there is a connection as it was asked for. */
+export function natOutcome({ result, peer, method, now, reason }: OutputOf<Catalogue['nat']>): MeshError | undefined {
+  if (result !== 'failed') return undefined
+  const details = { peer: peer.name, reason }
+  return method === 'auto' ? new MeshError('PEER_UNREACHABLE', details) : new MeshError('NAT_METHOD_FAILED', { ...details, method, now })
+}

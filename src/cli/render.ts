@@ -1,5 +1,9 @@
 import type { Catalogue, CommandName, InputOf, OutputOf } from '../api/index.ts'
+import { natLines, ratesText } from './nat-lines.ts'
+import { netcheckLines } from './netcheck-lines.ts'
 import { type Output, safe, safeBody } from './output.ts'
+import { relayRows, relayServeLines } from './relay-lines.ts'
+import { bytes, count, milliseconds, seconds, table, timeOf } from './text.ts'
 
 /** `input`: what was asked for, where the answer is read by it. */
 type Renderer<Name extends CommandName> = (value: OutputOf<Catalogue[Name]>, output: Output, input?: InputOf<Catalogue[Name]>) => readonly string[]
@@ -33,6 +37,7 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
   stop: (value, output) => [
     value.stopped ? `${tick(output)} daemon of profile ${value.profile} stopped` : `no daemon of profile ${value.profile} runs`
   ],
+  relayServe: (value, output) => relayServeLines(value, output),
   logs: (value) => [logLine(value)],
   wait: (value, output) => [`${tick(output)} ${count(value.connected, 'peer')} connected after ${seconds(value.ms)}`],
   discover: (value, output) => [
@@ -76,6 +81,8 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
     `${safe(value.peer.name)}: min ${milliseconds(value.minMs)}, median ${milliseconds(value.medianMs)}, max ${milliseconds(value.maxMs)}`
   ],
   quantum: (value, output) => quantumLines(value, output),
+  nat: (value, output) => natLines(value, output),
+  netcheck: (value, output) => netcheckLines(value, output),
   trust: (value, output) => [
     value.forgotten.length === 0
       ? `nothing was remembered of ${safe(value.name)}`
@@ -244,6 +251,8 @@ function statusLines(value: OutputOf<Catalogue['status']>, output: Output): read
       ['  outbox', `${value.outbox.queued} queued`],
       ['  traffic', `${bytes(value.bytes.sent)} sent, ${bytes(value.bytes.received)} received`],
       ['  latency', latency],
+      ['  reach', value.nat.count === 0 ? 'no peer connected to yet' : `${ratesText(value.nat.last100)}; ${ratesText(value.nat, 'all')}`],
+      ...relayRows(value),
       ...value.addresses.map((address, index) => [index === 0 ? '  addresses' : '', safe(address)])
     ]),
     ...(value.health.length === 0
@@ -298,36 +307,3 @@ function logLine({ time, level, event, ...fields }: OutputOf<Catalogue['logs']>)
   const rest = Object.entries(fields).map(([name, value]) => `${safe(name)}=${safe(typeof value === 'string' ? value : JSON.stringify(value))}`)
   return [timeOf(time), levels[level] ?? safe(level), safe(event), ...rest].join(' ')
 }
-
-/** Columns of even width; the last is left as it is. */
-function table(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths: number[] = []
-  for (const row of rows) for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length)
-  return rows.map((row) =>
-    row
-      .map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0)))
-      .join('  ')
-      .trimEnd()
-  )
-}
-
-const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`
-const milliseconds = (ms: number): string => (ms < 10 ? `${Math.round(ms * 10) / 10} ms` : ms < 10_000 ? `${Math.round(ms)} ms` : seconds(ms))
-const seconds = (ms: number): string =>
-  ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : ms < 3_600_000 ? `${Math.floor(ms / 60_000)} min` : `${(ms / 3_600_000).toFixed(1)} h`
-const bytes = (size: number): string =>
-  size < 1024
-    ? `${size} B`
-    : size < 1_048_576
-      ? `${(size / 1024).toFixed(1)} KiB`
-      : size < 1_073_741_824
-        ? `${(size / 1_048_576).toFixed(1)} MiB`
-        : `${(size / 1_073_741_824).toFixed(1)} GiB`
-/** The time of a wall clock that may be a peer's: any number; in UTC, and says so. */
-export const timeOf = (at: number): string =>
-  Math.abs(at) <= 8.64e15
-    ? new Date(at)
-        .toISOString()
-        .replace('T', ' ')
-        .replace(/\.\d+Z$/, 'Z')
-    : 'at no possible time'

@@ -1,6 +1,9 @@
 import type { ErrorReport, Millis, WallMillis } from '../core/base/index.ts'
 import type { InboxState, MessageType, OutboxState } from '../core/message/index.ts'
+import type { TraversalMethod } from '../core/nat/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
+import type { NatRates, NatReport } from './nat-report.ts'
+import type { NetcheckReport } from './netcheck-report.ts'
 
 /** Every call takes a signal; one that can wait also has a deadline. */
 export interface CallOptions {
@@ -161,6 +164,8 @@ export interface MeshStatus {
   readonly serving: RelayServing | undefined
   /** From acceptance to the recipient's receipt, over the last 1,024 messages; undefined before the first. */
   readonly latencyMs: { readonly p50: number | undefined; readonly p95: number | undefined; readonly p99: number | undefined }
+  /** The peers that this node connected to: over its life, and the last 100. */
+  readonly nat: NatRates & { readonly last100: NatRates }
   readonly health: readonly HealthFinding[]
 }
 
@@ -182,6 +187,8 @@ export interface RelayServing {
   readonly circuits: number
   /** That went over circuits since the start. */
   readonly bytes: number
+  /** Requests that were refused and circuits that were cut since the start, by reason. */
+  readonly refused: Readonly<Record<string, number>>
   /** Of the STUN server; 0 = none. */
   readonly stunPort: number
 }
@@ -305,6 +312,16 @@ export interface Mesh extends AsyncDisposable {
   ): Promise<{ readonly peer: PeerReference; readonly rttMs: readonly number[] }>
   /** Opens an end-to-end session with a peer and tells what protects it. `level` 1, 3 or 5, by default the node's own. @throws LEVEL_REFUSED, HANDSHAKE_FAILED … */
   quantum(name: string, options?: SessionCall): Promise<QuantumReport>
+  /**
+   * Finds the best way to a peer through NATs and firewalls, or tries one method alone, and tells both NAT classes and what was tried. A peer that is not
+   * reached is a report with an error. Takes 10 s at most. @throws PEER_UNKNOWN, NAME_AMBIGUOUS, TIMEOUT after `timeoutMs` (default 15,000)
+   */
+  nat(name: string, options?: CallOptions & { readonly method?: TraversalMethod }): Promise<NatReport>
+  /**
+   * Looks at the network that this node is in: asks the STUN servers, pings the relays, and says what to do about what is wrong. Takes 3 s at most.
+   * @throws TIMEOUT after `timeoutMs` (default 10,000)
+   */
+  netcheck(options?: CallOptions): Promise<NetcheckReport>
   /**
    * Takes a peer as it is from now on: what is remembered of its hybrid levels and of its ML-DSA-65 key is forgotten. For a peer that is known to have gone
    * back to older software, or to have a new key; otherwise DOWNGRADE_DETECTED and IDENTITY_MISMATCH are what protects.

@@ -28,6 +28,8 @@ export interface NodeStatusOptions {
   readonly failures: { readonly connections: ReadonlyMap<string, number>; readonly sessions: ReadonlyMap<string, number> }
   readonly relays: () => readonly RelayInfo[]
   readonly serving: () => RelayServing | undefined
+  /** What share of peers is reached, and directly. */
+  readonly nat: () => MeshStatus['nat']
   /** Findings of other parts, such as a store that is full. */
   readonly findings: () => readonly HealthFinding[]
 }
@@ -68,6 +70,7 @@ export class NodeStatus {
       relays: this.#options.relays(),
       serving: this.#options.serving(),
       latencyMs: latency.percentiles(),
+      nat: this.#options.nat(),
       health: this.#health()
     }
   }

@@ -69,8 +69,8 @@ interface RunOptions {
 
 /**
  * Looks for better ways to the peers that are reached over relays only, by the schedule of core/nat/retry-schedule.ts, and runs the traversals that are asked
- * for: one at a time for a peer. Counts what share of peers is reached, and directly: paired peers when we connect to them, and every traversal that is asked for;
- * a later retry counts only when it found a direct way, since the peer was counted at the first one.
+ * for: one at a time for a peer. Counts what share of peers is reached, and directly: paired peers when we connect to them, and every traversal that is asked for
+ * unless the peer is direct and was counted when it came; a later retry counts only when it found a direct way, since the peer was counted at the first one.
  */
 export class TraversalKeeper {
   readonly #options: TraversalKeeperOptions
@@ -78,8 +78,8 @@ export class TraversalKeeper {
   readonly #driver: Driver<RetryInput, RetryOutput>
   readonly #running = new Map<string, Running>()
   readonly #stopped = new AbortController()
-  /** Peers that have a connection, so that its first one is told from the later ones. */
-  readonly #connected = new Set<string>()
+  /** Peers that have a connection; whether this time was counted. */
+  readonly #connected = new Map<string, boolean>()
   #rates = new ReachRates()
   #isSaving = false
   #saveAgain = false
@@ -93,6 +93,11 @@ export class TraversalKeeper {
 
   get rates(): { readonly lifetime: ReachRate; readonly last100: ReachRate } {
     return { lifetime: this.#rates.lifetime, last100: this.#rates.last100 }
+  }
+
+  /** What is known of our own network. */
+  ownFacts(): NetworkFacts | undefined {
+    return this.#options.ports.ownFacts()
   }
 
   async start(): Promise<void> {
@@ -144,7 +149,7 @@ export class TraversalKeeper {
     this.#driver.input({ type: 'begun', peerId })
     try {
       const report = await this.#run(peerId, { method, isAsked: true, signal })
-      if (method === 'auto' && !wasDirect) this.#count(report.path)
+      if (method === 'auto' && !(wasDirect && this.#connected.get(peerId) === true)) this.#count(peerId, report.path)
       return report
     } finally {
       this.#driver.input({ type: 'ended', peerId })
@@ -160,10 +165,10 @@ export class TraversalKeeper {
       return this.#driver.input({ type: 'settled', peerId })
     }
     const isNew = !this.#connected.has(peerId)
-    this.#connected.add(peerId)
+    if (isNew) this.#connected.set(peerId, false)
     for (const { path } of open) if (path !== 'relayed') this.#running.get(peerId)?.traversal.arrived(path)
     if (open.some(({ path }) => path !== 'relayed')) {
-      if (isNew && first.isOurs && isPaired(peerId) && !this.#running.has(peerId)) this.#count(first.path)
+      if (isNew && first.isOurs && isPaired(peerId) && !this.#running.has(peerId)) this.#count(peerId, first.path)
       return this.#driver.input({ type: 'settled', peerId })
     }
     this.#running.get(peerId)?.traversal.arrived('relayed')
@@ -182,7 +187,7 @@ export class TraversalKeeper {
       const report = await this.#run(peerId, { method: 'auto', isAsked: false, signal: this.#stopped.signal })
       const { result, path, own, their, reason, ms } = report
       log({ level: 'debug', event: 'peer.traversed', fields: { peer: shortPeerId(peerId), retry, result, path, own, their, reason, ms } })
-      if (isPaired(peerId) && (retry === 0 || report.result === 'direct' || report.result === 'punched')) this.#count(report.path)
+      if (isPaired(peerId) && (retry === 0 || report.result === 'direct' || report.result === 'punched')) this.#count(peerId, report.path)
     } catch (error) {
       if (!isMeshError(error, 'ABORTED')) throw error
     } finally {
@@ -206,7 +211,8 @@ export class TraversalKeeper {
     return path !== undefined && isDirectPath(path)
   }
 
-  #count(path: ConnectionPath | undefined): void {
+  #count(peerId: string, path: ConnectionPath | undefined): void {
+    if (this.#connected.has(peerId)) this.#connected.set(peerId, true)
     this.#rates.add(outcomeOfPath(path))
     this.#saveAgain = true
     if (!this.#isSaving) this.#options.tracker.track('keeping the rates', this.#save())

@@ -22,6 +22,8 @@ const inputs: { readonly [Name in OperationName]: object } = {
   outboxList: {},
   outboxRetry: {},
   peers: {},
+  nat: { peer: 'agent-001' },
+  netcheck: {},
   ping: { peer: 'agent-001' },
   quantum: { peer: 'agent-001', level: 3 },
   status: { detailed: true },

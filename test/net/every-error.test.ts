@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { once } from 'node:events'
 import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ import type { Mesh, SendReport } from '../../src/mesh/mesh.ts'
 import { sendReport } from '../../src/mesh/send-report.ts'
 import { ensurePrivateFolder, fileError } from '../../src/node/files.ts'
 import { loadIdentity } from '../../src/node/identity.ts'
+import { freeListenAddresses } from '../../src/node/listen-addresses.ts'
 import { openMemoryStores, openStores } from '../../src/node/sqlite/stores.ts'
 import { prepareProfile } from '../../src/daemon/profile.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
@@ -29,6 +30,7 @@ import { freePort, identity, pathsIn, raw, type Rig, startRig, temporaryFolder }
 import { repository, runHere } from '../cli/support.ts'
 import { aliceOptions, bobOptions, End, openPair, settle } from '../core/session/support.ts'
 import { cardOf, network, seeded, signerOf, verifier } from '../core/peers/support.ts'
+import { startTestHost, takePlace } from './support.ts'
 
 /**
  * Every code of the error table comes out of the software itself: each producer calls the code that reports it, and makes no error of its own.
@@ -118,6 +120,18 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
     await prepareProfile(parts, { paths, settings: { http_port: port }, environment: {} })
     return Daemon.start(parts, paths, {})
   },
+  PORT_PRIVILEGED: () => {
+    // As the kernel answers who has no CAP_NET_BIND_SERVICE.
+    const denied = (): Server => {
+      const server = createServer()
+      server.listen = () => {
+        queueMicrotask(() => server.emit('error', Object.assign(new Error('permission denied'), { code: 'EACCES' })))
+        return server
+      }
+      return server
+    }
+    return freeListenAddresses(['/ip4/127.0.0.1/tcp/443'], { log: () => undefined, createServer: denied })
+  },
   SHUTTING_DOWN: async () => {
     const stores = await openMemoryStores()
     await stores.close()
@@ -174,6 +188,7 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
   MESSAGE_UNKNOWN: ({ me }) => me.inbox.get('nothing'),
   TIMEOUT: ({ rig }) => rig.client.call('message', { destination: 'slow', content: 'x' }, { deadlineMs: 30 }),
   PEER_UNREACHABLE: ({ me }) => me.ping(nowhere, { timeoutMs: 3_000 }),
+  NAT_METHOD_FAILED: async ({ me, friend }) => (await me.nat(friend.peerId, { method: 'turn' })).error,
   NOT_STORED_YET: async ({ me, friend }) =>
     outcomeOf(await reportOf(me.send(friend.peerId, 'x', { waitFor: 'accepted' })), { wait: 'stored', volatile: false }),
   ABORTED: ({ rig }) => rig.client.call('status', {}, { signal: AbortSignal.abort() }),
@@ -251,6 +266,22 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
     const { invite: text } = await me.invite()
     await friend.join(text)
     return stranger.join(text)
+  },
+  RELAY_REFUSED: async ({ t }) => {
+    const limits = {
+      open: false,
+      allow: [],
+      maxReservations: 1,
+      maxCircuits: 1,
+      maxCircuitsPerPeer: 1,
+      circuitBytes: 1,
+      circuitSeconds: 1,
+      bytesPerSecond: 1
+    }
+    const relay = await startTestHost({ relay: limits })
+    const node = await startTestHost({ listen: [] })
+    t.after(() => Promise.all([relay, node].map((each) => each[Symbol.asyncDispose]())))
+    return takePlace(node, String(relay.libp2p.getMultiaddrs()[0]))
   },
   NETWORK_MISMATCH: ({ me }) => me.join(encodeInvite({ ...invite, network: 'elsewhere' })),
   INTERNAL: async ({ rig }) => {

@@ -1,5 +1,6 @@
 import { command } from '../command.ts'
 import { timeoutMs } from './fields.ts'
+import { natRates } from './nat.ts'
 import { connectionInfo, daemonInfo, optionValue, peerInfo, sessionInfo } from './shapes.ts'
 import { optionTable } from '../../core/options/index.ts'
 
@@ -13,6 +14,10 @@ export const init = command({
     network: { type: 'text', max: 40, help: optionTable.network.help },
     listen: { ...list, maxItems: optionTable.listen_addrs.maxItems, help: optionTable.listen_addrs.help },
     bootstrap: { ...list, maxItems: optionTable.bootstrap_peers.maxItems, help: optionTable.bootstrap_peers.help },
+    relay: { ...list, maxItems: optionTable.relays.maxItems, help: optionTable.relays.help },
+    announce: { ...list, maxItems: optionTable.announce_addrs.maxItems, help: optionTable.announce_addrs.help },
+    stun: { ...list, maxItems: optionTable.stun_servers.maxItems, placeholder: 'SERVER', help: optionTable.stun_servers.help },
+    turn: { ...list, maxItems: optionTable.turn_servers.maxItems, placeholder: 'SERVER', help: optionTable.turn_servers.help },
     maxPeers: { type: 'integer', min: optionTable.max_peers.min, max: optionTable.max_peers.max, placeholder: 'N', help: optionTable.max_peers.help },
     mdns: { type: 'boolean', help: optionTable.mdns.help },
     quantum: { type: 'boolean', help: optionTable.quantum_resistant.help },
@@ -131,6 +136,11 @@ export const status = command({
       outbox: z.strictObject({ queued: z.int() }),
       bytes: z.strictObject({ sent: z.number(), received: z.number() }),
       latencyMs: z.strictObject({ p50: z.number().optional(), p95: z.number().optional(), p99: z.number().optional() }),
+      nat: natRates(z),
+      relays: z.array(z.strictObject({ peerId: z.string(), address: z.string(), reserved: z.boolean(), latencyMs: z.number().optional() })),
+      serving: z
+        .strictObject({ reservations: z.int(), circuits: z.int(), bytes: z.number(), refused: z.record(z.string(), z.int()), stunPort: z.int() })
+        .optional(),
       health: z.array(z.strictObject({ code: z.string(), message: z.string(), hint: z.string() })),
       daemon: z.strictObject({ pid: z.int(), socket: z.string(), rssBytes: z.number() }),
       peerList: z.array(peerInfo(z)).optional(),

@@ -1,6 +1,9 @@
 import { configCheck, configGet, configPath, configSet } from './config.ts'
 import { daemon, demo, init, logs, metrics, restart, start, status, stop } from './daemon.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, listen, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
+import { nat } from './nat.ts'
+import { netcheck } from './netcheck.ts'
+import { relayServe } from './relay.ts'
 import { discover, invite, join, peers, ping, quantum, trust, wait } from './peers.ts'
 
 export { messageTypeNames } from './fields.ts'
@@ -29,12 +32,15 @@ export const catalogue = {
   status,
   ping,
   quantum,
+  nat,
+  netcheck,
   trust,
   metrics,
   configGet,
   configSet,
   configPath,
   configCheck,
+  relayServe,
   demo
 } as const
 
@@ -57,6 +63,8 @@ export const operations = {
   status,
   ping,
   quantum,
+  nat,
+  netcheck,
   trust,
   metrics,
   stop,

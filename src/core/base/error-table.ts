@@ -97,6 +97,13 @@ export const errorTable = {
     message: (d) => `Cannot listen on ${d['address']}${because(d)}`,
     hint: 'Choose another address with --listen, or free the port.'
   }),
+  PORT_PRIVILEGED: entry({
+    exit: 3,
+    retryable: false,
+    message: (d) => `Port ${d['port']} needs a right that this process does not have`,
+    hint: (d) =>
+      `In a systemd unit: AmbientCapabilities=CAP_NET_BIND_SERVICE. Otherwise: sudo setcap cap_net_bind_service=+ep ${d['file'] ?? '$(readlink -f $(which node))'}, or choose a port from 1024.`
+  }),
   SHUTTING_DOWN: entry({ exit: 3, retryable: true, message: () => 'The daemon is stopping', hint: 'Try again when it runs again.' }),
 
   // State on disk
@@ -220,6 +227,45 @@ export const errorTable = {
     message: (d) => `Cannot reach ${d['peer']}${because(d)}`,
     hint: 'A durable message stays in the outbox and is sent when the peer is back.',
     next: ['synaptic-mesh p2p outbox', 'synaptic-mesh p2p peers']
+  }),
+  ICE_UNAVAILABLE: entry({
+    exit: 7,
+    retryable: false,
+    message: (d) => `This node cannot punch through NATs${because(d)}`,
+    hint: 'Install the optional package beside synaptic-mesh, and start the node again: npm install node-datachannel@0.33.4 (with -g when synaptic-mesh was). Peers are reached over relays without it.'
+  }),
+  ICE_FAILED: entry({
+    exit: 7,
+    retryable: true,
+    message: (d) => `No connection of its own with ${d['peer']}${because(d)}`,
+    hint: 'It is still reached over a relay when there is one. A TURN server helps where NATs let nothing through: see turn_servers in docs/options.md.'
+  }),
+  TURN_NOT_CONFIGURED: entry({
+    exit: 7,
+    retryable: false,
+    message: () => 'No TURN server is configured',
+    hint: 'Name one with turn_servers, and give turn_username and turn_password, or turn_secret: docs/options.md.'
+  }),
+  TURN_FAILED: entry({
+    exit: 7,
+    retryable: true,
+    message: (d) => `The TURN server ${d['server']} gave no address${because(d)}`,
+    hint: 'Check turn_servers, turn_username and turn_password, or turn_secret; the server must be reached over UDP: TURN over TCP is not possible in Node.'
+  }),
+  RELAY_REFUSED: entry({
+    exit: 7,
+    retryable: true,
+    message: (d) => `The relay ${d['relay']} gives this node no place${because(d)}`,
+    hint: 'Pair with the relay, or let its operator name this node in relay_allow or serve everybody with --open; when it is full it is asked again by itself.'
+  }),
+  NAT_METHOD_FAILED: entry({
+    exit: 7,
+    retryable: true,
+    message: (d) => `No connection to ${d['peer']} by ${d['method'] === 'turn' ? 'a TURN server' : 'STUN alone'}${because(d)}`,
+    hint: (d) =>
+      d['now'] === undefined
+        ? 'It is not connected at all now: try --method auto.'
+        : `It is connected all the same: ${d['now']}. --method auto takes the best way there is.`
   }),
   NOT_STORED_YET: entry({
     exit: 7,

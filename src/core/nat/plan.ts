@@ -352,6 +352,8 @@ export class TraversalPlan implements Machine<PlanInput, PlanOutput> {
     if (path !== undefined && (isDirectPath(path) || this.#method === 'turn')) return undefined
     const isIce = ({ technique }: TraversalAttempt): boolean => technique === iceTechnique(this.#method)
     const ice = this.#attempts.find((attempt) => isIce(attempt) && attempt.reason !== hopelessReasons.noConnection)
+    // What was measured too late to leave it out explains it all the same.
+    if (ice?.outcome === 'failed') return this.#iceHopeless() ?? ice.reason
     if (this.#reached !== undefined) return ice?.reason ?? (path === 'turn' ? 'no direct way was found' : undefined)
     if (ice !== undefined) return ice.reason
     return this.#attempts

@@ -2,6 +2,7 @@ import { prometheusContentType } from '../../core/metrics/index.ts'
 import type { DetailedStatus, MeshStatus } from '../../mesh/mesh.ts'
 import { wirePeer } from '../convert.ts'
 import { type Context, type Handler, present } from './context.ts'
+import { wireRates } from './nat.ts'
 
 export const status: Handler<'status'> = async (input, context) => {
   if (!input.detailed) return common(await context.mesh.status(), context)
@@ -31,6 +32,14 @@ function common(status: MeshStatus, { self }: Context) {
     outbox: { queued: outbox.queued },
     bytes: { sent: bytes.sent, received: bytes.received },
     latencyMs: { p50, p95, p99 },
+    relays: status.relays.map(({ peerId: relay, address, reserved, latencyMs: ms }) => ({
+      peerId: relay,
+      address,
+      reserved,
+      ...(ms === undefined ? {} : { latencyMs: ms })
+    })),
+    ...(status.serving === undefined ? {} : { serving: { ...status.serving, refused: { ...status.serving.refused } } }),
+    nat: { ...wireRates(status.nat), last100: wireRates(status.nat.last100) },
     health: status.health.map(({ code, message, hint }) => ({ code, message, hint })),
     daemon: { pid: self.pid, socket: self.socket, rssBytes: process.memoryUsage.rss() }
   }
@@ -38,8 +47,8 @@ function common(status: MeshStatus, { self }: Context) {
 
 function details(status: DetailedStatus) {
   const connections = status.connections.map((connection) => {
-    const { peerId, name, address, direction, encryption, quantumLevel, multiplexer, openedAt, streams } = connection
-    return { peerId, name, address, direction, encryption, quantumLevel, multiplexer, openedAt, streams }
+    const { peerId, name, address, direction, path, encryption, quantumLevel, multiplexer, openedAt, streams } = connection
+    return { peerId, name, address, direction, path, encryption, quantumLevel, multiplexer, openedAt, streams }
   })
   const sessions = status.sessions.map((session) => {
     const { peerId, name, level, kem, hybrid, suite, authentication, direction, path, openedAt, endedAt, words, epoch } = session

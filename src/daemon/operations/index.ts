@@ -3,6 +3,8 @@ import type { Handler, StreamHandler } from './context.ts'
 import { daemon, metrics, status, stop } from './daemon.ts'
 import { listen } from './listen.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
+import { nat } from './nat.ts'
+import { netcheck } from './netcheck.ts'
 import { discover, invite, join, peers, ping, quantum, trust, wait } from './peers.ts'
 
 export type { Context } from './context.ts'
@@ -21,6 +23,8 @@ export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: 
   join,
   message,
   metrics,
+  nat,
+  netcheck,
   outboxCancel,
   outboxList,
   outboxRetry,

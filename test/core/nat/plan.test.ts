@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { millis } from '../../../src/core/base/index.ts'
 import {
   hopelessReasons,
   iceHopeless,
@@ -9,7 +10,8 @@ import {
   planTimes,
   punchVerdict,
   type Technique,
-  techniques
+  techniques,
+  TraversalPlan
 } from '../../../src/core/nat/index.ts'
 import { type Behaviour, connects, everything, facts, fails, network, nothingWorks, run, type Situation, startedOf } from './plan-world.ts'
 
@@ -236,6 +238,19 @@ test('a forced method that cannot work says so at once: no package, no TURN serv
     'UDP is blocked on their side'
   ])
   assert.deepEqual(reasonsOf({ method: 'stun', ways: nothingWorks }), ['failed', 5_000, 'dial: no answer in 3 s; relay: no answer in 5 s'])
+})
+
+test('what is measured while ICE runs in vain explains it', () => {
+  const plan = new TraversalPlan({ method: 'stun', means: { ...everything, connected: 'relayed' }, peer: network('symmetric') })
+  assert.deepEqual(
+    plan.handle({ type: 'begin' }, millis(0)).map(({ type }) => type),
+    ['usable', 'start']
+  )
+  plan.handle({ type: 'own', facts: facts('symmetric') }, millis(2_000))
+  const outputs = plan.handle({ type: 'failed', id: 1, reason: 'no pair of addresses works' }, millis(3_000))
+  const done = outputs.find((output) => output.type === 'done')
+  assert.deepEqual([done?.report.own, done?.report.reason, done?.report.now], ['symmetric', 'both NATs are symmetric', 'relayed'])
+  assert.equal(done?.report.attempts[0]?.reason, 'no pair of addresses works')
 })
 
 test('a peer that is connected directly already is left alone; its class is asked for when it is wanted', () => {
