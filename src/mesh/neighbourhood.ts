@@ -36,6 +36,8 @@ export interface NeighbourhoodOptions {
   readonly log: (record: LogRecord) => void
   readonly onDiscovered: (peerId: string) => void
   readonly onPaired: (pair: PairRecord) => void
+  /** A card was verified: its peer may offer something new. */
+  readonly onCard: () => void
 }
 
 /** What this version can do, as the card says it. */
@@ -193,6 +195,7 @@ export class Neighbourhood {
     const { book, platform, tracker } = this.#options
     this.#learn(peerId, { card })
     this.relays.learned(peerId, card)
+    this.#options.onCard()
     const pair = book.pairOf(peerId)
     if (pair === undefined || card.addresses.length === 0 || card.addresses.join() === pair.addresses.join()) return
     // The name stays as it was when the peer was paired; where it is may change.

@@ -158,7 +158,11 @@ export class NodeParts {
       tracker: this.tracker,
       log: (record) => this.#emitLog(record),
       onDiscovered: (peerId) => this.events.emit('peer', { type: 'discovered', peer: this.book.info(peerId) }),
-      onPaired: (pair) => this.peers.paired(pair)
+      onPaired: (pair) => {
+        this.peers.paired(pair)
+        this.reach.network.refresh()
+      },
+      onCard: () => this.reach.network.refresh()
     })
   }
 
