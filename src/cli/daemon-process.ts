@@ -138,6 +138,16 @@ function parseNotice(text: string): StartNotice | undefined {
   }
 }
 
+/** The daemon of the profile, when one runs. */
+export async function whoRuns(client: ControlClient, { signal }: Pick<CommandContext, 'signal'>) {
+  try {
+    return await client.call('daemon', {}, { signal, deadlineMs: 5_000 })
+  } catch (error) {
+    if (isMeshError(error, 'DAEMON_UNREACHABLE')) return undefined
+    throw error
+  }
+}
+
 /** Asks the daemon to stop and waits until its socket is gone; undefined when none runs. @throws {MeshError} TIMEOUT */
 export async function stopDaemon(context: CommandContext, client: ControlClient): Promise<number | undefined> {
   const timeoutMs = context.globals.timeoutMs ?? 15_000

@@ -1,8 +1,8 @@
 import { type Catalogue, ControlClient, type InputOf } from '../api/index.ts'
-import { isMeshError, MeshError } from '../core/base/index.ts'
+import { MeshError } from '../core/base/index.ts'
 import { checkOption, type OptionKey, type OptionValue } from '../core/options/index.ts'
 import type { CommandContext } from './context.ts'
-import { daemonArguments, daemonEnvironment, ensureDaemonProcess, requireProfile, startDaemonProcess, stopDaemon } from './daemon-process.ts'
+import { daemonArguments, daemonEnvironment, ensureDaemonProcess, requireProfile, startDaemonProcess, stopDaemon, whoRuns } from './daemon-process.ts'
 import { renderers } from './render.ts'
 
 type InitInput = InputOf<Catalogue['init']>
@@ -13,6 +13,10 @@ const settingsOf = (input: InitInput): readonly (readonly [OptionKey, OptionValu
   ['network', input.network, '--network'],
   ['listen_addrs', input.listen, '--listen'],
   ['bootstrap_peers', input.bootstrap, '--bootstrap'],
+  ['relays', input.relay, '--relay'],
+  ['announce_addrs', input.announce, '--announce'],
+  ['stun_servers', input.stun, '--stun'],
+  ['turn_servers', input.turn, '--turn'],
   ['max_peers', input.maxPeers, '--max-peers'],
   ['mdns', input.mdns, '--mdns'],
   ['quantum_resistant', input.quantum, '--quantum'],
@@ -81,15 +85,6 @@ async function runWith(isChanged: boolean, context: CommandContext) {
   context.output.progress('starting the daemon')
   await ensureDaemonProcess(context, client)
   return client.call('daemon', {}, { signal: context.signal })
-}
-
-async function whoRuns(client: ControlClient, { signal }: CommandContext) {
-  try {
-    return await client.call('daemon', {}, { signal, deadlineMs: 5_000 })
-  } catch (error) {
-    if (isMeshError(error, 'DAEMON_UNREACHABLE')) return undefined
-    throw error
-  }
 }
 
 export async function start(input: InputOf<Catalogue['start']>, context: CommandContext): Promise<MeshError | undefined> {

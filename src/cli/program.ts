@@ -81,6 +81,7 @@ function groupOf(word: string, parent: CommanderCommand, groups: Map<string, Com
 }
 
 const groupHelp: ReadonlyMap<string, string> = new Map([
+  ['relay', 'what this node does for others'],
   ['inbox', 'messages that arrived; alone it lists them'],
   ['outbox', 'messages that were sent; alone it lists them'],
   ['config', 'options of the profile; alone it prints them']

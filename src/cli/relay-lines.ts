@@ -1,5 +1,5 @@
 import type { Catalogue, OutputOf } from '../api/index.ts'
-import { safe } from './output.ts'
+import { type Output, safe } from './output.ts'
 import { bytes, count, milliseconds } from './text.ts'
 
 type Status = OutputOf<Catalogue['status']>
@@ -14,6 +14,18 @@ export function relayRows({ relays, serving }: Pick<Status, 'relays' | 'serving'
       ] as const
   )
   return serving === undefined ? rows : [...rows, ['  relay', servingText(serving)]]
+}
+
+/** What `relay serve` says once its ports are open. */
+export function relayServeLines(value: OutputOf<Catalogue['relayServe']>, output: Output): readonly string[] {
+  return [
+    `${output.paint('green', '✓')} relay of profile ${value.profile} runs, pid ${value.pid}${value.open ? ', open to everybody' : ', for paired peers'}`,
+    ...value.addresses.map((address) => `  listening on ${safe(address)}`),
+    ...(value.stunPort === 0 ? [] : [`  STUN on UDP port ${value.stunPort}`]),
+    'Others use it with:',
+    `  synaptic-mesh p2p init ${safe(value.flags)}`,
+    ...(value.open ? [] : [`and get a place once they are paired: ${output.proposal('invite')}    there: synaptic-mesh p2p join INVITE`])
+  ]
 }
 
 function servingText({ reservations, circuits, bytes: carried, refused, stunPort }: NonNullable<Status['serving']>): string {

@@ -45,7 +45,7 @@ export class Daemon implements RunningDaemon {
     const options = loadOptions(paths, environment)
     ensurePrivateFolder(paths.stateFolder)
     ensurePrivateFolder(paths.runtimeFolder)
-    const log = new DaemonLog(new RotatingFile(paths.logFile), options.logLevel)
+    const log = new DaemonLog(new RotatingFile(paths.logFile), options.logLevel, parts.logCopy)
     const daemon = new Daemon(parts, { paths, options, log })
     try {
       await daemon.#start()

@@ -99,16 +99,25 @@ export class RotatingFile {
   }
 }
 
+/** Takes a line of the log, its end included. */
+export type LineSink = (line: string) => void
+
 /** The daemon's log: one line of JSON a record, with `time`, `level`, `event` and allowed fields. */
 export class DaemonLog {
   readonly #pino: pino.Logger
   readonly #file: { write(line: string): void; close?(): void }
 
-  constructor(file: { write(line: string): void; close?(): void }, level: LogLevel) {
+  /** @param copy - also gets every line, such as a service manager by stderr. */
+  constructor(file: { write(line: string): void; close?(): void }, level: LogLevel, copy: LineSink = () => undefined) {
     this.#file = file
     this.#pino = pino(
       { level, base: null, messageKey: 'event', formatters: { level: (label) => ({ level: label }) } },
-      { write: (line: string) => file.write(line) }
+      {
+        write: (line: string) => {
+          file.write(line)
+          copy(line)
+        }
+      }
     )
   }
 

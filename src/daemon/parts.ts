@@ -1,5 +1,6 @@
 import type { MeshOptions, ProfilePaths } from '../core/options/index.ts'
 import type { LogRecord, Mesh } from '../mesh/mesh.ts'
+import type { LineSink } from './log.ts'
 
 /** What a daemon is made from besides its own code; the real ones are in main.ts. */
 export interface DaemonParts {
@@ -7,6 +8,8 @@ export interface DaemonParts {
   createMesh(paths: ProfilePaths, options: MeshOptions, onLog: (record: LogRecord) => void): Promise<Mesh>
   /** Reads the identity, or makes it where there is none. @throws {MeshError} KEY_CORRUPT, PERMISSIONS_UNSAFE, PATH_UNSAFE */
   ensureIdentity(paths: ProfilePaths): Promise<{ readonly peerId: string; readonly created: boolean }>
+  /** Also gets every line of the log. */
+  readonly logCopy?: LineSink
   /** The package's version. */
   readonly version: string
 }

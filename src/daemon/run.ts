@@ -13,12 +13,18 @@ const noticeDescriptor = 3
 export async function runProcess(parts: DaemonParts, args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
-    options: { profile: { type: 'string' }, 'data-dir': { type: 'string' }, config: { type: 'string' }, notify: { type: 'boolean' } }
+    options: {
+      profile: { type: 'string' },
+      'data-dir': { type: 'string' },
+      config: { type: 'string' },
+      notify: { type: 'boolean' },
+      'log-stderr': { type: 'boolean' }
+    }
   })
   const notify = values.notify === true ? tell : () => undefined
   try {
     const daemon = await Daemon.start(
-      parts,
+      values['log-stderr'] === true ? { ...parts, logCopy: (line) => void process.stderr.write(line) } : parts,
       profilePaths({ profile: values.profile ?? 'default', dataDir: values['data-dir'], config: values.config }),
       process.env
     )

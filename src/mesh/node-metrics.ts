@@ -3,7 +3,7 @@ import { type ErrorCode, errorTable } from '../core/base/index.ts'
 import { MetricRegistry, prometheusText } from '../core/metrics/index.ts'
 import type { MessageType, OutboxCounts, OutboxEntry } from '../core/message/index.ts'
 import { resultOf, type TraversalReport } from '../core/nat/index.ts'
-import type { LogRecord, MeshStatus } from './mesh.ts'
+import type { LogRecord, MeshStatus, RelayServing } from './mesh.ts'
 
 type Delivery = 'durable' | 'volatile'
 
@@ -100,7 +100,15 @@ export class NodeMetrics {
     registry.set('outboxBytes', {}, now.outbox.bytes)
     registry.set('outboxInFlight', {}, now.outbox.inFlight)
     registry.set('memory', {}, this.#residentBytes())
+    if (status.serving !== undefined) this.#relay(status.serving)
     return prometheusText(registry)
+  }
+
+  #relay({ reservations, circuits, bytes, refused }: RelayServing): void {
+    this.#registry.set('relayReservations', {}, reservations)
+    this.#registry.set('relayCircuits', {}, circuits)
+    this.#registry.countTo('relayBytes', {}, bytes)
+    for (const [reason, total] of Object.entries(refused)) this.#registry.countTo('relayRefused', { reason }, total)
   }
 
   #handshakes({ quantum }: MeshStatus): void {

@@ -201,6 +201,34 @@ export const metricCatalogue = {
     labels: { path: ['direct-lan', 'direct-ipv6', 'direct-mapped', 'direct-public', 'punched', 'turn', 'relayed'] },
     buckets: [10, 25, 50, 100, 250, 500, 1_000, 1_500, 2_500, 5_000, 10_000]
   }),
+  relayReservations: metric({
+    name: 'synaptic_mesh_relay_reservations',
+    type: 'gauge',
+    unit: 'peers',
+    help: 'Peers that keep a place at this relay.',
+    labels: {}
+  }),
+  relayCircuits: metric({
+    name: 'synaptic_mesh_relay_circuits',
+    type: 'gauge',
+    unit: 'connections',
+    help: 'Circuits that this relay carries.',
+    labels: {}
+  }),
+  relayBytes: metric({
+    name: 'synaptic_mesh_relay_bytes_total',
+    type: 'counter',
+    unit: 'bytes',
+    help: 'Bytes that went over the circuits of this relay.',
+    labels: {}
+  }),
+  relayRefused: metric({
+    name: 'synaptic_mesh_relay_refused_total',
+    type: 'counter',
+    unit: 'attempts',
+    help: 'Places and circuits that this relay refused, and circuits that it cut (bytes, time, stalled).',
+    labels: { reason: { atMost: 16 } }
+  }),
   memory: metric({ name: 'synaptic_mesh_resident_memory_bytes', type: 'gauge', unit: 'bytes', help: 'Resident memory of the process.', labels: {} })
 } as const satisfies Record<string, MetricEntry>
 
