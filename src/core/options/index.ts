@@ -1,6 +1,7 @@
 import type { OptionEntry, OptionKey, optionTable } from './table.ts'
 
 export { type AddressUse, checkAddress } from './address.ts'
+export { parseIceServer } from './list-items.ts'
 export { checkProfileName, type PathInputs, profilePaths, type ProfilePaths } from './paths.ts'
 export {
   allowedValues,

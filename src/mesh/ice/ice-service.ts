@@ -1,0 +1,372 @@
+import type { Connection, Libp2p, Upgrader } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import { MeshError, isMeshError, toMeshError } from '../../core/base/index.ts'
+import {
+  addressScope,
+  type CandidatePair,
+  type ConnectionPath,
+  encodeIceFrame,
+  type IcePolicy,
+  type IceRefusal,
+  pathOfPair
+} from '../../core/nat/index.ts'
+import type { MeshOptions } from '../../core/options/index.ts'
+import { hostOf, type Paths } from '../connections.ts'
+import { type Deadline, startDeadline, within } from '../deadline.ts'
+import type { FrameStream } from '../frame-stream.ts'
+import { handshakeErrorIn } from '../hybrid-noise/failures.ts'
+import type { LogRecord } from '../mesh.ts'
+import type { Platform } from '../ports.ts'
+import { type ProtocolHost, shortPeerId } from '../protocol-host.ts'
+import { TokenBuckets } from '../token-buckets.ts'
+import { IceAttempt, type IceAttemptOptions, type OpenedChannel } from './ice-attempt.ts'
+import { IceConnection } from './ice-connection.ts'
+import type { IcePort, IceServer } from './ice-port.ts'
+import { turnServers } from './turn-servers.ts'
+
+export interface IceServiceOptions {
+  readonly libp2p: Libp2p
+  readonly upgrader: Upgrader
+  readonly host: ProtocolHost
+  readonly platform: Pick<Platform, 'clock' | 'timers'>
+  readonly port: IcePort
+  readonly options: Pick<MeshOptions, 'listenAddrs' | 'turnServers' | 'turnUsername' | 'turnPassword' | 'turnSecret'>
+  /** Servers to ask for this node's address, the best first. */
+  readonly stunServers: () => readonly IceServer[]
+  readonly isPaired: (peerId: string) => boolean
+  /** Whether strangers' packets reach this node: it has a public address, or a NAT that lets everybody in. */
+  readonly isReachable: () => boolean
+  readonly paths: Pick<Paths, 'note'>
+  readonly log: (record: LogRecord) => void
+}
+
+export interface IceConnected {
+  readonly connection: Connection
+  readonly path: ConnectionPath
+}
+
+export interface IceConnectOptions {
+  /** Default `all`. */
+  readonly policy?: IcePolicy
+  readonly signal?: AbortSignal
+}
+
+/** A run, the stream and the handshake over what it found. */
+const connectMs = 15_000
+const upgradeMs = 5_000
+/** How long ICE may take for its final choice once there is a way. */
+const choiceMs = 1_000
+const choiceStepMs = 50
+/** With one of another policy, or after both began at one time, a run is made anew. */
+const maxTries = 3
+const glareMs = 2_000
+const maxRuns = 16
+const maxStrangers = 2
+/** What a stranger may ask: three at once, then one in ten seconds. */
+const strangerRate = { perSecond: 0.1, burst: 3 } as const
+
+interface Run {
+  readonly direction: 'inbound' | 'outbound'
+  readonly isStranger: boolean
+  attempt: IceAttempt | undefined
+  /** Whether another run took its place. */
+  isYielded: boolean
+  readonly done: Promise<IceConnected>
+}
+
+type Outcome = { readonly connected: IceConnected } | { readonly error: MeshError }
+
+/**
+ * Direct connections with peers behind NATs: offers and candidates go over the connection there is (a relay's), ICE finds a way, and libp2p's own encryption
+ * and streams are put over it. See docs/wire/ice.md.
+ */
+export class IceService {
+  readonly #options: IceServiceOptions
+  readonly #runs = new Map<string, Run>()
+  readonly #strangers: TokenBuckets
+  readonly #waiting = new Map<string, Set<() => void>>()
+  #stunIndex = 0
+  #isStopped = false
+
+  constructor(options: IceServiceOptions) {
+    this.#options = options
+    this.#strangers = new TokenBuckets({ clock: options.platform.clock, ...strangerRate })
+  }
+
+  /** Why there is no ICE; undefined when there is. */
+  get unavailable(): string | undefined {
+    return this.#options.port.unavailable
+  }
+
+  get hasTurn(): boolean {
+    return this.#turn().length > 0
+  }
+
+  /** Runs at this time, of both directions. */
+  get running(): number {
+    return this.#runs.size
+  }
+
+  async start(): Promise<void> {
+    await this.#options.port.load().catch((error: unknown) => {
+      this.#options.log({ level: 'info', event: 'ice.unavailable', fields: { reason: toMeshError(error).message } })
+    })
+    await this.#options.host.serve('ice', (stream) => this.#serve(stream))
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    for (const { attempt } of this.#runs.values()) attempt?.end(new MeshError('SHUTTING_DOWN'), 'failed')
+  }
+
+  /**
+   * A direct connection with a peer that is connected already, or can be over a relay. While a run with it goes on, that one is waited for.
+   * @throws {MeshError} ICE_UNAVAILABLE, ICE_FAILED, TURN_NOT_CONFIGURED, TURN_FAILED, PEER_UNREACHABLE, TIMEOUT, ABORTED
+   */
+  async connect(peerId: string, { policy = 'all', signal }: IceConnectOptions = {}): Promise<IceConnected> {
+    await this.#options.port.load()
+    if (policy === 'turn' && !this.hasTurn) throw new MeshError('TURN_NOT_CONFIGURED')
+    using deadline = startDeadline(this.#options.platform.timers, { operation: 'ice', timeoutMs: connectMs, signal })
+    for (let left = maxTries; left > 0; left--) {
+      const outcome = await this.#try(peerId, policy, deadline)
+      if (outcome === undefined) continue
+      if ('error' in outcome) throw outcome.error
+      return outcome.connected
+    }
+    throw new MeshError('ICE_FAILED', { peer: peerId, reason: 'both sides began at one time, again and again' })
+  }
+
+  /** undefined when another run was in the way: to be tried again. */
+  async #try(peerId: string, policy: IcePolicy, deadline: Deadline): Promise<Outcome | undefined> {
+    const running = this.#runs.get(peerId)
+    if (running !== undefined) {
+      const outcome = await within(deadline, settled(running.done))
+      return !running.isYielded && (policy === 'all' || running.attempt?.policy === policy) ? outcome : undefined
+    }
+    const run = this.#begin(peerId, 'outbound', (each) => this.#initiate(each, { peerId, policy, deadline }))
+    const outcome = await settled(run.done)
+    if (!run.isYielded && run.attempt?.heard !== 'glare') return outcome
+    await within(deadline, this.#inboundOf(peerId))
+    return undefined
+  }
+
+  #begin(peerId: string, direction: Run['direction'], work: (run: Run) => Promise<IceConnected>): Run {
+    const { promise, resolve, reject } = Promise.withResolvers<IceConnected>()
+    const run: Run = { direction, isStranger: !this.#options.isPaired(peerId), attempt: undefined, isYielded: false, done: promise }
+    promise.catch(() => undefined)
+    this.#runs.set(peerId, run)
+    if (direction === 'inbound') for (const wake of this.#waiting.get(peerId) ?? []) wake()
+    work(run)
+      .then(resolve, reject)
+      .finally(() => {
+        if (this.#runs.get(peerId) === run) this.#runs.delete(peerId)
+      })
+    return run
+  }
+
+  async #initiate(run: Run, target: { readonly peerId: string; readonly policy: IcePolicy; readonly deadline: Deadline }): Promise<IceConnected> {
+    const { peerId, policy, deadline } = target
+    if (this.#isStopped || this.#runs.size > maxRuns) throw failed(peerId, 'too many attempts at one time')
+    const stream = await this.#open(peerId, deadline)
+    // This side chose the peer, and what it tells is tried; the other side may not have.
+    const attempt = new IceAttempt(this.#attemptOptions(stream, policy, ['private', 'public']))
+    run.attempt = attempt
+    const release = deadline.onEnd(() => attempt.end(deadline.error(), 'failed'))
+    if (policy === 'turn') void this.#watchTurn(attempt, deadline.signal)
+    try {
+      return await this.#upgrade(await attempt.run(), peerId, 'outbound')
+    } finally {
+      release()
+      this.#learn(attempt)
+      void stream.close()
+    }
+  }
+
+  async #open(peerId: string, deadline: Deadline): Promise<FrameStream> {
+    try {
+      return await this.#options.host.open(peerId, 'ice', deadline.signal)
+    } catch (cause) {
+      if (cause instanceof MeshError && /protocol/i.test(cause.message))
+        throw failed(peerId, 'the peer knows no ICE, or its NAT traversal is off', cause)
+      throw cause
+    }
+  }
+
+  async #serve(stream: FrameStream): Promise<void> {
+    const { peerId } = stream
+    const refusal = await this.#refusal(peerId)
+    if (refusal !== undefined) {
+      await stream.send(encodeIceFrame({ kind: 'ended', refusal }))
+      return
+    }
+    const scopes = this.#options.isPaired(peerId) ? (['private', 'public'] as const) : (['public'] as const)
+    const attempt = new IceAttempt(this.#attemptOptions(stream, undefined, scopes))
+    const run = this.#begin(peerId, 'inbound', async (each) => {
+      each.attempt = attempt
+      return this.#upgrade(await attempt.run(), peerId, 'inbound')
+    })
+    const outcome = await settled(run.done)
+    this.#learn(attempt)
+    // That no way was found is no offence of the peer.
+    if ('error' in outcome && isOffence(outcome.error)) throw outcome.error
+  }
+
+  /** Why a peer that begins a run is sent away; undefined when it is served. */
+  async #refusal(peerId: string): Promise<IceRefusal | undefined> {
+    const { port, isPaired, libp2p } = this.#options
+    const isReady = await port.load().then(
+      () => !this.#isStopped,
+      () => false
+    )
+    if (!isReady) return 'unavailable'
+    const own = this.#runs.get(peerId)
+    if (own?.direction === 'inbound') return 'busy'
+    if (own !== undefined && libp2p.peerId.toString() < peerId) return 'glare'
+    const others = [...this.#runs.values()].filter((run) => run !== own)
+    if (others.length >= maxRuns) return 'busy'
+    if (!isPaired(peerId)) {
+      if (others.filter(({ isStranger }) => isStranger).length >= maxStrangers) return 'busy'
+      if (!this.#strangers.take(peerId)) return 'refused'
+    }
+    if (own !== undefined) {
+      own.isYielded = true
+      own.attempt?.end(failed(peerId, 'the peer began at the same time'), 'glare')
+    }
+    return undefined
+  }
+
+  /** Resolves when the peer begins a run, or has had the time to. */
+  async #inboundOf(peerId: string): Promise<void> {
+    if (this.#runs.has(peerId)) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const waiting = this.#waiting.get(peerId) ?? new Set()
+    this.#waiting.set(peerId, waiting.add(resolve))
+    const cancel = this.#options.platform.timers.schedule(glareMs, resolve)
+    await promise
+    cancel()
+    waiting.delete(resolve)
+    if (waiting.size === 0) this.#waiting.delete(peerId)
+  }
+
+  #attemptOptions(stream: FrameStream, policy: IcePolicy | undefined, scopes: IceAttemptOptions['scopes']): IceAttemptOptions {
+    const { port, platform, isPaired, isReachable } = this.#options
+    const bindAddress = this.#loopback()
+    const isInitiator = policy !== undefined
+    return {
+      stream,
+      policy,
+      scopes: bindAddress === undefined ? scopes : ['loopback'],
+      // DTLS begins where ICE is through last: the first flight is lost when the other side is not there yet, and comes again after a second. The initiator
+      // checks first, and is through first unless something on our side holds its checks back until ours have gone out.
+      dtls: bindAddress !== undefined || isReachable() ? 'client' : 'server',
+      port,
+      platform,
+      means: (agreed) => ({
+        stun: this.#stun(),
+        // Addresses of a TURN server cost its owner something: none for strangers, and none where those of the initiator are wanted.
+        turn: (isInitiator ? agreed !== 'stun' : agreed === 'all' && isPaired(stream.peerId)) ? this.#turn() : [],
+        isRelayOnly: agreed === 'turn' && isInitiator,
+        bindAddress
+      })
+    }
+  }
+
+  /** The one address to use when this node is on loopback only: then nothing leaves the machine. */
+  #loopback(): string | undefined {
+    const { options, libp2p } = this.#options
+    const hosts =
+      options.listenAddrs.length > 0
+        ? options.listenAddrs.map((address) => hostOf(multiaddr(address)))
+        : libp2p.getConnections().map(({ remoteAddr }) => hostOf(remoteAddr))
+    const isLoopbackOnly = hosts.length > 0 && hosts.every((host) => addressScope(host) === 'loopback')
+    return isLoopbackOnly ? (hosts.find((host) => !host.includes(':')) ?? hosts[0]) : undefined
+  }
+
+  #stun(): IceServer | undefined {
+    const servers = this.#options.stunServers()
+    return servers[this.#stunIndex % Math.max(1, servers.length)]
+  }
+
+  #turn(): ReturnType<typeof turnServers> {
+    return turnServers(this.#options.options, this.#options.platform.clock.wall())
+  }
+
+  /** A STUN server that said nothing is not asked the next time. */
+  #learn({ tally: { own, isGathered } }: IceAttempt): void {
+    if (isGathered && !own.some(({ type }) => type === 'srflx') && this.#stun() !== undefined) this.#stunIndex += 1
+  }
+
+  /** ICE does not tell why there is no address of a TURN server: the server does. */
+  async #watchTurn(attempt: IceAttempt, signal: AbortSignal): Promise<void> {
+    const verdicts = await Promise.all(this.#turn().map(async (server) => ({ server, verdict: await this.#options.port.probeTurn(server, signal) })))
+    if (verdicts.some(({ verdict }) => verdict.result === 'allocated') || attempt.tally.own.length > 0) return
+    const [first] = verdicts
+    if (first === undefined) return
+    const { server, verdict } = first
+    attempt.end(new MeshError('TURN_FAILED', { server: `turn:${server.host}:${server.port}`, reason: verdict.reason }), 'failed')
+  }
+
+  /** The first way is often the TURN server's, and a direct one follows at once: that one is waited for a moment. */
+  async #finalPair({ agent, told, policy, settled: chosen }: OpenedChannel): Promise<CandidatePair | undefined> {
+    const { timers } = this.#options.platform
+    let isChosen = policy === 'turn'
+    void chosen.then(() => (isChosen = true))
+    for (let waitedMs = 0; waitedMs < choiceMs; waitedMs += choiceStepMs) {
+      const pair = agent.pair()
+      if (pair === undefined || isChosen || pathOfPair(pair, told) !== 'turn') return pair
+      await new Promise<void>((resolve) => void timers.schedule(choiceStepMs, resolve))
+    }
+    return agent.pair()
+  }
+
+  /** Puts libp2p's own encryption and streams over the channel; the peer proves its identity anew. */
+  async #upgrade(opened: OpenedChannel, peerId: string, direction: Run['direction']): Promise<IceConnected> {
+    const { libp2p, upgrader, paths, platform } = this.#options
+    const { channel, told } = opened
+    const pair = await this.#finalPair(opened)
+    const startedAt = platform.clock.monotonic()
+    if (pair === undefined) throw failed(peerId, 'the way was lost again')
+    const { address, port } = pair.remote
+    const remoteAddr = multiaddr(`/ip${address.includes(':') ? 6 : 4}/${address}/udp/${port}/webrtc-direct/p2p/${peerId}`)
+    const pipe = new IceConnection({ channel, remoteAddr, direction, log: libp2p.logger.forComponent('synaptic-mesh:ice') })
+    const path = pathOfPair(pair, told)
+    pipe.addEventListener('close', paths.note(remoteAddr, path), { once: true })
+    try {
+      const signal = AbortSignal.timeout(upgradeMs)
+      const connection = await (direction === 'outbound' ? upgrader.upgradeOutbound(pipe, { signal }) : upgradeInbound(this.#options, pipe, signal))
+      const ms = Math.round(platform.clock.monotonic() - startedAt)
+      this.#options.log({ level: 'info', event: 'ice.connected', fields: { peer: shortPeerId(peerId), path, direction, handshakeMs: ms } })
+      return { connection, path }
+    } catch (cause) {
+      pipe.abort(toMeshError(cause))
+      throw handshakeErrorIn(cause, peerId) ?? failed(peerId, `the handshake over it failed: ${toMeshError(cause).message}`, cause)
+    }
+  }
+}
+
+/** libp2p does not hand out inbound connections: it announces them. */
+async function upgradeInbound({ libp2p, upgrader }: IceServiceOptions, pipe: IceConnection, signal: AbortSignal): Promise<Connection> {
+  let found: Connection | undefined
+  const onOpen = ({ detail }: CustomEvent<Connection>): void => {
+    if (detail.remoteAddr === pipe.remoteAddr) found = detail
+  }
+  libp2p.addEventListener('connection:open', onOpen)
+  try {
+    await upgrader.upgradeInbound(pipe, { signal })
+  } finally {
+    libp2p.removeEventListener('connection:open', onOpen)
+  }
+  if (found === undefined) throw new MeshError('INTERNAL', { reason: 'libp2p announced no connection' })
+  return found
+}
+
+const failed = (peer: string, reason: string, cause?: unknown): MeshError => new MeshError('ICE_FAILED', { peer, reason }, { cause })
+
+const isOffence = (error: MeshError): boolean =>
+  isMeshError(error, 'MESSAGE_MALFORMED') || isMeshError(error, 'PROTOCOL_LIMIT') || isMeshError(error, 'UNSUPPORTED_VERSION')
+
+const settled = (work: Promise<IceConnected>): Promise<Outcome> =>
+  work.then(
+    (connected) => ({ connected }),
+    (error: unknown) => ({ error: toMeshError(error) })
+  )
