@@ -61,6 +61,9 @@ interface Running {
   readonly ended: Promise<TraversalReport>
 }
 
+/** From the event of a connection to the end of the try that made it. */
+const ownWorkMs = 100
+
 interface RunOptions {
   readonly method: TraversalMethod
   readonly isAsked: boolean
@@ -152,7 +155,7 @@ export class TraversalKeeper {
       if (method === 'auto' && !(wasDirect && this.#connected.get(peerId) === true)) this.#count(peerId, report.path)
       return report
     } finally {
-      this.#driver.input({ type: 'ended', peerId })
+      this.#driver.input({ type: 'ended', peerId, wasAsked: true })
     }
   }
 
@@ -166,13 +169,19 @@ export class TraversalKeeper {
     }
     const isNew = !this.#connected.has(peerId)
     if (isNew) this.#connected.set(peerId, false)
-    for (const { path } of open) if (path !== 'relayed') this.#running.get(peerId)?.traversal.arrived(path)
+    for (const { path } of open) if (path !== 'relayed') this.#arrived(peerId, path)
     if (open.some(({ path }) => path !== 'relayed')) {
       if (isNew && first.isOurs && isPaired(peerId) && !this.#running.has(peerId)) this.#count(peerId, first.path)
       return this.#driver.input({ type: 'settled', peerId })
     }
     this.#running.get(peerId)?.traversal.arrived('relayed')
     if (upgrades && (first.isOurs || isPaired(peerId))) this.#driver.input({ type: 'relayed', peerId, isOurs: first.isOurs })
+  }
+
+  // The way that made the connection says so itself, a moment after the event: what nobody has made is somebody else's.
+  #arrived(peerId: string, path: ConnectionPath): void {
+    const traversal = this.#running.get(peerId)?.traversal
+    if (traversal !== undefined) this.#options.timers.schedule(ownWorkMs, () => traversal.arrived(path))
   }
 
   /** A traversal in the background, of a peer that is reached over a relay. */
@@ -191,7 +200,7 @@ export class TraversalKeeper {
     } catch (error) {
       if (!isMeshError(error, 'ABORTED')) throw error
     } finally {
-      this.#driver.input({ type: 'ended', peerId })
+      this.#driver.input({ type: 'ended', peerId, wasAsked: false })
     }
   }
 

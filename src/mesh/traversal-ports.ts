@@ -130,12 +130,27 @@ async function connectTo(work: Promise<Connection>, peerId: string): Promise<Con
   }
 }
 
+const ownAddress = 'it is an address of this node'
+
+/** What the system says of a dial (errno). */
+const socketReasons: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connection refused'],
+  ['ECONNRESET', 'connection reset'],
+  ['EHOSTUNREACH', 'no way to that host'],
+  ['ENETUNREACH', 'no way to that network'],
+  ['ETIMEDOUT', 'no answer']
+])
+
 function dialReason(error: unknown): string {
   if (error instanceof AggregateError) {
-    const reasons = [...new Set(error.errors.map(dialReason))]
+    const reasons = [...new Set(error.errors.map(dialReason))].filter((reason) => reason !== ownAddress)
     return reasons.length === 0 ? hopelessReasons.noAddress : reasons.slice(0, 3).join('; ')
   }
   const text = error instanceof Error ? error.message : String(error)
-  if (/abort|timed? ?out/i.test(text)) return 'no answer'
+  if (text.includes('is an address of this node')) return ownAddress
+  const code = /\bE[A-Z]{5,}\b/.exec(text)?.[0]
+  const known = code === undefined ? undefined : socketReasons.get(code)
+  if (known !== undefined) return known
+  if (/abort|timed? ?out|another address answered/i.test(text)) return 'no answer'
   return text.slice(0, 120)
 }

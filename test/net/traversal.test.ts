@@ -9,6 +9,11 @@ import type { TraversalPorts } from '../../src/mesh/traversal.ts'
 import { type OpenConnection, TraversalKeeper } from '../../src/mesh/traversal-keeper.ts'
 import { everything, facts, network } from '../core/nat/plan-world.ts'
 
+/** Lets everything go on that waits for no time. */
+async function settle(): Promise<void> {
+  for (let turns = 0; turns < 3; turns++) await turn()
+}
+
 /** A clock that goes on when it is told to. */
 class Time implements Clock, Timers {
   readonly bootId = 'boot'
@@ -27,7 +32,7 @@ class Time implements Clock, Timers {
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms
     for (;;) {
-      await turn()
+      await settle()
       const due = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0]
       if (due === undefined) break
       this.#timers.delete(due)
@@ -35,7 +40,7 @@ class Time implements Clock, Timers {
       due.run()
     }
     this.#now = end
-    await turn()
+    await settle()
   }
 }
 
@@ -194,8 +199,9 @@ test('a direct connection that comes by itself ends the traversal', async (t) =>
   peer.opened('relayed')
   await peer.time.advance(500)
   peer.opened('direct-lan', false)
-  await peer.time.advance(0)
-  assert.deepEqual([peer.reports[0]?.result, peer.reports[0]?.path, peer.reports[0]?.ms], ['direct', 'direct-lan', 500])
+  // A moment for the way that made it, should it have been one of its own.
+  await peer.time.advance(100)
+  assert.deepEqual([peer.reports[0]?.result, peer.reports[0]?.path, peer.reports[0]?.ms], ['direct', 'direct-lan', 600])
   assert.equal(peer.running, 0)
 })
 

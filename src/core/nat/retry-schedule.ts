@@ -5,10 +5,10 @@ export type RetryInput =
   | { readonly type: 'relayed'; readonly peerId: string; readonly isOurs: boolean }
   /** It is connected directly, or not at all any more. */
   | { readonly type: 'settled'; readonly peerId: string }
-  /** A traversal begins that nobody asked for here, as the operator wants one. */
+  /** A traversal begins that the operator has asked for. */
   | { readonly type: 'begun'; readonly peerId: string }
   /** A traversal ended; a peer that is direct now is told as `settled`. */
-  | { readonly type: 'ended'; readonly peerId: string }
+  | { readonly type: 'ended'; readonly peerId: string; readonly wasAsked: boolean }
   /** The peer looks for a better way itself: we leave it the time to find one. */
   | { readonly type: 'peer-tries'; readonly peerId: string }
   | { readonly type: 'network-changed' }
@@ -69,7 +69,7 @@ export class RetrySchedule implements Machine<RetryInput, RetryOutput> {
         this.#begun(input.peerId)
         break
       case 'ended':
-        this.#ended(input.peerId, now)
+        this.#ended(input, now)
         break
       case 'peer-tries':
         this.#postpone(input.peerId, now)
@@ -95,13 +95,15 @@ export class RetrySchedule implements Machine<RetryInput, RetryOutput> {
     if (peer !== undefined) this.#peers.set(peerId, { ...peer, at: undefined })
   }
 
-  #ended(peerId: string, now: Millis): void {
+  #ended({ peerId, wasAsked }: { readonly peerId: string; readonly wasAsked: boolean }, now: Millis): void {
     const peer = this.#peers.get(peerId)
     if (peer === undefined) return
     if (peer.isStale) return void this.#peers.set(peerId, { ...peer, retry: 0, at: after(now, retryTimes.settleMs), isStale: false })
     const delays = retryTimes.delaysMs
-    const delayMs = delays[Math.min(peer.retry, delays.length - 1)] ?? 0
-    this.#peers.set(peerId, { ...peer, retry: peer.retry + 1, at: after(now, delayMs + courtesy(peer.isOurs)) })
+    // What the operator asks for takes the place of the first one only: the delays stay as they are.
+    const retry = wasAsked ? Math.max(peer.retry, 1) : peer.retry + 1
+    const delayMs = delays[Math.min(retry, delays.length) - 1] ?? 0
+    this.#peers.set(peerId, { ...peer, retry, at: after(now, delayMs + courtesy(peer.isOurs)) })
   }
 
   #postpone(peerId: string, now: Millis): void {

@@ -37,7 +37,7 @@ class World {
         continue
       }
       this.#ends.shift()
-      this.input({ type: 'ended', peerId: first.peerId })
+      this.input({ type: 'ended', peerId: first.peerId, wasAsked: false })
     }
     this.now = millis(end)
   }
@@ -86,15 +86,17 @@ test('a peer that is direct or gone is left alone', () => {
   assert.deepEqual([world.timesOf('b'), world.schedule.wakeAt, world.schedule.nextAt('b')], [[0], undefined, undefined])
 })
 
-test('what the operator asks for moves the schedule along', () => {
+test('what the operator asks for puts the next one off, and leaves the delays as they are', () => {
   const world = new World(0)
   world.input({ type: 'relayed', peerId: 'b', isOurs: true })
   world.until(20_000)
   world.input({ type: 'begun', peerId: 'b' })
   world.until(40_000)
   assert.deepEqual(world.timesOf('b'), [0], 'none beside the one that runs')
-  world.input({ type: 'ended', peerId: 'b' })
-  assert.equal(world.schedule.nextAt('b'), 160_000)
+  world.input({ type: 'ended', peerId: 'b', wasAsked: true })
+  assert.equal(world.schedule.nextAt('b'), 70_000, 'as long as before, from now on')
+  world.until(70_000)
+  assert.deepEqual([world.timesOf('b'), world.schedule.nextAt('b')], [[0, 70_000], 190_000])
 })
 
 test('a hundred relayed peers after a change of network: four at a time, and each has its turn', () => {
