@@ -26,6 +26,8 @@ export interface NatServiceOptions {
   readonly facts: () => NatFacts | undefined
   /** Whether ICE can be run here, and a TURN server be used. */
   readonly abilities: () => { readonly ice: boolean; readonly turn: boolean }
+  /** Gives a peer our signed card: who is not paired with us dials the addresses on it, and no others. */
+  readonly showCard: (peerId: string, signal: AbortSignal) => Promise<void>
   /** Own addresses that a router forwards and somebody has confirmed, without /p2p. */
   readonly mapped: () => readonly string[]
   /** Own addresses that others may dial, the likeliest first, without /p2p. */
@@ -87,11 +89,11 @@ export class NatService {
   async requestReversal(peerId: string, signal?: AbortSignal): Promise<Connection> {
     const addresses = this.#options.addresses().slice(0, natFrameLimits.addresses)
     if (addresses.length === 0) throw new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: 'no address of ours can be reached from outside' })
-    const arrival = this.#directConnection(peerId)
+    const arrival = this.#inbound(peerId)
     try {
-      const outcome = await this.#askForDial(peerId, { kind: 'reversal', addresses }, signal)
-      if (outcome !== 'connected') throw new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: reversalReasons[outcome] })
-      return await arrival.within(arrivalMs)
+      const asked = this.#askToCall(peerId, addresses, signal)
+      // The connection is here before the answer: it is not waited for.
+      return await Promise.race([arrival.connection, asked])
     } finally {
       arrival.end()
     }
@@ -108,6 +110,12 @@ export class NatService {
     }
     const dialled = dialAddress(remoteAddr.toString())?.text
     return dialled !== undefined && this.heard(remotePeer.toString())?.mapped.includes(dialled) === true
+  }
+
+  // What comes of it the answer to the next question tells.
+  async #showCard(peerId: string, signal?: AbortSignal): Promise<void> {
+    if (this.#options.book.pairOf(peerId) !== undefined) return
+    await this.#options.showCard(peerId, signal ?? this.#stopped.signal).catch(() => undefined)
   }
 
   async #serve(stream: FrameStream): Promise<void> {
@@ -168,28 +176,28 @@ export class NatService {
     return heard
   }
 
-  /** The direct connection with a peer: the one there is, or the next one. */
-  #directConnection(peerId: string): { within(ms: number): Promise<Connection>; end(): void } {
+  /** Never resolves with less than a connection; rejects when none comes. */
+  async #askToCall(peerId: string, addresses: readonly string[], signal?: AbortSignal): Promise<Connection> {
     const { libp2p, platform } = this.#options
-    const arrived = Promise.withResolvers<Connection>()
+    await this.#showCard(peerId, signal)
+    const outcome = await this.#askForDial(peerId, { kind: 'reversal', addresses }, signal)
+    if (outcome !== 'connected') throw new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: reversalReasons[outcome] })
+    await new Promise<void>((resolve) => platform.timers.schedule(arrivalMs, resolve))
+    const open = libp2p.getConnections(peerIdFromString(peerId)).find((connection) => connection.status === 'open' && !isRelayed(connection))
+    if (open !== undefined) return open
+    throw new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: 'it has dialled us, and its connection did not arrive' })
+  }
+
+  /** The next connection that a peer makes to us over TCP: what ICE makes is not what a peer has dialled. */
+  #inbound(peerId: string): { readonly connection: Promise<Connection>; end(): void } {
+    const { libp2p } = this.#options
+    const { promise, resolve } = Promise.withResolvers<Connection>()
     const onOpen = ({ detail }: CustomEvent<Connection>): void => {
-      if (detail.remotePeer.toString() === peerId && !isRelayed(detail)) arrived.resolve(detail)
+      const isFromPeer = detail.remotePeer.toString() === peerId && detail.direction === 'inbound'
+      if (isFromPeer && dialAddress(detail.remoteAddr.toString()) !== undefined) resolve(detail)
     }
     libp2p.addEventListener('connection:open', onOpen)
-    let cancel = (): void => undefined
-    return {
-      within: (ms) => {
-        const late = new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: 'it has dialled us, and its connection did not arrive' })
-        cancel = platform.timers.schedule(ms, () => arrived.reject(late))
-        const open = libp2p.getConnections(peerIdFromString(peerId)).find((connection) => connection.status === 'open' && !isRelayed(connection))
-        if (open !== undefined) arrived.resolve(open)
-        return arrived.promise
-      },
-      end: () => {
-        cancel()
-        libp2p.removeEventListener('connection:open', onOpen)
-      }
-    }
+    return { connection: promise, end: () => libp2p.removeEventListener('connection:open', onOpen) }
   }
 
   // How a public IPv4 address that we dialled is reached, only its owner knows.

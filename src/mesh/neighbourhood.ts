@@ -142,6 +142,11 @@ export class Neighbourhood {
     return [...(healed === 0 ? [] : [gossip]), ...this.relays.findings()]
   }
 
+  /** Gives a peer our card, and takes its own. @throws {MeshError} as a visit: PEER_UNREACHABLE, TIMEOUT, … */
+  async showCard(peerId: string, signal: AbortSignal): Promise<void> {
+    this.#learn(peerId, { card: await this.#cards.fetch(peerId, signal) })
+  }
+
   /** Whom a text means or who claims it; a name that nobody here knows is looked for in the DHT. @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
   async find(name: string, signal?: AbortSignal): Promise<Resolved> {
     const { book } = this.#options

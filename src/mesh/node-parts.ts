@@ -236,6 +236,7 @@ export class NodeParts {
       tracker: this.tracker,
       log: (record) => this.#emitLog(record),
       move: (peerId) => this.delivery.move(keyOf(peerId)),
+      showCard: (peerId, signal) => this.neighbourhood.showCard(peerId, signal),
       relays: () => this.neighbourhood.relays.relays.map(({ address }) => address),
       onReport: (report) => this.metrics.traversed(report),
       onNetworkChanged: () => this.neighbourhood.networkChanged()

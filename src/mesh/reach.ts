@@ -30,6 +30,8 @@ export interface ReachOptions {
   readonly log: (record: LogRecord) => void
   /** A direct connection to a peer stands beside a relayed one: what goes to it shall take the direct one. Resolves when it does. */
   readonly move: (peerId: string) => Promise<void>
+  /** Gives a peer our signed card, with our addresses. */
+  readonly showCard: (peerId: string, signal: AbortSignal) => Promise<void>
   /** A traversal ended, for the metrics. */
   readonly onReport: (report: TraversalReport) => void
   /** This machine is in another network, or its addresses changed. */

@@ -29,6 +29,7 @@ export interface ReachabilityOptions {
   readonly tracker: Tracker
   readonly log: (record: LogRecord) => void
   readonly facts: () => NatFacts | undefined
+  readonly showCard: (peerId: string, signal: AbortSignal) => Promise<void>
   readonly abilities: () => { readonly ice: boolean; readonly turn: boolean }
   /** Whether a peer that is not paired is believed about our addresses: bootstrap peers and relays. */
   readonly isHelper: (peerId: string) => boolean

@@ -43,6 +43,7 @@ export async function startReaching(options: ReachingOptions = {}): Promise<Reac
     tracker: new Tracker((what, error) => node.logs.push({ level: 'warn', event: error.code, fields: { what } })),
     log: (record) => node.logs.push(record),
     facts: () => undefined,
+    showCard: () => Promise.resolve(),
     abilities: () => ({ ice: true, turn: false }),
     isHelper: () => false,
     ...parts
