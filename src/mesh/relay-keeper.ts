@@ -200,11 +200,13 @@ export class RelayKeeper {
     this.#driver.input({ type: 'hint', peerId })
   }
 
-  /** Whether a peer relays stands on its card. */
+  /** Whether a peer relays stands on its card, and where its STUN server is. */
   #fetchMissing(peerId: string): void {
     const { options, cardOf, fetchCard } = this.#options
-    if (!options.natTraversal || this.#isPublic || isLoopbackOnly(options.listenAddrs)) return
-    if (this.#isOurs(peerId) && cardOf(peerId) === undefined) fetchCard(peerId)
+    if (!options.natTraversal || cardOf(peerId) !== undefined) return
+    const isNamed = this.#known.get(peerId)?.isExplicit === true
+    const isLooking = !this.#isPublic && !isLoopbackOnly(options.listenAddrs)
+    if (isNamed || (isLooking && this.#isOurs(peerId))) fetchCard(peerId)
   }
 
   /** Whether it is a bootstrap peer, a paired one, or a relay on the way to one. */
