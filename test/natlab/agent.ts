@@ -4,6 +4,9 @@
  */
 import { createInterface } from 'node:readline'
 import { isMeshError } from '../../src/core/base/index.ts'
+import type { TraversalMethod } from '../../src/core/nat/index.ts'
+import type { NatReport } from '../../src/mesh/nat-report.ts'
+import type { NetcheckReport } from '../../src/mesh/netcheck-report.ts'
 import { createMesh, type DetailedStatus, type Mesh, type MeshConfig, type PeerInfo, type SendOptions } from '../../src/node/index.ts'
 import { Receiver, type Received, Sender, type Sent } from './stream.ts'
 
@@ -73,6 +76,8 @@ const calls = {
     return now() - started
   },
   peer: (name: string): Promise<PeerInfo> => running().peer(name),
+  nat: (name: string, method: TraversalMethod): Promise<NatReport> => running().nat(name, { method }),
+  netcheck: (): Promise<NetcheckReport> => running().netcheck(),
   async send(
     to: string,
     text: string,
