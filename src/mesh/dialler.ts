@@ -213,8 +213,11 @@ function plan(direct: readonly Multiaddr[], relayed: readonly Multiaddr[]): read
 function split(peer: PeerId, addresses: readonly Multiaddr[]): { readonly direct: readonly Multiaddr[]; readonly relayed: readonly Multiaddr[] } {
   const suffix = `/p2p/${peer.toString()}`
   const complete = [...new Set(addresses.map((address) => completed(address.toString(), suffix)))].map((text) => multiaddr(text))
+  const direct = complete.filter((address) => !isCircuit(address)).sort((a, b) => rankDirect(a) - rankDirect(b))
+  // Of a peer that has other addresses, those are somebody else's here: ours, most likely.
+  const elsewhere = direct.filter((address) => !isLoopback(address))
   return {
-    direct: complete.filter((address) => !isCircuit(address)).sort((a, b) => rankDirect(a) - rankDirect(b)),
+    direct: elsewhere.length === 0 ? direct : elsewhere,
     relayed: inTurn(complete.filter(isCircuit))
   }
 }
@@ -223,7 +226,7 @@ const completed = (text: string, suffix: string): string => (text.endsWith(suffi
 
 function rankDirect(address: Multiaddr): number {
   const text = address.toString()
-  const host = isLoopback(address) ? 4 : isPrivate(address) ? 0 : 2
+  const host = isPrivate(address) ? 0 : 2
   return host + (/\/wss?(\/|$)/.test(text) ? 1 : 0)
 }
 

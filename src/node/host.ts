@@ -1,8 +1,8 @@
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { type GossipSub, type GossipSubComponents, gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
-import type { Libp2p, PeerDiscovery, Upgrader } from '@libp2p/interface'
-import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Libp2p, PeerDiscovery } from '@libp2p/interface'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { type Ping, ping } from '@libp2p/ping'
@@ -18,6 +18,7 @@ import { type FailureReason, type HandshakeFailure, type NoisePolicy, type PeerM
 import type { LogRecord } from '../mesh/mesh.ts'
 import { gossipTopic, networkIds } from '../mesh/network-ids.ts'
 import { Tracker } from '../mesh/tracker.ts'
+import { announced } from './announced.ts'
 import { systemClock } from './clock.ts'
 import { AddressDialler } from './dial-port.ts'
 import { eagerStreams } from './eager-negotiation.ts'
@@ -56,8 +57,6 @@ export interface HostServices extends Record<string, unknown> {
   readonly gossip: GossipSub
   readonly dialler: AddressDialler
   readonly own: OwnAddresses
-  /** For connections that none of libp2p's transports made. */
-  readonly upgrades: { readonly upgrader: Upgrader }
   /** undefined when it is off. */
   readonly mdns?: PeerDiscovery
 }
@@ -114,7 +113,7 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
     traffic,
     relays: new RelayClient(options.log),
     relayServer: options.relay === undefined ? undefined : new RelayServer(options.relay, options.log),
-    ownAddresses: () => running?.getMultiaddrs() ?? [],
+    ownAddresses: () => running?.services.own.list().map(({ address }) => multiaddr(address)) ?? [],
     memory: await openNoiseMemory(datastore, new Tracker((what, { code, message }) => options.log(failureRecord(code, what, message)))),
     onHandshakeFailure: (failure) => {
       handshakeFailures.set(failure.reason, (handshakeFailures.get(failure.reason) ?? 0) + 1)
@@ -170,7 +169,7 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
     start: false,
     nodeInfo: { name: 'synaptic-mesh', version: options.agentVersion, userAgent: `synaptic-mesh/${options.agentVersion}` },
     logger: hostLogger(options.log),
-    addresses: { listen: [...listen, '/p2p-circuit'], appendAnnounce: (options.announce ?? []).map(withoutPeer) },
+    addresses: { listen: [...listen, '/p2p-circuit'], appendAnnounce: (options.announce ?? []).map(withoutPeer), announceFilter: announced },
     transports: [
       tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } }),
       webSockets(),
@@ -216,7 +215,6 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
       ...relayService(parts),
       dialler: (components: ConstructorParameters<typeof AddressDialler>[0]) => new AddressDialler(components),
       own: (components: ConstructorParameters<typeof OwnAddresses>[0]) => new OwnAddresses(components),
-      upgrades: ({ upgrader }: { readonly upgrader: Upgrader }) => ({ upgrader }),
       gossip: (components: GossipSubComponents) => useGossipProtocol(makeGossip(options.network)(components), ids.gossip)
     }
   }
