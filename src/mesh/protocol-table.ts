@@ -66,7 +66,7 @@ export const protocolTable = {
   },
   ice: {
     id: '/synaptic-mesh/ice/1.0.0',
-    maxFrameBytes: 256,
+    maxFrameBytes: 4_096,
     maxInboundStreams: 2,
     streamsPerSecond: 1,
     framesPerSecond: 20,

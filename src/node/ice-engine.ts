@@ -21,6 +21,8 @@ type Library = Pick<typeof import('node-datachannel'), 'PeerConnection'>
 
 /** `onDrain` comes below it. */
 const lowWaterBytes = 65_536
+/** What may come before anybody listens. */
+const maxEarlyBytes = 1_048_576
 const pairTypes = ['host', 'srflx', 'prflx', 'relay'] as const
 
 /** ICE, DTLS and SCTP by node-datachannel, an optional package: it is loaded when it is first wanted. */
@@ -240,6 +242,7 @@ class Channel implements IceChannel {
   readonly #channel: DataChannel
   readonly #owner: ChannelOwner
   readonly #early: Uint8Array[] = []
+  #earlyBytes = 0
   readonly #whenEnded = Promise.withResolvers<void>()
   #events: ChannelEvents | undefined
   #state: 'open' | 'closing' | 'ended' = 'open'
@@ -298,8 +301,10 @@ class Channel implements IceChannel {
     if (this.#state === 'ended') return
     const bytes = message instanceof ArrayBuffer ? new Uint8Array(message) : message
     if (typeof bytes === 'string' || bytes.length > maxChannelMessageBytes) throw new Error('no message of ours')
-    if (this.#events === undefined) this.#early.push(bytes)
-    else this.#events.onMessage(bytes)
+    if (this.#events !== undefined) return this.#events.onMessage(bytes)
+    this.#earlyBytes += bytes.length
+    if (this.#earlyBytes > maxEarlyBytes) throw new Error('more than a handshake')
+    this.#early.push(bytes)
   }
 
   /** The other side has closed, and everything that it sent was given out; our own close comes here at once. */

@@ -13,7 +13,8 @@ const limits = {
   message: { frameMs: shortDeadlines.frameMs },
   card: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
   pair: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
-  nat: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 }
+  nat: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
+  ice: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 }
 } as const satisfies LimitChanges
 
 export interface Battlefield extends AsyncDisposable {
@@ -35,7 +36,8 @@ export async function startBattlefield(more: LimitChanges = {}): Promise<Battlef
     message: { ...limits.message, ...more.message },
     card: { ...limits.card, ...more.card },
     pair: { ...limits.pair, ...more.pair },
-    nat: { ...limits.nat, ...more.nat }
+    nat: { ...limits.nat, ...more.nat },
+    ice: { ...limits.ice, ...more.ice }
   }
   const net = await createTestnet(2, {
     bootstrap: false,

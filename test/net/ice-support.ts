@@ -29,7 +29,7 @@ export async function startIceNode(t: TestContext, relay: Relay, options: IceNod
   const paths = new Paths()
   const ice = new IceService({
     libp2p: host.libp2p,
-    upgrader: host.libp2p.services.upgrades.upgrader,
+    upgrader: host.libp2p.services.dialler.upgrader,
     host: host.host,
     platform: { clock, timers },
     port: engine,

@@ -44,7 +44,7 @@ export type IceFrame =
   | { readonly kind: 'gathered' }
   | { readonly kind: 'ended'; readonly refusal: IceRefusal }
 
-export const iceLimits = { frameBytes: 256, candidates: 16, fingerprintBytes: 32 } as const
+export const iceLimits = { candidates: 16, fingerprintBytes: 32 } as const
 
 const version = 1
 const kinds = { offer: 1, answer: 2, candidate: 3, gathered: 4, ended: 5 } as const

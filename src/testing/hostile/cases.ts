@@ -204,11 +204,46 @@ const natCases: readonly HostileCase[] = [
   onStream('a frame of CBOR nested a thousand deep', malformed, (line) => line.push(frame(new Uint8Array(1_000).fill(0x81))))
 ]
 
+const iceCredentials = (fragment = 'aaaa'): readonly number[] => [4, ...utf8(fragment), 22, ...utf8('p'.repeat(22)), ...systemRandom.bytes(32)]
+const iceOffer = (policy = 0, version = 1): readonly number[] => [1, version, policy, ...iceCredentials()]
+const iceCandidate = (address: readonly number[], port = 9): readonly number[] => [
+  3,
+  0,
+  0x7e,
+  0,
+  0,
+  0xff,
+  address.length,
+  ...address,
+  port >> 8,
+  port & 255
+]
+
+/** Frames of the protocol `ice`, one after the other. */
+const iceCase = (name: string, codes: readonly ErrorCode[], frames: () => readonly (readonly number[])[]): HostileCase =>
+  onStream(name, codes, (line) => {
+    for (const bytes of frames()) line.push(frame(Uint8Array.from(bytes)))
+  })
+
+const iceCases: readonly HostileCase[] = [
+  iceCase('an offer of version 9', ['UNSUPPORTED_VERSION'], () => [iceOffer(0, 9)]),
+  iceCase('an offer of a policy that does not exist', malformed, () => [iceOffer(200)]),
+  iceCase('an offer with a line break in its credentials', malformed, () => [[1, 1, 0, ...iceCredentials('a\r\nb')]]),
+  iceCase('an offer with bytes left over', malformed, () => [[...iceOffer(), 0]]),
+  iceCase('an answer that nobody asked for', malformed, () => [[2, 0, ...iceCredentials()]]),
+  iceCase('a candidate before the offer', malformed, () => [iceCandidate([11, 77, 1, 2])]),
+  iceCase('two offers', malformed, () => [iceOffer(), iceOffer()]),
+  iceCase('a candidate at port 0', malformed, () => [iceOffer(), iceCandidate([11, 77, 1, 2], 0)]),
+  iceCase('an IPv4 address in the form of IPv6', malformed, () => [iceOffer(), iceCandidate([...new Uint8Array(10), 255, 255, 11, 77, 1, 2])]),
+  iceCase('more addresses to try than may be', limit, () => [iceOffer(), ...Array.from({ length: 17 }, (_, host) => iceCandidate([11, 77, 1, host]))])
+]
+
 /** The cases of every protocol id, and of the frames inside of sessions. The registry test fails for an id that is missing here. */
 export const hostileCases: Readonly<Record<Target, readonly HostileCase[]>> = {
   pqs: [...commonCases, silentStream, ...sessionCases],
   message: [...commonCases, ...messageCases],
   card: [...commonCases, silentStream, ...cardCases],
   pair: [...commonCases, silentStream, ...pairCases],
-  nat: [...commonCases, silentStream, ...natCases]
+  nat: [...commonCases, silentStream, ...natCases],
+  ice: [...commonCases, silentStream, ...iceCases]
 }
