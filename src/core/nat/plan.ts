@@ -61,6 +61,8 @@ export const planTimes = {
   iceMs: 6_000,
   /** How long ICE waits for what the peer says of its network, which may show that it is hopeless. */
   askMs: 1_500,
+  /** After so long, a peer that knew nothing of its network may know more. */
+  askAgainMs: 1_000,
   /** With a TURN server found: how long a dial or a reversal that runs may still beat it. */
   turnGraceMs: 1_000,
   autoMs: 9_500,
@@ -93,6 +95,7 @@ export class TraversalPlan implements Machine<PlanInput, PlanOutput> {
   #endsAt: Millis | undefined
   /** Until when the peer's answer is waited for; undefined before it was asked, 'over' afterwards. */
   #asking: Millis | 'over' | undefined
+  #hasAskedAgain = false
   /** The best connection. */
   #reached: ConnectionPath | undefined
   /** Until when a direct way may still beat a TURN server that was found. */
@@ -305,9 +308,14 @@ export class TraversalPlan implements Machine<PlanInput, PlanOutput> {
     return this.#running.size === 0 && (this.#reached === undefined || this.#asking === 'over')
   }
 
-  /** Whether the peer's class is still to be heard, for the report alone. */
+  /** Whether the peer's class is still to be heard, for the report alone; a peer that had not measured its network yet is asked once more. */
   #isCurious(now: Millis): boolean {
-    return this.#wantsFacts && this.#reached !== undefined && this.#asking !== 'over' && this.#leftMs(now) > 0
+    if (!this.#wantsFacts || this.#reached === undefined || this.#leftMs(now) <= 0) return false
+    if (this.#asking !== 'over') return true
+    if (this.#hasAskedAgain || this.#peer?.facts.natClass !== 'unknown' || this.#sinceBegin(now) < planTimes.askAgainMs) return false
+    this.#hasAskedAgain = true
+    this.#asking = undefined
+    return true
   }
 
   #runs(technique: Technique): boolean {

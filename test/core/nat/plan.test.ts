@@ -240,6 +240,17 @@ test('a forced method that cannot work says so at once: no package, no TURN serv
   assert.deepEqual(reasonsOf({ method: 'stun', ways: nothingWorks }), ['failed', 5_000, 'dial: no answer in 3 s; relay: no answer in 5 s'])
 })
 
+test('a peer that had not measured its network yet is asked once more at the end, for the report', () => {
+  const plan = new TraversalPlan({ method: 'stun', means: { ...everything, connected: 'relayed' }, own: facts('symmetric'), wantsFacts: true })
+  plan.handle({ type: 'begin' }, millis(0))
+  plan.handle({ type: 'told', peer: network('unknown') }, millis(20))
+  const again = plan.handle({ type: 'failed', id: 1, reason: 'no pair of addresses works' }, millis(5_000))
+  assert.deepEqual(again, [{ type: 'ask', budgetMs: 1_500 }])
+  const [done] = plan.handle({ type: 'told', peer: network('symmetric') }, millis(5_040))
+  assert.ok(done?.type === 'done')
+  assert.deepEqual([done.report.their, done.report.reason], ['symmetric', 'both NATs are symmetric'])
+})
+
 test('what is measured while ICE runs in vain explains it', () => {
   const plan = new TraversalPlan({ method: 'stun', means: { ...everything, connected: 'relayed' }, peer: network('symmetric') })
   assert.deepEqual(
