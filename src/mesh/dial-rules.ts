@@ -20,7 +20,6 @@ const webPorts: readonly number[] = [80, 443]
 /** Whether this node dials `address` because `requester` asks: never a third party's, as far as it can tell (docs/wire/nat.md). */
 export function isDialAllowed(purpose: DialPurpose, address: DialAddress, requester: Requester): boolean {
   const { scope, host, port } = address
-  if (scope === 'special') return false
   if (requester.hosts.some((observed) => isSameHost(observed, host))) return true
   if (port < firstFreePort && !webPorts.includes(port)) return false
   if (!requester.isPaired) return purpose === 'reversal' && scope === 'public' && requester.cardAddresses.some((text) => isSame(text, address))
