@@ -1,6 +1,6 @@
 /** What an end-to-end session costs: handshakes and rekeys at each level, records against bare ChaCha20-Poly1305 (both ends in one thread, CPU time). */
 import { parseArgs } from 'node:util'
-import { type KemLevel, millis } from '../src/core/base/index.ts'
+import { type KemLevel, concat, millis } from '../src/core/base/index.ts'
 import { maxPlaintextBytes } from '../src/core/session/index.ts'
 import { nodeHandshakeCrypto } from '../src/crypto/handshake-crypto.ts'
 import { type End, levels, openPair, settle } from '../test/core/session/support.ts'
@@ -31,7 +31,7 @@ const sizes = { '64 KiB': maxPlaintextBytes, '1 KiB': 1_024 } as const
 function move(alice: End, bob: End, data: Uint8Array): void {
   for (const output of alice.machine.handle({ type: 'send', data }, now)) {
     if (output.type !== 'send') throw new Error(`a record led to ${output.type}`)
-    const [opened] = bob.machine.handle({ type: 'frame', frame: output.frame }, now)
+    const [opened] = bob.machine.handle({ type: 'frame', frame: concat(...[output.frame].flat()) }, now)
     if (opened?.type !== 'data' || opened.data.length !== data.length) throw new Error('a record was not opened')
   }
 }

@@ -1,4 +1,5 @@
 import {
+  type CipherChaCha20Poly1305,
   type KeyObject,
   createCipheriv,
   createDecipheriv,
@@ -17,8 +18,10 @@ import {
   type HashName,
   type KemLevel,
   type KemPort,
+  type Pieces,
   type Sealing,
-  MeshError
+  MeshError,
+  byteLength
 } from '../core/base/index.ts'
 import { asBuffer } from './der.ts'
 import { importPublicKey } from './spki.ts'
@@ -50,7 +53,7 @@ function hashOf(name: HashName, ...parts: readonly Uint8Array[]): Uint8Array {
 // oxlint-disable-next-line max-params -- the port of core/base has them
 function hmac(name: HashName, key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
   const block = blockBytes[name]
-  const inner = Buffer.alloc(block + lengthOf(parts), 0x36)
+  const inner = Buffer.alloc(block + byteLength(parts), 0x36)
   const outer = Buffer.alloc(block, 0x5c)
   const short = key.length > block ? hash(name, key, 'buffer') : key
   for (let index = 0; index < short.length; index++) {
@@ -131,11 +134,15 @@ const kems: Readonly<Record<KemLevel, KemPort>> = {
 
 function aead(bytes: Uint8Array): AeadKey {
   const key = createSecretKey(bytes)
-  const sealInto = (target: Uint8Array, { nonce, ad, plaintext }: Sealing): void => {
+  const begin = ({ nonce, ad, plaintext }: Sealing): CipherChaCha20Poly1305 => {
     const cipher = createCipheriv(algorithm, key, nonce, { authTagLength: tagBytes })
-    if (ad.length > 0) cipher.setAAD(ad, { plaintextLength: target.length - tagBytes })
+    if (ad.length > 0) cipher.setAAD(ad, { plaintextLength: byteLength(plaintext) })
+    return cipher
+  }
+  const sealInto = (target: Uint8Array, sealing: Sealing): void => {
+    const cipher = begin(sealing)
     let offset = 0
-    for (const piece of piecesOf(plaintext)) {
+    for (const piece of piecesOf(sealing.plaintext)) {
       for (let start = 0; start < piece.length; start += stepBytes) {
         const part = piece.subarray(start, start + stepBytes)
         target.set(cipher.update(part), offset)
@@ -145,11 +152,17 @@ function aead(bytes: Uint8Array): AeadKey {
     cipher.final()
     target.set(cipher.getAuthTag(), offset)
   }
+  const sealPieces = (sealing: Sealing): readonly Uint8Array[] => {
+    const cipher = begin(sealing)
+    const pieces = piecesOf(sealing.plaintext).map((piece) => plain(cipher.update(piece)))
+    cipher.final()
+    return [...pieces, plain(cipher.getAuthTag())]
+  }
   return {
     sealInto,
+    sealPieces,
     seal: (nonce, ad, plaintext) => {
-      const length = plaintext instanceof Uint8Array ? plaintext.length : lengthOf(plaintext)
-      const target = new Uint8Array(length + tagBytes)
+      const target = new Uint8Array(byteLength(plaintext) + tagBytes)
       sealInto(target, { nonce, ad, plaintext })
       return target
     },
@@ -166,15 +179,15 @@ function aead(bytes: Uint8Array): AeadKey {
   }
 }
 
-function piecesOf(plaintext: Uint8Array | readonly Uint8Array[]): readonly Uint8Array[] {
+function piecesOf(plaintext: Pieces): readonly Uint8Array[] {
   if (plaintext instanceof Uint8Array) return [plaintext]
-  return plaintext.length > 1 && lengthOf(plaintext) <= joinedUpTo ? [joined(plaintext)] : plaintext
+  return plaintext.length > 1 && byteLength(plaintext) <= joinedUpTo ? [joined(plaintext)] : plaintext
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
   const [only] = parts
   if (only !== undefined && parts.length === 1) return only
-  const whole = Buffer.allocUnsafe(lengthOf(parts))
+  const whole = Buffer.allocUnsafe(byteLength(parts))
   copyInto(whole, parts)
   return whole
 }
@@ -185,12 +198,6 @@ function copyInto(target: Uint8Array, parts: readonly Uint8Array[]): void {
     target.set(part, offset)
     offset += part.length
   }
-}
-
-function lengthOf(parts: readonly Uint8Array[]): number {
-  let length = 0
-  for (const part of parts) length += part.length
-  return length
 }
 
 /** The same bytes without Buffer's own `slice`, which does not copy. */

@@ -1,4 +1,4 @@
-import type { MeshError } from '../core/base/index.ts'
+import type { MeshError, Pieces } from '../core/base/index.ts'
 import type { ConnectionPath } from '../core/nat/index.ts'
 
 /**
@@ -15,8 +15,8 @@ export interface FrameStream {
   readonly capacityBytes?: number | undefined
   /** The frames in order; returns when the peer closed. @throws {MeshError} PROTOCOL_LIMIT, MESSAGE_MALFORMED, TIMEOUT, PEER_UNREACHABLE */
   frames(): AsyncIterable<Uint8Array>
-  /** Queues a frame; resolves once the writer's queue is under its high-water mark, so that a caller who awaits never runs ahead. */
-  send(frame: Uint8Array): Promise<void>
+  /** Queues a frame, whose bytes must stay as they are; resolves once the writer's queue is under its high-water mark, so that a caller who awaits never runs ahead. */
+  send(frame: Pieces): Promise<void>
   /** Resolves when all that was queued was handed to the connection. */
   flush(): Promise<void>
   /** Flushes, then closes both directions. */

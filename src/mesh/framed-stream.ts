@@ -1,9 +1,10 @@
 import type { Stream } from '@libp2p/interface'
-import { type Clock, type Millis, MeshError, earliest, after } from '../core/base/index.ts'
+import { type Clock, type Millis, MeshError, type Pieces, byteLength, earliest, after } from '../core/base/index.ts'
 import type { ConnectionPath } from '../core/nat/index.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { FrameStream } from './frame-stream.ts'
-import { LinkWriter } from './link-writer.ts'
+import { LinkWriter, type WritableLink } from './link-writer.ts'
+import { messageOf } from './piece-list.ts'
 import type { Timers } from './ports.ts'
 import type { ProtocolLimits } from './protocol-table.ts'
 
@@ -45,6 +46,14 @@ interface Pending {
 
 const finished: IteratorResult<Uint8Array> = { done: true, value: undefined }
 
+/** A libp2p stream as the writer sees it. */
+const linkTo = (stream: Stream): WritableLink => ({
+  get writableNeedsDrain(): boolean {
+    return stream.writableNeedsDrain
+  },
+  send: (pieces) => stream.send(messageOf(stream, pieces))
+})
+
 /** A FrameStream over one libp2p stream. Made by ProtocolHost only. */
 export class FramedStream implements FrameStream {
   readonly closed: Promise<void>
@@ -75,7 +84,7 @@ export class FramedStream implements FrameStream {
     this.#options = options
     const { stream, limits } = options
     this.#reader = new FrameReader({ protocol: limits.id, maxFrameBytes: limits.maxFrameBytes })
-    this.#writer = new LinkWriter({ link: stream, protocol: limits.id, onBytes: options.onSent })
+    this.#writer = new LinkWriter({ link: linkTo(stream), protocol: limits.id, onBytes: options.onSent })
     const { promise, resolve } = Promise.withResolvers<void>()
     this.closed = promise
     this.#resolveClosed = resolve
@@ -129,11 +138,12 @@ export class FramedStream implements FrameStream {
     return { [Symbol.asyncIterator]: () => iterator }
   }
 
-  send(frame: Uint8Array): Promise<void> {
+  send(frame: Pieces): Promise<void> {
     const { limits } = this.#options
-    if (frame.length === 0 || frame.length > limits.maxFrameBytes) {
+    const bytes = byteLength(frame)
+    if (bytes === 0 || bytes > limits.maxFrameBytes) {
       return Promise.reject(
-        new MeshError('PROTOCOL_LIMIT', { protocol: limits.id, reason: `a frame of ${frame.length} bytes, 1 to ${limits.maxFrameBytes} are sent` })
+        new MeshError('PROTOCOL_LIMIT', { protocol: limits.id, reason: `a frame of ${bytes} bytes, 1 to ${limits.maxFrameBytes} are sent` })
       )
     }
     if (this.#closing) return Promise.reject(this.#error ?? this.#unreachable('the stream is closed'))

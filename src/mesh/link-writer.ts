@@ -1,9 +1,11 @@
-import { MeshError } from '../core/base/index.ts'
+import { MeshError, type Pieces } from '../core/base/index.ts'
+import { FrameQueue } from './frame-queue.ts'
 
-/** What the writer needs of a libp2p 3 stream. */
+/** What the writer needs of what is below it. */
 export interface WritableLink {
   readonly writableNeedsDrain: boolean
-  send(bytes: Uint8Array): boolean
+  /** Takes one write, in pieces; returns whether it takes more. */
+  send(pieces: readonly Uint8Array[]): boolean
 }
 
 /**
@@ -11,9 +13,6 @@ export interface WritableLink {
  * would leave as two, the second one tiny and with system calls of its own.
  */
 export const writeBytes = 65_507
-const lengthBytes = 4
-/** Filled and sent within one call: no other writer comes between. */
-const scratch = new Uint8Array(writeBytes)
 /** `send` waits above this. */
 const highWaterBytes = 524_288
 /** A caller that does not wait is stopped here. */
@@ -31,27 +30,20 @@ export interface LinkWriterOptions {
   readonly link: WritableLink
   readonly protocol: string
   readonly onBytes: (bytes: number) => void
-  /** By default, and at most, `writeBytes`. */
+  /** Default `writeBytes`. */
   readonly maxWriteBytes?: number
-  /** For a link that is done with the bytes when its `send` returns: every write of all such writers is in one and the same buffer. */
-  readonly reuseBuffer?: boolean
 }
 
 /**
  * Writes frames to a stream, many in one write, a large one in several: what is sent within one turn of the event loop leaves together, in a microtask, so that
- * an idle link adds no latency. While the stream asks for a drain nothing is written: ignoring it ends in a reset.
+ * an idle link adds no latency. The bytes of large frames are not copied. While the stream asks for a drain nothing is written: ignoring it ends in a reset.
  */
 export class LinkWriter {
   readonly #link: WritableLink
   readonly #protocol: string
   readonly #onBytes: (bytes: number) => void
   readonly #maxWriteBytes: number
-  readonly #reusesBuffer: boolean
-  #queue: Uint8Array[] = []
-  #head = 0
-  /** Bytes of the first frame, its length included, that were written already. */
-  #offset = 0
-  #queuedBytes = 0
+  readonly #queue = new FrameQueue()
   #scheduled = false
   #waiters: Waiter[] = []
   #error: MeshError | undefined
@@ -62,12 +54,11 @@ export class LinkWriter {
     this.#protocol = options.protocol
     this.#onBytes = options.onBytes
     this.#maxWriteBytes = options.maxWriteBytes ?? writeBytes
-    this.#reusesBuffer = options.reuseBuffer === true
   }
 
   /** Bytes that wait for the stream, lengths included. */
   get queuedBytes(): number {
-    return this.#queuedBytes
+    return this.#queue.bytes
   }
 
   /** How many writes were made; a stalled link makes none. */
@@ -75,36 +66,36 @@ export class LinkWriter {
     return this.#writes
   }
 
-  /** Queues a frame; resolves once the queue is under its high-water mark. */
-  send(frame: Uint8Array): Promise<void> {
+  /** Queues a frame, whose bytes stay as they are until they are written; resolves once the queue is under its high-water mark. */
+  send(frame: Pieces): Promise<void> {
     if (this.#error !== undefined) return Promise.reject(this.#error)
-    if (this.#queuedBytes > maxQueueBytes) {
+    if (this.#queue.bytes > maxQueueBytes) {
       return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: this.#protocol, reason: 'the queue of the writer is full' }))
     }
     this.#queue.push(frame)
-    this.#queuedBytes += frame.length + lengthBytes
     if (!this.#scheduled && !this.#link.writableNeedsDrain) {
       this.#scheduled = true
       queueMicrotask(() => this.pump())
     }
-    return this.#queuedBytes <= highWaterBytes ? done : this.#whenBelow(highWaterBytes)
+    return this.#queue.bytes <= highWaterBytes ? done : this.#whenBelow(highWaterBytes)
   }
 
   /** Resolves when the stream took all that was queued. */
   flush(): Promise<void> {
     if (this.#error !== undefined) return Promise.reject(this.#error)
-    return this.#queuedBytes === 0 ? done : this.#whenBelow(0)
+    return this.#queue.bytes === 0 ? done : this.#whenBelow(0)
   }
 
   /** Writes as much as the stream takes now; to be called when it drained. */
   pump(): void {
     this.#scheduled = false
     try {
-      while (this.#queuedBytes > 0 && this.#error === undefined && !this.#link.writableNeedsDrain) {
-        const bytes = this.#nextWrite()
+      while (this.#queue.bytes > 0 && this.#error === undefined && !this.#link.writableNeedsDrain) {
+        const before = this.#queue.bytes
+        const pieces = this.#queue.take(this.#maxWriteBytes)
         this.#writes += 1
-        this.#onBytes(bytes.length)
-        if (!this.#link.send(bytes)) break
+        this.#onBytes(before - this.#queue.bytes)
+        if (!this.#link.send(pieces)) break
       }
     } catch (cause) {
       this.fail(new MeshError('PEER_UNREACHABLE', { peer: 'the peer', reason: 'the stream is closed' }, { cause }))
@@ -116,50 +107,10 @@ export class LinkWriter {
   fail(error: MeshError): void {
     if (this.#error !== undefined) return
     this.#error = error
-    this.#queue = []
-    this.#head = 0
-    this.#offset = 0
-    this.#queuedBytes = 0
+    this.#queue.clear()
     const waiters = this.#waiters
     this.#waiters = []
     for (const waiter of waiters) waiter.reject(error)
-  }
-
-  /** The next bytes of the queue, cut wherever a write is full. */
-  #nextWrite(): Uint8Array {
-    const length = Math.min(this.#maxWriteBytes, this.#queuedBytes)
-    const bytes = this.#reusesBuffer ? scratch.subarray(0, length) : new Uint8Array(length)
-    let filled = 0
-    while (filled < bytes.length) filled += this.#fill(bytes.subarray(filled))
-    this.#queuedBytes -= filled
-    return bytes
-  }
-
-  /** Copies as much of the first frame as fits; returns how many bytes. */
-  #fill(target: Uint8Array): number {
-    const frame = this.#queue[this.#head] ?? new Uint8Array(0)
-    const from = this.#offset
-    let filled = 0
-    for (let index = from; index < lengthBytes && filled < target.length; index++) target[filled++] = (frame.length >>> (24 - 8 * index)) & 255
-    const start = Math.max(0, from + filled - lengthBytes)
-    const part = frame.subarray(start, start + target.length - filled)
-    target.set(part, filled)
-    filled += part.length
-    this.#offset = from + filled
-    if (this.#offset === frame.length + lengthBytes) this.#dropHead()
-    return filled
-  }
-
-  #dropHead(): void {
-    this.#head += 1
-    this.#offset = 0
-    if (this.#head === this.#queue.length) {
-      this.#queue = []
-      this.#head = 0
-    } else if (this.#head >= 1_024) {
-      this.#queue = this.#queue.slice(this.#head)
-      this.#head = 0
-    }
   }
 
   #whenBelow(below: number): Promise<void> {
@@ -171,7 +122,7 @@ export class LinkWriter {
     const waiting = this.#waiters
     this.#waiters = []
     for (const waiter of waiting) {
-      if (this.#queuedBytes <= waiter.below) waiter.resolve()
+      if (this.#queue.bytes <= waiter.below) waiter.resolve()
       else this.#waiters.push(waiter)
     }
   }

@@ -1,4 +1,4 @@
-import { type KemLevel, MeshError, type Millis, earliest, equalBytes } from '../core/base/index.ts'
+import { type KemLevel, MeshError, type Millis, type Pieces, byteLength, earliest, equalBytes } from '../core/base/index.ts'
 import {
   type InitiatorOptions,
   type ResponderOptions,
@@ -11,7 +11,7 @@ import {
 } from '../core/session/index.ts'
 import type { ConnectionPath } from '../core/nat/index.ts'
 import type { FrameStream } from './frame-stream.ts'
-import { LinkWriter } from './link-writer.ts'
+import { LinkWriter, type WritableLink } from './link-writer.ts'
 import { peerIdOfKey } from './peer-keys.ts'
 import type { SessionContext } from './session-context.ts'
 import { type InnerLimits, SessionFrames } from './session-frames.ts'
@@ -129,8 +129,7 @@ export class SessionStream implements FrameStream {
       link: this.#link(),
       protocol: inner.id,
       onBytes: () => undefined,
-      maxWriteBytes: maxPlaintextBytes,
-      reuseBuffer: true
+      maxWriteBytes: maxPlaintextBytes
     })
     this.#stream.countHeld?.(() => this.#frames.held)
     // Nobody may be waiting for either.
@@ -207,12 +206,11 @@ export class SessionStream implements FrameStream {
     return { [Symbol.asyncIterator]: () => this.#frames }
   }
 
-  send(frame: Uint8Array): Promise<void> {
+  send(frame: Pieces): Promise<void> {
     const { id, maxFrameBytes } = this.#options.inner
-    if (frame.length === 0 || frame.length > maxFrameBytes)
-      return Promise.reject(
-        new MeshError('PROTOCOL_LIMIT', { protocol: id, reason: `a frame of ${frame.length} bytes, 1 to ${maxFrameBytes} are sent` })
-      )
+    const bytes = byteLength(frame)
+    if (bytes === 0 || bytes > maxFrameBytes)
+      return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: id, reason: `a frame of ${bytes} bytes, 1 to ${maxFrameBytes} are sent` }))
     if (this.#closing) return Promise.reject(this.#error ?? this.#closedError())
     return this.#writer.send(frame)
   }
@@ -241,7 +239,7 @@ export class SessionStream implements FrameStream {
   }
 
   // The link of the writer: a plaintext comes in, a record goes out.
-  #link(): { readonly writableNeedsDrain: boolean; send(bytes: Uint8Array): boolean } {
+  #link(): WritableLink {
     const isFull = (): boolean => this.#inFlightBytes >= maxInFlightBytes
     return {
       get writableNeedsDrain(): boolean {
@@ -287,10 +285,11 @@ export class SessionStream implements FrameStream {
     this.#established.resolve()
   }
 
-  #sendBelow(frame: Uint8Array): void {
-    this.#inFlightBytes += frame.length
+  #sendBelow(frame: Pieces): void {
+    const bytes = byteLength(frame)
+    this.#inFlightBytes += bytes
     this.#stream.send(frame).then(
-      () => this.#sent(frame.length),
+      () => this.#sent(bytes),
       (error: unknown) => this.#unsent(error instanceof MeshError ? error : this.#closedError(error))
     )
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MeshError, isMeshError } from '../../src/core/base/index.ts'
+import { MeshError, concat, isMeshError } from '../../src/core/base/index.ts'
 import { FrameReader } from '../../src/mesh/frame-reader.ts'
 import { LinkWriter, writeBytes } from '../../src/mesh/link-writer.ts'
 
@@ -8,11 +8,14 @@ import { LinkWriter, writeBytes } from '../../src/mesh/link-writer.ts'
 class Link {
   writableNeedsDrain = false
   readonly writes: Uint8Array[] = []
+  /** The same, as they came. */
+  readonly pieces: (readonly Uint8Array[])[] = []
   takes = Number.POSITIVE_INFINITY
 
-  send(bytes: Uint8Array): boolean {
+  send(pieces: readonly Uint8Array[]): boolean {
     assert.ok(!this.writableNeedsDrain, 'written while the stream wanted to drain: libp2p resets it for that')
-    this.writes.push(bytes)
+    this.pieces.push(pieces)
+    this.writes.push(concat(...pieces))
     this.takes -= 1
     this.writableNeedsDrain = this.takes <= 0
     return !this.writableNeedsDrain
@@ -45,18 +48,39 @@ test('what is sent in one turn leaves in one write, in order, in a microtask', a
   )
 })
 
-test('no write is larger than one message of the encryption, wherever frames begin and end', async () => {
-  const link = new Link()
+/** The writes for frames of these sizes that are sent in one turn, and that they are whole. */
+async function writesOf(link: Link, sizes: readonly number[]): Promise<readonly number[]> {
   const writer = writerOf(link)
-  const sizes = [3 * writeBytes, 1, writeBytes - 4, writeBytes - 3, ...Array.from({ length: 10 }, () => Math.floor(writeBytes / 4))]
   const frames = sizes.map((size, index) => new Uint8Array(size).fill(index + 1))
   await Promise.all([...frames.map((frame) => writer.send(frame)), writer.flush()])
-  const total = sizes.reduce((sum, size) => sum + size + 4, 0)
-  assert.deepEqual(
-    link.writes.map((write) => write.length),
-    [...Array.from({ length: Math.floor(total / writeBytes) }, () => writeBytes), total % writeBytes]
-  )
   assert.deepEqual(link.frames(), frames)
+  return link.writes.map((write) => write.length)
+}
+
+test('a write ends with a whole frame, and a frame that fills one has it for itself', async () => {
+  const full = writeBytes - 4
+  assert.deepEqual(await writesOf(new Link(), [1, full, full, 10, 20, full]), [5, writeBytes, writeBytes, 38, writeBytes])
+})
+
+test('a frame that is larger than a write takes several, none of them larger than one message of the encryption', async () => {
+  const quarter = Math.floor(writeBytes / 4)
+  assert.deepEqual(await writesOf(new Link(), [3 * writeBytes, 1, writeBytes - 3, quarter, quarter]), [
+    ...[writeBytes, writeBytes, writeBytes, 4 + 5],
+    ...[writeBytes, 1 + 2 * (quarter + 4)]
+  ])
+})
+
+test('large frames are written as they are, small ones and lengths in one piece', async () => {
+  const link = new Link()
+  const writer = writerOf(link)
+  const [large, small] = [new Uint8Array(10_000).fill(1), new Uint8Array(100).fill(2)]
+  await Promise.all([writer.send(small), writer.send([small, large, small]), writer.send(small), writer.flush()])
+  assert.deepEqual(
+    link.pieces.map((pieces) => pieces.map(({ length }) => length)),
+    [[104 + 4 + 100, 10_000, 100 + 104]]
+  )
+  assert.equal(link.pieces[0]?.[1]?.buffer, large.buffer)
+  assert.deepEqual(link.frames(), [small, concat(small, large, small), small])
 })
 
 test('while the stream wants to drain nothing is written, and what waited follows', async () => {
@@ -138,21 +162,11 @@ test('when the stream fails every waiting and later call is told', async () => {
   assert.equal(writer.queuedBytes, 0)
 })
 
-test('a writer that reuses its buffer writes the same bytes, at most as many in one write as it is told', async () => {
-  const writes: Uint8Array[] = []
-  const buffers = new Set<ArrayBufferLike>()
-  const link = {
-    writableNeedsDrain: false,
-    send: (bytes: Uint8Array): boolean => {
-      buffers.add(bytes.buffer)
-      return writes.push(bytes.slice()) > 0
-    }
-  }
-  const writer = new LinkWriter({ link, protocol: 'test', onBytes: () => undefined, maxWriteBytes: 1_000, reuseBuffer: true })
+test('a write has at most as many bytes as the writer is told', async () => {
+  const link = new Link()
+  const writer = new LinkWriter({ link, protocol: 'test', onBytes: () => undefined, maxWriteBytes: 1_000 })
   const frames = [3, 2_500, 996, 1].map((size, index) => new Uint8Array(size).fill(index + 1))
   await Promise.all([...frames.map((frame) => writer.send(frame)), writer.flush()])
-  assert.deepEqual([buffers.size, Math.max(...writes.map(({ length }) => length))], [1, 1_000])
-  const reader = new FrameReader({ protocol: 'test', maxFrameBytes: 10_000 })
-  for (const write of writes) reader.push(write)
-  for (const frame of frames) assert.deepEqual(reader.take(), frame)
+  assert.equal(Math.max(...link.writes.map(({ length }) => length)), 1_000)
+  assert.deepEqual(link.frames(), frames)
 })

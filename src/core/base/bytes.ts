@@ -11,6 +11,9 @@ declare class TextDecoder {
 
 export type Bytes = Uint8Array<ArrayBuffer>
 
+/** Bytes in one piece or in several. */
+export type Pieces = Uint8Array | readonly Uint8Array[]
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -37,6 +40,14 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
     offset += part.length
   }
   return whole
+}
+
+/** How many bytes all of `pieces` have. */
+export function byteLength(pieces: Pieces): number {
+  if (pieces instanceof Uint8Array) return pieces.length
+  let length = 0
+  for (const piece of pieces) length += piece.length
+  return length
 }
 
 /** Whether two arrays are equal, in time that depends on their lengths only. */

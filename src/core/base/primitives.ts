@@ -1,3 +1,5 @@
+import type { Pieces } from './bytes.ts'
+
 // The shapes of the primitives that handshakes and sessions compute with. A platform gives them; core only names them, so that its machines stay pure.
 
 /** The hash functions of the handshakes and sessions (FIPS 180-4). */
@@ -45,15 +47,17 @@ export interface Sealing {
   /** 12 bytes, never used twice with one key. */
   readonly nonce: Uint8Array
   readonly ad: Uint8Array
-  readonly plaintext: Uint8Array | readonly Uint8Array[]
+  readonly plaintext: Pieces
 }
 
 /** A key of ChaCha20-Poly1305 (RFC 8439); the 16-byte tag follows the ciphertext. */
 export interface AeadKey {
   /** Ciphertext and tag. */
-  seal(nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array | readonly Uint8Array[]): Uint8Array
+  seal(nonce: Uint8Array, ad: Uint8Array, plaintext: Pieces): Uint8Array
   /** Writes ciphertext and tag into all of `target`, which is 16 bytes longer than the plaintext. */
   sealInto(target: Uint8Array, sealing: Sealing): void
+  /** Ciphertext and tag as the cipher hands them out, in pieces: no byte is copied. */
+  sealPieces(sealing: Sealing): readonly Uint8Array[]
   /** The plaintext. @throws {Error} when the tag does not fit */
   open(nonce: Uint8Array, ad: Uint8Array, ciphertext: Uint8Array): Uint8Array
 }

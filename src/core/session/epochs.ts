@@ -1,4 +1,4 @@
-import { type Bytes, type DhKey, type KemKey, MeshError, concat } from '../base/index.ts'
+import { type Bytes, type DhKey, type KemKey, MeshError, type Pieces, concat } from '../base/index.ts'
 import type { SessionRole } from './handshake.ts'
 import { type EpochKeys, type KdfTools, nextKeys } from './key-schedule.ts'
 import { RecordKey } from './record-key.ts'
@@ -58,7 +58,8 @@ export class Epochs {
     return this.#receiving
   }
 
-  seal(type: RecordType, plaintext: Uint8Array): Bytes {
+  /** The next record, in pieces. */
+  seal(type: RecordType, plaintext: Pieces): readonly Uint8Array[] {
     return this.#sending.seal(headerOf(type, this.#sendEpoch), plaintext)
   }
 
@@ -86,7 +87,7 @@ export class Epochs {
    * Takes a request of the peer; returns the sealed answer, undefined when our own goes first: of two that cross, the initiator's wins (rule Q2).
    * From here on we send under the new keys. @throws {MeshError} SESSION_RECORD_INVALID, and what a wrong key causes
    */
-  answer(request: Uint8Array): Bytes | undefined {
+  answer(request: Uint8Array): readonly Uint8Array[] | undefined {
     if (this.#rekey.state === 'asked' && this.#role === 'initiator') return this.#keepOwn(this.#rekey)
     if (this.#rekey.state === 'answered') throw unexpected('a request while another one is open')
     const { crypto, suite } = this.#tools
@@ -105,7 +106,7 @@ export class Epochs {
   }
 
   /** Takes the answer to our request: both directions go on under the new keys. Returns the sealed first record. @throws {MeshError} SESSION_RECORD_INVALID */
-  finish(answer: Uint8Array): Bytes {
+  finish(answer: Uint8Array): readonly Uint8Array[] {
     if (this.#rekey.state !== 'asked') throw unexpected('an answer that nobody asked for')
     const { dh, kem, request } = this.#rekey
     const { ciphertextBytes } = this.#tools.crypto.kem(this.#tools.suite.level)

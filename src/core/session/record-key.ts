@@ -1,4 +1,4 @@
-import { type AeadKey, type Bytes, MeshError } from '../base/index.ts'
+import { type AeadKey, MeshError, type Pieces, byteLength } from '../base/index.ts'
 import { type KdfTools, chainKey } from './key-schedule.ts'
 
 /** Bytes of a record besides its plaintext: header and tag. */
@@ -40,14 +40,12 @@ export class RecordKey {
     return this.#bytes
   }
 
-  /** The next record. @throws {MeshError} PROTOCOL_LIMIT after 2^32 - 2 */
-  seal(header: number, plaintext: Uint8Array): Bytes {
+  /** The next record, in pieces. @throws {MeshError} PROTOCOL_LIMIT after 2^32 - 2 */
+  seal(header: number, plaintext: Pieces): readonly Uint8Array[] {
     this.#prepare(header)
-    const record = new Uint8Array(plaintext.length + recordOverheadBytes)
-    record[0] = header
-    this.#aead.sealInto(record.subarray(1), { nonce: this.#nonce, ad: this.#header, plaintext })
-    this.#count(plaintext.length)
-    return record
+    const sealed = this.#aead.sealPieces({ nonce: this.#nonce, ad: this.#header, plaintext })
+    this.#count(byteLength(plaintext))
+    return [new Uint8Array(this.#header), ...sealed]
   }
 
   /** The plaintext of the next record. @throws {MeshError} SESSION_RECORD_INVALID, PROTOCOL_LIMIT */
@@ -89,7 +87,7 @@ export class RecordKey {
 }
 
 /** In place of a key that was wiped. */
-const closedKey: AeadKey = { seal: refuse, sealInto: refuse, open: refuse }
+const closedKey: AeadKey = { seal: refuse, sealInto: refuse, sealPieces: refuse, open: refuse }
 
 function refuse(): never {
   throw new MeshError('SESSION_RECORD_INVALID', { reason: 'the session has ended' })

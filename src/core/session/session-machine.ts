@@ -1,4 +1,4 @@
-import { type Bytes, type Machine, MeshError, type Millis, after, equalBytes, isMeshError, toMeshError } from '../base/index.ts'
+import { type Machine, MeshError, type Millis, type Pieces, after, byteLength, equalBytes, isMeshError, toMeshError } from '../base/index.ts'
 import { Epochs, type Opened } from './epochs.ts'
 import type { PeerIdentity } from './identity.ts'
 import { type KdfTools, confirmation, exportSecret } from './key-schedule.ts'
@@ -13,7 +13,7 @@ export type SessionInput =
   | { readonly type: 'start' }
   | { readonly type: 'frame'; readonly frame: Uint8Array }
   /** 1 to 65,486 bytes; they are the caller's again at once. */
-  | { readonly type: 'send'; readonly data: Uint8Array }
+  | { readonly type: 'send'; readonly data: Pieces }
   /** Asks for new keys, unless that is under way. */
   | { readonly type: 'rekey' }
   /** Nothing more will be sent. */
@@ -23,7 +23,7 @@ export type SessionInput =
   | { readonly type: 'wake' }
 
 export type SessionOutput =
-  | { readonly type: 'send'; readonly frame: Bytes }
+  | { readonly type: 'send'; readonly frame: Pieces }
   /** The peer proved who it is, and that it has the keys. */
   | { readonly type: 'established'; readonly facts: SessionFacts }
   | { readonly type: 'data'; readonly data: Uint8Array }
@@ -232,9 +232,10 @@ export class SessionMachine implements Machine<SessionInput, SessionOutput> {
     if (records >= rekey.records * patience || bytes >= rekey.bytes * patience) this.#ask()
   }
 
-  #sendData(data: Uint8Array, now: Millis): void {
+  #sendData(data: Pieces, now: Millis): void {
     if (this.#state.state !== 'open' || this.#sentEnd) throw new MeshError('INTERNAL', { reason: 'the session is not open' })
-    if (data.length === 0 || data.length > maxPlaintextBytes) throw new MeshError('INTERNAL', { reason: `a record of ${data.length} bytes` })
+    const length = byteLength(data)
+    if (length === 0 || length > maxPlaintextBytes) throw new MeshError('INTERNAL', { reason: `a record of ${length} bytes` })
     const { epochs } = this.#state.session
     this.#out.push({ type: 'send', frame: epochs.seal(recordTypes.data, data) })
     const { rekey } = this.#options
@@ -305,8 +306,8 @@ export class SessionMachine implements Machine<SessionInput, SessionOutput> {
     this.#send(epochs.seal(type, plaintext))
   }
 
-  #send(frame: Bytes): void {
-    if (this.#state.state !== 'open') this.#handshakeBytes += frame.length
+  #send(frame: Pieces): void {
+    if (this.#state.state !== 'open') this.#handshakeBytes += byteLength(frame)
     this.#out.push({ type: 'send', frame })
   }
 

@@ -1,5 +1,5 @@
 import type { Connection, Stream } from '@libp2p/interface'
-import { MeshError } from '../../core/base/index.ts'
+import { MeshError, concat } from '../../core/base/index.ts'
 import { type SessionInput, SessionMachine } from '../../core/session/index.ts'
 import { createVerifier, nodeHandshakeCrypto } from '../../crypto/index.ts'
 import { protocolTable } from '../../mesh/protocol-table.ts'
@@ -59,7 +59,7 @@ export class HostileSession {
 
   #input(input: SessionInput): void {
     for (const output of this.#machine.handle(input, systemClock().monotonic())) {
-      if (output.type === 'send') push(this.stream, frame(output.frame))
+      if (output.type === 'send') push(this.stream, frame(concat(...[output.frame].flat())))
       else if (output.type === 'data') this.#onData(output.data)
       else if (output.type === 'established') this.#open.resolve()
       else if (output.type === 'failed') this.#open.reject(output.error)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type ErrorCode, type KemLevel, type MeshError, type Millis, millis } from '../../../src/core/base/index.ts'
+import { type ErrorCode, type KemLevel, type MeshError, type Millis, concat, millis } from '../../../src/core/base/index.ts'
 import { NoiseHandshake, hybridSuite } from '../../../src/core/noise/index.ts'
 import {
   type CreateHandshake,
@@ -112,12 +112,16 @@ export class End {
     assert.equal(this.error?.code, code, `${this.error?.message}`)
   }
 
+  #send(frame: Uint8Array): void {
+    this.frames.push(frame)
+    this.sent.push(frame)
+  }
+
   #take(output: SessionOutput): void {
     assert.equal(this.error, undefined, 'something came after the end')
     switch (output.type) {
       case 'send':
-        this.frames.push(output.frame)
-        this.sent.push(output.frame)
+        this.#send(concat(...[output.frame].flat()))
         return
       case 'data':
         this.data.push(new Uint8Array(output.data))
