@@ -15,8 +15,11 @@ type Pipe = Pick<Stream, 'abort' | 'send'>
 
 const hasInlet = (pipe: object): pipe is Inlet => 'onData' in pipe && typeof pipe.onData === 'function'
 
-/** The circuit protocols of relays, and ours: all but identify, for which nobody waits, and the DHT and gossip, whose ids name the network. */
-const surePattern = /^(\/libp2p\/circuit\/relay\/0\.2\.0\/(hop|stop)|\/synaptic-mesh\/(?!id\/)[a-z]+\/\d+\.\d+\.\d+)$/
+/**
+ * The circuit protocols of relays, and ours: all but identify, for which nobody waits, the DHT and gossip, whose ids name the network, and ping: libp2p ends a
+ * connection whose ping fails otherwise than by a peer that says it does not speak it, such as a relay of other software.
+ */
+const surePattern = /^(\/libp2p\/circuit\/relay\/0\.2\.0\/(hop|stop)|\/synaptic-mesh\/(?!(?:id|ping)\/)[a-z]+\/\d+\.\d+\.\d+)$/
 
 /** The header of multistream-select and one protocol, each with its length: the question, and word for word the answer that agrees. */
 function offer(protocol: string): Uint8Array {

@@ -36,7 +36,7 @@ export interface CircuitOptions {
 export class Circuit {
   readonly #options: CircuitOptions
   readonly #lanes: readonly [Lane, Lane]
-  readonly #cancelEnd: () => void
+  #cancelEnd: () => void = () => undefined
   #open = 2
   #reason: CutReason | undefined
 
@@ -45,11 +45,17 @@ export class Circuit {
     const [a, b] = options.ends
     const lane = (from: CircuitEnd, to: CircuitEnd): Lane => new Lane({ ...options, from, to, cut: (reason) => this.cut(reason) })
     this.#lanes = [lane(a, b), lane(b, a)]
-    this.#cancelEnd = options.timers.schedule(options.maxSeconds * 1_000, () => this.cut('time'))
-    for (const { stream } of options.ends) {
+  }
+
+  /** Joins the streams. One of them may be closed already: then `onEnded` is called before this returns. */
+  start(): void {
+    const { timers, maxSeconds, ends } = this.#options
+    this.#cancelEnd = timers.schedule(maxSeconds * 1_000, () => this.cut('time'))
+    for (const { stream } of ends) {
       if (stream.status === 'open' || stream.status === 'closing') stream.addEventListener('close', () => this.#closed(stream), { once: true })
       else this.#closed(stream)
     }
+    if (this.#open === 0) return
     for (const each of this.#lanes) each.open()
   }
 

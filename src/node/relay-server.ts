@@ -88,7 +88,7 @@ export class RelayServer implements RelayServerPort {
   readonly #limits: RelayServerLimits
   readonly #log: (record: LogRecord) => void
   readonly #allowed: ReadonlySet<string>
-  readonly #circuits = new Map<Circuit, string>()
+  readonly #circuits = new Set<Circuit>()
   readonly #perPeer = new Map<string, number>()
   readonly #refused = new Map<RelayRefusal, number>()
   readonly #rates: TokenBuckets
@@ -161,7 +161,7 @@ export class RelayServer implements RelayServerPort {
   async #stop(upstream: UpstreamServer, { events }: ServerComponents): Promise<void> {
     events.removeEventListener('peer:disconnect', this.#onDisconnect)
     events.removeEventListener('transport:listening', this.#onListening)
-    for (const circuit of this.#circuits.keys()) circuit.cut('stopping')
+    for (const circuit of [...this.#circuits]) circuit.cut('stopping')
     for (const { signal } of upstream.reservations.values()) signal.clear()
     await upstream.stop()
   }
@@ -265,15 +265,14 @@ export class RelayServer implements RelayServerPort {
         if (reason !== undefined && reason !== 'stopping') this.#count(reason)
       }
     })
-    if (near.status === 'open' || far.status === 'open') this.#circuits.set(circuit, source)
+    this.#circuits.add(circuit)
+    circuit.start()
   }
 
   #onStall(isStalled: boolean): void {
     this.#stalled += isStalled ? 1 : -1
     if (this.#stalled <= maxStalled) return
-    const waiting = [...this.#circuits.keys()].flatMap((circuit) =>
-      circuit.stalledSince === undefined ? [] : [{ circuit, since: circuit.stalledSince }]
-    )
+    const waiting = [...this.#circuits].flatMap((circuit) => (circuit.stalledSince === undefined ? [] : [{ circuit, since: circuit.stalledSince }]))
     waiting.sort((a, b) => a.since - b.since)[0]?.circuit.cut('stalled')
   }
 

@@ -112,6 +112,9 @@ test('a stock libp2p peer takes a place, is called, and calls', async (t) => {
   assert.equal(inbound.remotePeer.toString(), stock.peerId.toString())
   const outbound = await stock.dial(multiaddr(`${address}/p2p-circuit/p2p/${called.peerId}`))
   assert.equal(outbound.remotePeer.toString(), called.peerId)
+  // libp2p's monitor ends a connection whose ping fails in any other way: a peer of another software would be lost after 15 s.
+  const [toStock] = relay.libp2p.getConnections(stock.peerId)
+  await assert.rejects(Promise.resolve(toStock?.newStream('/synaptic-mesh/ping/1.0.0')), { name: 'UnsupportedProtocolError' })
   assert.equal(outbound.limits?.bytes !== undefined && outbound.limits.bytes > 2n ** 29n, true)
 })
 
