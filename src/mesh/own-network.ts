@@ -30,7 +30,7 @@ export interface OwnNetworkOptions {
 }
 
 const measureAgainMs = 600_000
-/** Without one that answers. */
+/** When nothing was learned, or UDP seems to be blocked. */
 const tryAgainMs = 60_000
 /** After a helper came, and after a change of network: others come at the same time. */
 const settleMs = 200
@@ -99,21 +99,30 @@ export class OwnNetwork {
 
   #schedule(delayMs: number): void {
     this.#cancelTimer()
-    if (this.#stopped.signal.aborted) return
+    if (this.#stopped.signal.aborted || !this.#options.options.natTraversal) return
     this.#cancelTimer = this.#options.timers.schedule(delayMs, () => this.#options.tracker.track('measuring the own network', this.measure()))
   }
 
   async #measure(): Promise<NatProbe | undefined> {
     const servers = this.servers()
-    this.#asked = keyOf(servers)
+    const key = keyOf(servers)
+    this.#asked = key
     if (servers.length === 0) return undefined
+    this.#schedule(tryAgainMs)
     const probe = await this.#options.probe.probe(servers, this.#stopped.signal)
-    if (this.#stopped.signal.aborted || keyOf(servers) !== this.#asked) return probe
+    if (this.#stopped.signal.aborted) return probe
+    // Another network since then: what was seen counts for nothing, and whoever wanted to ask has joined this.
+    if (this.#asked === key) this.#measured(probe)
+    if (this.#asked !== keyOf(this.servers())) this.#schedule(settleMs)
+    return probe
+  }
+
+  #measured(probe: NatProbe): void {
     if (probe.natClass !== this.#facts?.natClass) this.#logClass(probe)
     this.#facts = probe
     this.#options.onMeasured(probe)
-    this.#schedule(probe.natClass === 'unknown' ? tryAgainMs : measureAgainMs)
-    return probe
+    // Servers that are silent for a moment look like UDP blocked.
+    this.#schedule(probe.natClass === 'unknown' || probe.natClass === 'udp-blocked' ? tryAgainMs : measureAgainMs)
   }
 
   #logClass({ natClass, mapping, filtering, udp, ipv6 }: NatProbe): void {
