@@ -1,6 +1,15 @@
 import { type Catalogue, ControlClient, type InputOf } from '../api/index.ts'
 import { MeshError } from '../core/base/index.ts'
-import { checkOption, type MeshOptions, type OptionKey, optionKey, optionTable, type OptionValue, parseOption } from '../core/options/index.ts'
+import {
+  checkOption,
+  type MeshOptions,
+  type OptionKey,
+  optionKey,
+  optionTable,
+  type OptionValue,
+  parseOption,
+  shownValue
+} from '../core/options/index.ts'
 import type { CommandContext } from './context.ts'
 import { plain } from './life-commands.ts'
 import { renderers } from './render.ts'
@@ -12,7 +21,7 @@ export async function configGet(input: InputOf<Catalogue['configGet']>, context:
   const module = await context.loadDaemonModule()
   const { options, sources } = module.inspectProfile(context.paths, context.environment)
   const keys = input.key === undefined ? (Object.keys(optionTable) as OptionKey[]) : [optionKey(input.key)]
-  const answer = { options: keys.map((option) => ({ option, value: plain(valueOf(options, option)), source: sources[option] })) }
+  const answer = { options: keys.map((option) => ({ option, value: plain(shownValue(option, valueOf(options, option))), source: sources[option] })) }
   await context.output.result(answer, (value) => renderers.configGet(value, context.output))
 }
 
@@ -26,7 +35,7 @@ export async function configSet(input: InputOf<Catalogue['configSet']>, context:
     () => true,
     () => false
   )
-  const answer = { option: key, value: plain(value), changed, file: context.paths.configFile, restartNeeded: changed && isRunning }
+  const answer = { option: key, value: plain(shownValue(key, value)), changed, file: context.paths.configFile, restartNeeded: changed && isRunning }
   await context.output.result(answer, (shown) => renderers.configSet(shown, context.output))
 }
 

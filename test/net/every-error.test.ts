@@ -7,18 +7,22 @@ import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { ControlClient } from '../../src/api/index.ts'
-import { type ErrorCode, errorCodes, toMeshError, wallMillis } from '../../src/core/base/index.ts'
+import { type ErrorCode, errorCodes, millis, toMeshError, wallMillis } from '../../src/core/base/index.ts'
 import { expectBestSuite, noiseSuites } from '../../src/core/noise/index.ts'
 import { kem } from '../../src/crypto/public.ts'
 import { nodeHandshakeCrypto } from '../../src/crypto/handshake-crypto.ts'
 import { decodeEnvelope } from '../../src/core/message/index.ts'
+import { IceRunMachine } from '../../src/core/nat/index.ts'
 import { checkProfileName, resolveConfig } from '../../src/core/options/index.ts'
 import { decodeCard, encodeCard, encodeInvite, resolveName } from '../../src/core/peers/index.ts'
 import { outcomeOf } from '../../src/cli/outcome.ts'
 import { FrameReader } from '../../src/mesh/frame-reader.ts'
+import { requiredTurnServers, turnFailure } from '../../src/mesh/ice/turn-servers.ts'
 import type { Mesh, SendReport } from '../../src/mesh/mesh.ts'
 import { sendReport } from '../../src/mesh/send-report.ts'
 import { ensurePrivateFolder, fileError } from '../../src/node/files.ts'
+import { IceEngine } from '../../src/node/ice-engine.ts'
+import { probeTurn } from '../../src/node/turn-probe.ts'
 import { loadIdentity } from '../../src/node/identity.ts'
 import { freeListenAddresses } from '../../src/node/listen-addresses.ts'
 import { openMemoryStores, openStores } from '../../src/node/sqlite/stores.ts'
@@ -119,6 +123,17 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
     const paths = pathsIn(world.folder())
     await prepareProfile(parts, { paths, settings: { http_port: port }, environment: {} })
     return Daemon.start(parts, paths, {})
+  },
+  ICE_UNAVAILABLE: () => new IceEngine(() => Promise.reject(Object.assign(new Error('no such package'), { code: 'ERR_MODULE_NOT_FOUND' }))).load(),
+  ICE_FAILED: () => {
+    const run = new IceRunMachine({ peer: 'peer', policy: 'all', dtls: 'server', scopes: [], budgetMs: 0 })
+    run.handle({ type: 'gathered' }, millis(0))
+    return run.handle({ type: 'wake' }, millis(1)).flatMap((output) => (output.type === 'failed' ? [output.error] : []))[0]
+  },
+  TURN_NOT_CONFIGURED: () => requiredTurnServers(resolveConfig({}), wallMillis(0)),
+  TURN_FAILED: async () => {
+    const server = { host: '127.0.0.1', port: await freePort(), username: 'nobody', password: '' }
+    return turnFailure([{ server, verdict: await probeTurn(server, AbortSignal.timeout(300)) }])
   },
   PORT_PRIVILEGED: () => {
     // As the kernel answers who has no CAP_NET_BIND_SERVICE.

@@ -53,6 +53,8 @@ export function parseCandidateLine(line: string): IceCandidate | undefined {
     /^(?:a=)?candidate:\S{1,32} 1 UDP (\d{1,10}) ([0-9A-Fa-f.:]{2,45}) (\d{1,5}) typ ([a-z]+)(?: |$)/i.exec(line) ?? []
   const address = canonicalIp(host)
   const type = candidateTypes.find((known) => known === kind)
-  if (address === undefined || type === undefined) return undefined
+  if (address === undefined || type === undefined || !isWithin(Number(priority), 0x7fffffff) || !isWithin(Number(port), 65_535)) return undefined
   return { type, priority: Number(priority), address, port: Number(port) }
 }
+
+const isWithin = (value: number, most: number): boolean => value >= 1 && value <= most

@@ -15,7 +15,8 @@ export {
   parseOption,
   resolveConfig,
   type ResolvedOptions,
-  resolveOptions
+  resolveOptions,
+  shownValue
 } from './resolve.ts'
 export { type OptionEntry, type OptionKey, optionTable } from './table.ts'
 

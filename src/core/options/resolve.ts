@@ -92,6 +92,9 @@ export function parseOption(key: OptionKey, text: string, path: string = key): O
   }
 }
 
+/** The value of an option as it may be seen: of a secret one only whether it is set. */
+export const shownValue = (key: OptionKey, value: OptionValue): OptionValue => (entries[key].secret === true && value !== '' ? '(set)' : value)
+
 /** What an option takes, in words. */
 export function allowedValues(key: OptionKey): string {
   const entry = entries[key]

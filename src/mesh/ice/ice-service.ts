@@ -22,7 +22,7 @@ import { TokenBuckets } from '../token-buckets.ts'
 import { IceAttempt, type IceAttemptOptions, type OpenedChannel } from './ice-attempt.ts'
 import { IceConnection } from './ice-connection.ts'
 import type { IcePort, IceServer } from './ice-port.ts'
-import { turnServers } from './turn-servers.ts'
+import { requiredTurnServers, turnFailure, turnServers } from './turn-servers.ts'
 
 export interface IceServiceOptions {
   readonly libp2p: Libp2p
@@ -125,7 +125,7 @@ export class IceService {
    */
   async connect(peerId: string, { policy = 'all', signal }: IceConnectOptions = {}): Promise<IceConnected> {
     await this.#options.port.load()
-    if (policy === 'turn' && !this.hasTurn) throw new MeshError('TURN_NOT_CONFIGURED')
+    if (policy === 'turn') requiredTurnServers(this.#options.options, this.#options.platform.clock.wall())
     using deadline = startDeadline(this.#options.platform.timers, { operation: 'ice', timeoutMs: connectMs, signal })
     for (let left = maxTries; left > 0; left--) {
       const outcome = await this.#try(peerId, policy, deadline)
@@ -298,12 +298,9 @@ export class IceService {
 
   /** ICE does not tell why there is no address of a TURN server: the server does. */
   async #watchTurn(attempt: IceAttempt, signal: AbortSignal): Promise<void> {
-    const verdicts = await Promise.all(this.#turn().map(async (server) => ({ server, verdict: await this.#options.port.probeTurn(server, signal) })))
-    if (verdicts.some(({ verdict }) => verdict.result === 'allocated') || attempt.tally.own.length > 0) return
-    const [first] = verdicts
-    if (first === undefined) return
-    const { server, verdict } = first
-    attempt.end(new MeshError('TURN_FAILED', { server: `turn:${server.host}:${server.port}`, reason: verdict.reason }), 'failed')
+    const answers = this.#turn().map(async (server) => ({ server, verdict: await this.#options.port.probeTurn(server, signal) }))
+    const failure = turnFailure(await Promise.all(answers))
+    if (failure !== undefined && attempt.tally.own.length === 0) attempt.end(failure, 'failed')
   }
 
   /** The first way is often the TURN server's, and a direct one follows at once: that one is waited for a moment. */
