@@ -18,6 +18,8 @@ export interface AddressKeeperOptions {
   readonly helpers: (family: 4 | 6) => readonly string[]
   /** Has a peer dial an address. */
   readonly dialBack: (peerId: string, address: string, signal: AbortSignal) => Promise<DialOutcome>
+  /** The IPv4 address under which STUN servers see this node; undefined while it is not known. */
+  readonly publicHost: () => string | undefined
   /** Calls back when a trusted peer is here and it is known what it speaks; the returned function ends that. */
   readonly onHelper: (handler: () => void) => () => void
 }
@@ -43,6 +45,8 @@ const settleMs = 500
 const mapBudgetMs = 8_000
 const mapAgainMs = [60_000, 300_000, 1_800_000] as const
 const leastRenewMs = 30_000
+/** Renewals that may fail: they are repeated after 1 and 5 minutes, and half an hour of the port's time is left at the first. */
+const failuresBorne = 2
 
 /** Finds out at which addresses this node is reached from outside: opens a port in the router, has public addresses dialled by one trusted peer each, and only then announces them. */
 export class AddressKeeper {
@@ -57,6 +61,11 @@ export class AddressKeeper {
   #ignoreHelpers: () => void = () => undefined
   #confirming: Promise<void> | undefined
   #isAgain = false
+  /** Something came while addresses were being confirmed. */
+  #isMore = false
+  /** A port that the router forwards without being asked, as far as it was tried. */
+  #forwarded: { readonly internal: InternalPort; readonly external: InternalPort } | undefined
+  #lastTried = ''
 
   constructor(options: AddressKeeperOptions) {
     this.#options = options
@@ -89,9 +98,9 @@ export class AddressKeeper {
     return this.#mappingState
   }
 
-  /** Whether the router forwards to this port of ours. */
-  isMappedPort(port: number): boolean {
-    return this.#mapping?.internal.port === port && this.mapped.length > 0
+  /** Something new is known of the network. */
+  measured(): void {
+    this.#confirmSoon(settleMs)
   }
 
   /** Addresses at which somebody outside may reach us, the likeliest first: confirmed ones, those that may be, those of the local network. */
@@ -109,6 +118,8 @@ export class AddressKeeper {
   /** The machine is in another network: the old port is nobody's now, and no address is sure. */
   networkChanged(): void {
     this.#mapFailures = 0
+    this.#lastTried = ''
+    this.#dropForwarded()
     this.#mapSoon(settleMs)
     this.#confirmSoon(2 * settleMs, true)
   }
@@ -116,9 +127,14 @@ export class AddressKeeper {
   /** Has every public address that is not announced dialled by trusted peers; with `again`, also those that are. Resolves when that is done. */
   confirmAddresses(again = false): Promise<void> {
     this.#isAgain ||= again
-    if (this.#confirming !== undefined) return this.#confirming
+    if (this.#confirming !== undefined) {
+      this.#isMore = true
+      return this.#confirming
+    }
     this.#confirming = this.#confirmAll().finally(() => {
       this.#confirming = undefined
+      if (this.#isMore) this.#confirmSoon(0)
+      this.#isMore = false
     })
     return this.#confirming
   }
@@ -136,6 +152,7 @@ export class AddressKeeper {
       isOneLeft ||= !isConfirmed
     }
     this.#noteMapping()
+    await this.#tryForwarded()
     if (isOneLeft) this.#confirmSoon(confirmAgainMs)
   }
 
@@ -156,6 +173,30 @@ export class AddressKeeper {
     return false
   }
 
+  /**
+   * Operators forward ports by hand, and clouds give machines public addresses that they do not see: where no port could be mapped, ours is tried once at the
+   * address that STUN servers see.
+   */
+  async #tryForwarded(): Promise<void> {
+    const { own, publicHost, helpers } = this.#options
+    const internal = this.#internalPort()
+    const host = publicHost()
+    const isSettled = this.#mappingState.state === 'off' || this.#mappingState.state === 'none'
+    if (internal === undefined || host === undefined || !isSettled || ipScope(host) !== 'public' || host.includes(':')) return
+    const external = { address: host, port: internal.port }
+    const key = `${textOf(internal)} ${textOf(external)}`
+    if (key === this.#lastTried || helpers(4).length === 0 || own.list().some(({ address }) => address === textOf(external))) return
+    this.#lastTried = key
+    this.#forwarded = { internal, external }
+    own.addMapping(internal, external)
+    if (!(await this.#confirm(textOf(external)))) this.#dropForwarded()
+  }
+
+  #dropForwarded(): void {
+    if (this.#forwarded !== undefined) this.#options.own.removeMapping(this.#forwarded.internal, this.#forwarded.external)
+    this.#forwarded = undefined
+  }
+
   #confirmSoon(delayMs: number, again = false): void {
     this.#cancelConfirm()
     this.#isAgain ||= again
@@ -164,8 +205,10 @@ export class AddressKeeper {
   }
 
   #helperCame(): void {
-    const isOneLeft = this.#options.own.list().some(({ address, isVerified }) => !isVerified && dialAddress(address)?.scope === 'public')
-    if (isOneLeft) this.#confirmSoon(settleMs)
+    const list = this.#options.own.list()
+    const isOneLeft = list.some(({ address, isVerified }) => !isVerified && dialAddress(address)?.scope === 'public')
+    const isOneKnown = list.some(({ address, isVerified }) => isVerified && dialAddress(address)?.scope === 'public')
+    if (isOneLeft || !isOneKnown) this.#confirmSoon(settleMs)
   }
 
   #mapSoon(delayMs: number): void {
@@ -186,15 +229,17 @@ export class AddressKeeper {
     const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(mapBudgetMs)])
     const found = await port.map(internal, signal)
     if (this.#stopped.signal.aborted) return
-    if ('reason' in found) return this.#mapFailed(found.reason)
-    if (ipScope(found.externalAddress) !== 'public') return this.#mapFailed('the router is behind another NAT itself')
+    if ('reason' in found) return this.#mapFailed(found.reason, internal)
+    if (ipScope(found.externalAddress) !== 'public') return this.#mapFailed('the router is behind another NAT itself', internal)
     this.#mapFailures = 0
     this.#mappedAs({ internal, external: { address: found.externalAddress, port: found.externalPort }, protocol: found.protocol })
     this.#mapSoon(Math.max(leastRenewMs, found.leaseMs / 2))
   }
 
-  #mapFailed(reason: string): void {
-    this.#unmapped({ state: 'none', reason })
+  #mapFailed(reason: string, internal: InternalPort): void {
+    // A renewal that was lost is no loss yet: the port stays for the other half of its time.
+    const isKept = this.#mapping !== undefined && isSamePort(this.#mapping.internal, internal) && this.#mapFailures < failuresBorne
+    if (!isKept) this.#unmapped({ state: 'none', reason })
     const delayMs = mapAgainMs[Math.min(this.#mapFailures, mapAgainMs.length - 1)] ?? confirmAgainMs
     this.#mapFailures += 1
     this.#mapSoon(delayMs)
@@ -206,6 +251,7 @@ export class AddressKeeper {
     const isSame = before !== undefined && isSamePort(before.internal, mapping.internal) && isSamePort(before.external, mapping.external)
     if (isSame) return
     if (before !== undefined) own.removeMapping(before.internal, before.external)
+    this.#dropForwarded()
     this.#mapping = mapping
     own.addMapping(mapping.internal, mapping.external)
     this.#noteMapping()
@@ -218,6 +264,7 @@ export class AddressKeeper {
     if (this.#mapping !== undefined) own.removeMapping(this.#mapping.internal, this.#mapping.external)
     this.#mapping = undefined
     this.#mappingState = state
+    this.#confirmSoon(settleMs)
     log({ level: 'debug', event: 'port.not-mapped', fields: { ...state } })
   }
 

@@ -65,7 +65,10 @@ export class Reach {
       probe: ports.stun,
       timers: platform.timers,
       isHelper,
-      onMeasured: (facts) => this.traversals.measured(facts)
+      onMeasured: (facts) => {
+        this.traversals.measured(facts)
+        this.reachability.measured()
+      }
     })
     this.ice = new IceService({
       libp2p,

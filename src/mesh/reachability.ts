@@ -53,6 +53,7 @@ export class Reachability {
       tracker,
       log,
       helpers: (family) => this.#helpers(family),
+      publicHost: () => options.facts()?.publicAddress?.address,
       onHelper: (handler) => this.#onHelper(handler),
       dialBack: (peerId, address, signal) => this.#dialBack(peerId, address, signal)
     })
@@ -85,19 +86,14 @@ export class Reachability {
     return this.confirmed.length > 0
   }
 
-  /** Whether the router forwards to this port of ours. */
-  isMappedPort(port: number): boolean {
-    return this.#keeper.isMappedPort(port)
-  }
-
   /** Another network: everything is asked and mapped again. */
   networkChanged(): void {
     this.#keeper.networkChanged()
   }
 
-  /** Has public addresses confirmed that are not; resolves when those who can be asked were. */
-  confirmAddresses(): Promise<void> {
-    return this.#keeper.confirmAddresses()
+  /** STUN servers were asked anew. */
+  measured(): void {
+    this.#keeper.measured()
   }
 
   #isTrusted(peerId: string): boolean {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isSkipped, type Lab } from './lab.ts'
+import { build, DaemonHost } from './daemon-host.ts'
+import { isSkipped, Lab } from './lab.ts'
 import { LabNet, poll } from './net.ts'
 
 const router = { sites: ['upnp1:26:upnp', 'tcp1:21:tcp'], publicHosts: ['relay:1', 'turn:2', 'open1:3'] } as const
@@ -75,4 +76,44 @@ test('a public node has its addresses confirmed over IPv4 and IPv6 by one bootst
     (await open2.call('facts')).addresses.filter((address) => address.startsWith('/ip4/11.')),
     []
   )
+})
+
+test('a port that somebody forwards by hand is found out, and announced', { timeout: 120_000 }, async (t) => {
+  if (isSkipped(t)) return
+  await using net = await LabNet.up({ sites: ['port1:15:port'], publicHosts: ['relay:1', 'turn:2'] })
+  const add = ['add', 'rule', 'ip', 'natlab', 'prerouting', 'iifname', 'wan', 'tcp', 'dport', '9000', 'dnat', 'to', '192.168.15.2:9000'] as const
+  assert.equal((await net.lab.run('port1.gw', ['nft', ...add])).code, 0)
+  const inside = await net.host('port1')
+  const { peerId } = await inside.call('start', net.config('port1', { portMapping: false }))
+  const announced = async (): Promise<boolean> => (await inside.call('facts')).addresses.includes(`/ip4/11.77.15.2/tcp/9000/p2p/${peerId}`)
+  await poll('the address is announced', 20_000, announced)
+})
+
+test('in another network the port is mapped anew', { timeout: 120_000 }, async (t) => {
+  if (isSkipped(t)) return
+  await using net = await LabNet.up(router)
+  const inside = await net.host('upnp1')
+  await inside.call('start', net.config('upnp1'))
+  await poll('the port is mapped', 20_000, () => isOpen(net.lab))
+  const moves = 'ip addr flush dev eth; ip addr add 192.168.26.9/24 dev eth; ip route add default via 192.168.26.1; ip route add 224.0.0.0/4 dev eth'
+  assert.equal((await net.lab.run('upnp1', ['sh', '-c', moves])).code, 0)
+  await poll('it is mapped to the new address', 30_000, async () => /dnat ip to 192\.168\.26\.9:/.test(await net.lab.natlab('gw', 'upnp1')))
+  await inside.call('stop')
+  assert.doesNotMatch(await net.lab.natlab('gw', 'upnp1'), /dnat ip to 192\.168\.26\.9:/)
+})
+
+test('the port is closed when the daemon gets SIGTERM', { timeout: 120_000 }, async (t) => {
+  if (isSkipped(t)) return
+  build()
+  await using lab = await Lab.up(router)
+  await using relay = new DaemonHost(lab, 'relay')
+  const { flags } = await relay.serveRelay('--open')
+  await using inside = new DaemonHost(lab, 'upnp1')
+  await inside.init(...flags)
+  await poll('the rule is in the router', 20_000, () => isOpen(lab))
+  const { portMapping } = await inside.json<{ readonly portMapping: unknown }>('netcheck')
+  t.diagnostic(JSON.stringify(portMapping))
+  const { daemon } = await inside.json<{ readonly daemon: { readonly pid: number } }>('status', '--detailed')
+  process.kill(daemon.pid, 'SIGTERM')
+  await poll('the rule is gone', 10_000, async () => !(await isOpen(lab)))
 })

@@ -49,12 +49,15 @@ interface Rig {
   readonly asked: string[]
 }
 
-type RigOptions = Partial<Pick<AddressKeeperOptions, 'mapping' | 'helpers'>> & {
+type RigOptions = Partial<Pick<AddressKeeperOptions, 'mapping' | 'helpers' | 'publicHost'>> & {
   readonly addresses: readonly string[]
   readonly answer?: (peerId: string, address: string) => DialOutcome
 }
 
-function startRig(t: TestContext, { addresses, answer = () => 'connected', helpers = () => ['helper-1'], mapping }: RigOptions): Rig {
+function startRig(
+  t: TestContext,
+  { addresses, answer = () => 'connected', helpers = () => ['helper-1'], mapping, publicHost = () => undefined }: RigOptions
+): Rig {
   const own = new FakeAddresses(addresses)
   const timers = new HandTimers()
   let helperCame = (): void => undefined
@@ -66,6 +69,7 @@ function startRig(t: TestContext, { addresses, answer = () => 'connected', helpe
     tracker: new Tracker((what, error) => assert.fail(`${what}: ${error.message}`)),
     log: (record) => logs.push(record),
     helpers,
+    publicHost,
     onHelper: (handler) => {
       helperCame = handler
       return () => undefined
@@ -135,7 +139,6 @@ test('a port in the router is mapped, confirmed, told, renewed after half its le
   await until(() => own.confirmed.includes(mapped), 'the address is confirmed')
   await until(() => keeper.mapped.length === 1, 'it is told')
   assert.deepEqual(keeper.mapping, { state: 'mapped', protocol: 'upnp', address: mapped, isConfirmed: true })
-  assert.deepEqual([keeper.isMappedPort(9_000), keeper.isMappedPort(9_001)], [true, false])
   timers.run(1_800_000)
   await until(() => router.asked.length === 2, 'it is renewed')
   assert.deepEqual(router.asked, ['192.168.26.2:9000', '192.168.26.2:9000'])
@@ -162,6 +165,45 @@ test('a node without a private IPv4 address asks no router', async (t) => {
   timers.run(0)
   await keeper.stop()
   assert.deepEqual([router.asked, keeper.mapping], [[], { state: 'off' }])
+})
+
+test('a renewal that fails is repeated before the port is given up', async (t) => {
+  const router = new FakeRouter()
+  const { keeper, timers } = startRig(t, { addresses: [home], mapping: router })
+  timers.run(0)
+  await until(() => keeper.mapping.state === 'mapped', 'the port is mapped')
+  router.answer = { reason: 'no answer' }
+  for (const [failures, delayMs] of [1_800_000, 60_000, 300_000].entries()) {
+    timers.run(delayMs)
+    await until(() => router.asked.length === failures + 2, 'it is asked again')
+    await until(() => timers.delays.some((each) => each >= 60_000 && each <= 1_800_000), 'and will be later')
+    assert.equal(keeper.mapping.state, failures < 2 ? 'mapped' : 'none')
+  }
+})
+
+test('where no port is mapped, the own one is tried once where STUN servers see the node', async (t) => {
+  const seen = '/ip4/11.77.15.2/tcp/9000'
+  const tries = { addresses: [home], publicHost: () => '11.77.15.2' }
+  const forwarded = startRig(t, tries)
+  await forwarded.keeper.confirmAddresses()
+  assert.deepEqual([forwarded.own.confirmed, forwarded.keeper.mapped], [[seen], []])
+  const closed = startRig(t, { ...tries, answer: () => 'failed' })
+  await closed.keeper.confirmAddresses()
+  await closed.keeper.confirmAddresses()
+  assert.deepEqual([closed.own.list().length, closed.asked], [1, [`helper-1 ${seen}`]])
+  closed.keeper.networkChanged()
+  await closed.keeper.confirmAddresses()
+  assert.equal(closed.asked.length, 2, 'in another network it is tried again')
+})
+
+test('what comes while addresses are being confirmed has its turn', async (t) => {
+  const { keeper, own, timers, asked } = startRig(t, { addresses: [open4] })
+  const first = keeper.confirmAddresses()
+  own.addMapping(undefined, { address: '11.77.9.2', port: 9_000 })
+  void keeper.confirmAddresses()
+  await first
+  timers.run(0)
+  await until(() => asked.length === 2, 'the second one is asked for')
 })
 
 test('stopping waits for a mapping that is under way, and takes it back', async (t) => {
