@@ -255,7 +255,8 @@ export class IceService {
     return {
       stream,
       policy,
-      scopes: bindAddress === undefined ? scopes : ['loopback'],
+      // A TURN server leads to nobody on this machine, and the library's socket, which is on loopback then, must not either.
+      scopes: bindAddress === undefined || policy === 'turn' ? scopes : ['loopback'],
       // DTLS begins where ICE is through last: the first flight is lost when the other side is not there yet, and comes again after a second. The initiator
       // checks first, and is through first unless something on our side holds its checks back until ours have gone out.
       dtls: bindAddress !== undefined || isReachable() ? 'client' : 'server',
