@@ -98,18 +98,35 @@ interface DialAsked {
   readonly signal: AbortSignal
 }
 
+/** Beside whatever other dials there are: the first direct addresses, or those that the peer told; of a peer of which nothing is known, the network is asked. */
 async function dial({ nat, dialler }: TraversalParts, { peerId, round, signal }: DialAsked): Promise<Connection> {
   const peer = peerIdFromString(peerId)
-  const addresses = round === 1 ? (await dialler.addressesOf(peer)).direct : (nat.heard(peerId)?.mapped ?? []).map((address) => multiaddr(address))
-  return connectTo(dialler.connect(peer, { force: true, signal, ...(addresses.length === 0 ? {} : { addresses }) }), peerId)
+  if (round === 2) return connectTo(firstOf(dialler, addressesAt(nat.heard(peerId)?.mapped ?? [], peerId), signal), peerId)
+  const { direct } = await dialler.addressesOf(peer)
+  return connectTo(direct.length === 0 ? dialler.connect(peer, { signal }) : dialler.dialDirect(peer, signal), peerId)
 }
 
 async function relay({ dialler, relays }: TraversalParts, peer: PeerId, signal: AbortSignal): Promise<Connection> {
+  const peerId = peer.toString()
   const { relayed } = await dialler.addressesOf(peer)
-  const guesses: readonly Multiaddr[] = relays()
-    .slice(0, maxGuesses)
-    .map((address) => multiaddr(`${address}/p2p-circuit`))
-  return connectTo(dialler.connect(peer, { force: true, signal, addresses: relayed.length > 0 ? relayed : guesses }), peer.toString())
+  if (relayed.length > 0) return connectTo(dialler.connect(peer, { signal, addresses: relayed }), peerId)
+  const guesses = relays().slice(0, maxGuesses)
+  const addresses = guesses.map((address) => multiaddr(`${address}/p2p-circuit/p2p/${peerId}`))
+  return connectTo(firstOf(dialler, addresses, signal), peerId)
+}
+
+const addressesAt = (addresses: readonly string[], peerId: string): readonly Multiaddr[] =>
+  addresses.map((address) => multiaddr(addressOfPeer(address, peerId)))
+
+/** The first of some addresses that answers; the others are stopped. */
+async function firstOf(dialler: Dialler, addresses: readonly Multiaddr[], signal: AbortSignal): Promise<Connection> {
+  const found = new AbortController()
+  const ends = AbortSignal.any([signal, found.signal])
+  try {
+    return await Promise.any(addresses.map((address) => dialler.dialAddress(address, ends)))
+  } finally {
+    found.abort()
+  }
 }
 
 async function ice(

@@ -14,7 +14,7 @@ export const nat: Handler<'nat'> = async (input, { mesh, signal }) => {
     own: { class: own },
     their: { class: their },
     attempts: attemptsOf(report),
-    ...present({ reason, retryInS, usableMs }),
+    ...present({ reason, retryInS, usableMs: usableMs === undefined ? undefined : Math.round(usableMs) }),
     ms: Math.round(ms),
     last100: wireRates(last100),
     ...(error === undefined ? {} : { error: { ...error, next: [...error.next] } })
