@@ -28,7 +28,8 @@ export class IceConnection extends AbstractMultiaddrConnection {
     this.#channel = channel
     channel.listen({
       onMessage: (bytes) => this.onData(bytes),
-      onDrain: () => this.safeDispatchEvent('drain'),
+      // One that is late: in the meantime there is more again.
+      onDrain: () => void (channel.heldBytes < highWaterBytes && this.safeDispatchEvent('drain')),
       onClosed: () => this.onTransportClosed()
     })
   }
