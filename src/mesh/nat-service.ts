@@ -7,6 +7,7 @@ import { ipScope } from '../core/nat/ip-scope.ts'
 import { decodeNatFrame, type DialOutcome, encodeNatFrame, type NatFrame, natFrameLimits, type NatHello } from '../core/nat/nat-frames.ts'
 import { hostOf, isRelayed } from './connections.ts'
 import { DialHelper, dialLimits } from './dial-helper.ts'
+import type { DialPurpose } from './dial-rules.ts'
 import type { FrameStream } from './frame-stream.ts'
 import type { Dialler } from './dialler.ts'
 import type { PeerBook } from './peer-book.ts'
@@ -22,6 +23,8 @@ export interface NatServiceOptions {
   readonly platform: Pick<Platform, 'clock' | 'timers'>
   readonly dialler: Pick<Dialler, 'dialAddress'>
   readonly tracker: Tracker
+  /** A peer asked to be dialled. */
+  readonly onDialled: (purpose: DialPurpose, outcome: DialOutcome) => void
   /** What is known of the own network; undefined before the first probe. */
   readonly facts: () => NatFacts | undefined
   /** Whether ICE can be run here, and a TURN server be used. */
@@ -131,14 +134,19 @@ export class NatService {
         this.#remember(peerId, frame.hello)
         return { kind: 'hello', hello: this.#own(peerId) }
       case 'dial-back':
-        return { kind: 'dialled', outcome: await this.#helper.dialBack(peerId, frame.address) }
+        return this.#dialled('dial-back', await this.#helper.dialBack(peerId, frame.address))
       case 'reversal':
-        return { kind: 'dialled', outcome: await this.#helper.reverse(peerId, frame.addresses) }
+        return this.#dialled('reversal', await this.#helper.reverse(peerId, frame.addresses))
       case 'dialled':
         throw unexpected(frame)
       default:
         return frame satisfies never
     }
+  }
+
+  #dialled(purpose: DialPurpose, outcome: DialOutcome): NatFrame {
+    this.#options.onDialled(purpose, outcome)
+    return { kind: 'dialled', outcome }
   }
 
   async #askForDial(peerId: string, frame: NatFrame, signal?: AbortSignal): Promise<DialOutcome> {

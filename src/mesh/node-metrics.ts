@@ -3,6 +3,8 @@ import { type ErrorCode, errorTable } from '../core/base/index.ts'
 import { MetricRegistry, prometheusText } from '../core/metrics/index.ts'
 import type { MessageType, OutboxCounts, OutboxEntry } from '../core/message/index.ts'
 import { resultOf, type TraversalReport } from '../core/nat/index.ts'
+import type { DialOutcome } from '../core/nat/nat-frames.ts'
+import type { DialPurpose } from './dial-rules.ts'
 import type { LogRecord, MeshStatus, RelayServing } from './mesh.ts'
 
 type Delivery = 'durable' | 'volatile'
@@ -58,6 +60,11 @@ export class NodeMetrics {
       this.#registry.count('natAttempts', { method: technique, result: path === undefined ? outcome : resultOf(path) })
       if (path !== undefined) this.#registry.observe('natConnect', { path }, atMs + ms)
     }
+  }
+
+  /** Somebody asked to be dialled. */
+  dialled(purpose: DialPurpose, outcome: DialOutcome): void {
+    this.#registry.count('natDialled', { purpose, outcome })
   }
 
   /** Sessions that did not come to be since the start, by error code. */

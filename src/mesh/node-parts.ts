@@ -239,6 +239,7 @@ export class NodeParts {
       showCard: (peerId, signal) => this.neighbourhood.showCard(peerId, signal),
       relays: () => this.neighbourhood.relays.relays.map(({ address }) => address),
       onReport: (report) => this.metrics.traversed(report),
+      onDialled: (purpose, outcome) => this.metrics.dialled(purpose, outcome),
       onNetworkChanged: () => this.neighbourhood.networkChanged()
     })
   }

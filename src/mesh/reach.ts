@@ -1,8 +1,10 @@
 import type { Connection, Libp2p } from '@libp2p/interface'
 import { MeshError } from '../core/base/index.ts'
 import type { NatClass, TraversalReport } from '../core/nat/index.ts'
+import type { DialOutcome } from '../core/nat/nat-frames.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import { isRelayed, type Paths } from './connections.ts'
+import type { DialPurpose } from './dial-rules.ts'
 import type { Dialler } from './dialler.ts'
 import { IceService } from './ice/ice-service.ts'
 import { LinkCheck } from './link-check.ts'
@@ -34,6 +36,8 @@ export interface ReachOptions {
   readonly showCard: (peerId: string, signal: AbortSignal) => Promise<void>
   /** A traversal ended, for the metrics. */
   readonly onReport: (report: TraversalReport) => void
+  /** A peer asked to be dialled, for the metrics. */
+  readonly onDialled: (purpose: DialPurpose, outcome: DialOutcome) => void
   /** This machine is in another network, or its addresses changed. */
   readonly onNetworkChanged: () => void
   /** Relays of this node, as addresses with /p2p. */

@@ -9,6 +9,7 @@ import { AddressKeeper, type MappingState } from './address-keeper.ts'
 import { hostOf, isRelayed, type Paths } from './connections.ts'
 import type { OwnAddressPort, PortMappingPort } from './mapping-ports.ts'
 import type { LogRecord } from './mesh.ts'
+import type { DialPurpose } from './dial-rules.ts'
 import type { Dialler } from './dialler.ts'
 import { NatService } from './nat-service.ts'
 import type { PeerBook } from './peer-book.ts'
@@ -28,6 +29,7 @@ export interface ReachabilityOptions {
   readonly paths: Paths
   readonly tracker: Tracker
   readonly log: (record: LogRecord) => void
+  readonly onDialled: (purpose: DialPurpose, outcome: DialOutcome) => void
   readonly facts: () => NatFacts | undefined
   readonly showCard: (peerId: string, signal: AbortSignal) => Promise<void>
   readonly abilities: () => { readonly ice: boolean; readonly turn: boolean }

@@ -71,13 +71,15 @@ test('whoever answers at an address has to be who asked', async () => {
 })
 
 test('a stranger gets nobody dialled but itself', async () => {
+  const dialled: string[] = []
   await using a = await startReaching()
-  await using b = await startReaching()
+  await using b = await startReaching({ onDialled: (purpose, outcome) => dialled.push(`${purpose} ${outcome}`) })
   await using victim = await thirdParty('127.0.0.2')
   await connect(a, b)
   for (const address of [victim.address, '/ip4/192.168.0.1/tcp/9000', '/ip4/11.77.1.2/tcp/9000', '/ip6/::1/tcp/9000'])
     assert.equal(await a.reach.nat.requestDialBack(b.peerId, address), 'not-allowed', address)
   assert.equal(victim.calls(), 0)
+  assert.deepEqual(dialled, Array(4).fill('dial-back not-allowed'), 'and it is counted')
 })
 
 test('dials for one requester have a rate, however it asks', async () => {

@@ -17,7 +17,7 @@ export interface Reaching extends TestHost {
   address(): string
 }
 
-export type ReachingOptions = Partial<Pick<ReachabilityOptions, 'facts' | 'abilities' | 'own' | 'mapping' | 'isHelper'>> & {
+export type ReachingOptions = Partial<Pick<ReachabilityOptions, 'facts' | 'abilities' | 'own' | 'mapping' | 'isHelper' | 'onDialled'>> & {
   /** Of the libp2p node and its protocols. */
   readonly node?: TestHostOptions
   readonly clock?: Clock
@@ -44,6 +44,7 @@ export async function startReaching(options: ReachingOptions = {}): Promise<Reac
     log: (record) => node.logs.push(record),
     facts: () => undefined,
     showCard: () => Promise.resolve(),
+    onDialled: () => undefined,
     abilities: () => ({ ice: true, turn: false }),
     isHelper: () => false,
     ...parts

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { metricCatalogue } from '../../src/core/metrics/index.ts'
 import { connectionPaths, techniques, traversalResults } from '../../src/core/nat/index.ts'
+import { dialOutcomes } from '../../src/core/nat/nat-frames.ts'
 import { resolveConfig } from '../../src/core/options/index.ts'
 import { NodeMetrics } from '../../src/mesh/node-metrics.ts'
 import { FakeMesh } from '../api/fake-mesh.ts'
@@ -29,6 +30,14 @@ test('every way that was tried is counted by what came of it, and the time to a 
   assert.ok(text.includes('synaptic_mesh_nat_connect_ms_sum{path="relayed"} 50\n'))
   assert.ok(text.includes('synaptic_mesh_nat_connect_ms_bucket{path="punched",le="500"} 1\n'))
   assert.ok(text.includes('synaptic_mesh_nat_connect_ms_sum{path="punched"} 370\n'))
+})
+
+test('who asked to be dialled is counted by what came of it', async () => {
+  const metrics = new NodeMetrics(() => 0)
+  metrics.dialled('dial-back', 'not-allowed')
+  const text = metrics.text(await new FakeMesh(resolveConfig({})).status(), { outbox: { queued: 0, bytes: 0, inFlight: 0 }, inboxBytes: 0 })
+  assert.ok(text.includes('synaptic_mesh_nat_dialled_total{purpose="dial-back",outcome="not-allowed"} 1\n'))
+  assert.deepEqual(metricCatalogue.natDialled.labels.outcome, dialOutcomes)
 })
 
 test('the labels are all techniques, results and paths that there are', () => {

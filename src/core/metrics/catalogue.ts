@@ -201,6 +201,13 @@ export const metricCatalogue = {
     labels: { path: ['direct-lan', 'direct-ipv6', 'direct-mapped', 'direct-public', 'punched', 'turn', 'relayed'] },
     buckets: [10, 25, 50, 100, 250, 500, 1_000, 1_500, 2_500, 5_000, 10_000]
   }),
+  natDialled: metric({
+    name: 'synaptic_mesh_nat_dialled_total',
+    type: 'counter',
+    unit: 'attempts',
+    help: 'Requests of other peers to dial them, by what came of them; not-allowed: the address was not theirs, busy: over a rate.',
+    labels: { purpose: ['dial-back', 'reversal'], outcome: ['connected', 'failed', 'not-allowed', 'busy'] }
+  }),
   relayReservations: metric({
     name: 'synaptic_mesh_relay_reservations',
     type: 'gauge',
