@@ -24,11 +24,11 @@ export class TokenBuckets {
     return this.#buckets.size
   }
 
-  /** Takes a token when there is one. */
-  take(key: string): boolean {
+  /** Takes tokens (default 1) when there are enough. */
+  take(key: string, tokens = 1): boolean {
     const bucket = this.#refilled(key)
-    if (bucket.tokens < 1) return false
-    bucket.tokens -= 1
+    if (bucket.tokens < tokens) return false
+    bucket.tokens -= tokens
     return true
   }
 

@@ -33,6 +33,7 @@ import {
   monitorPing,
   streamsPerConnection,
   useGossipProtocol,
+  relayWindow,
   yamuxWindow
 } from './libp2p-workarounds.ts'
 import { freeListenAddresses } from './listen-addresses.ts'
@@ -177,7 +178,13 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
     ],
     connectionEncrypters: hybridNoise({ policy: options.quantum ?? 'prefer', memory: parts.memory, onFailure: parts.onHandshakeFailure }),
     streamMuxers: [
-      eagerStreams(yamux({ maxInboundStreams: streamsPerConnection, maxEarlyStreams: streamsPerConnection, streamOptions: yamuxWindow }))
+      eagerStreams(
+        yamux({
+          maxInboundStreams: streamsPerConnection,
+          maxEarlyStreams: streamsPerConnection,
+          streamOptions: options.relay === undefined ? yamuxWindow : relayWindow
+        })
+      )
     ],
     connectionGater: hostGater({
       limits: { ...gaterDefaults, ...options.gater },

@@ -19,6 +19,9 @@ export function useGossipProtocol<Service extends Pick<GossipSub, 'protocols'>>(
  */
 export const yamuxWindow = { initialStreamWindowSize: 262_144, maxStreamWindowSize: 1_048_576 } as const
 
+/** Of a relay: each circuit may hold a window in each direction. At 50 ms of round trip it carries 5 MB a second. */
+export const relayWindow = { ...yamuxWindow, maxStreamWindowSize: 262_144 } as const
+
 /**
  * Streams of one connection, in each direction. The same number may come while the connection is still being set up: with libp2p's ten, a peer that begins
  * at once with a few queries gets a muxer that is closed on a connection that stays "open" and is of no use.

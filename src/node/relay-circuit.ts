@@ -1,7 +1,7 @@
 import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 import { MeshError } from '../core/base/index.ts'
-import type { TokenBuckets } from '../mesh/token-buckets.ts'
 import type { Timers } from '../mesh/ports.ts'
+import type { RelayRates } from './relay-rates.ts'
 
 /** Why a circuit was cut: it had carried all its bytes, lived its time, one end did not take what came for it, or the relay stopped. */
 export type CutReason = 'bytes' | 'time' | 'stalled' | 'stopping'
@@ -19,8 +19,7 @@ export interface CircuitOptions {
   readonly maxSeconds: number
   /** How long an end may take nothing of what waits for it. */
   readonly stallMs: number
-  /** What each peer sends over all its circuits. */
-  readonly rates: TokenBuckets
+  readonly rates: Pick<RelayRates, 'reserveMs'>
   readonly timers: Timers
   readonly onBytes: (bytes: number) => void
   /** One direction waits for its reader (true) or goes on (false). */
@@ -31,7 +30,7 @@ export interface CircuitOptions {
 
 /**
  * Joins two streams into a circuit, with back-pressure instead of buffers: while the reader's stream wants to drain, or the sender is over its rate, nothing is
- * read from the sender, so that at most its window (1 MiB, see yamuxWindow) waits here. A reader that takes nothing for `stallMs` loses the circuit.
+ * read from the sender, so that at most its window (256 KiB, see relayWindow) waits here. A reader that takes nothing for `stallMs` loses the circuit.
  */
 export class Circuit {
   readonly #options: CircuitOptions

@@ -26,6 +26,7 @@ import type { RelayRefusal, RelayServerPort } from '../mesh/relay-ports.ts'
 import { TokenBuckets } from '../mesh/token-buckets.ts'
 import { systemClock } from './clock.ts'
 import { Circuit } from './relay-circuit.ts'
+import { RelayRates } from './relay-rates.ts'
 import { systemTimers } from './timers.ts'
 
 export interface RelayServerLimits {
@@ -51,9 +52,8 @@ const reservationMs = 3_600_000
 const defaultStallMs = 30_000
 /** Directions of circuits that may wait for their readers at one time, each with up to a window of bytes: beyond it the one that waits longest is cut. */
 const maxStalled = 128
-const connectRate = { perSecond: 10, burst: 64 } as const
+const connectRate = { perSecond: 4, burst: 48 } as const
 const reserveRate = { perSecond: 0.5, burst: 10 } as const
-const minBurstBytes = 262_144
 
 /** What upstream's server has besides what its type names. */
 interface UpstreamServer extends CircuitRelayService {
@@ -91,7 +91,7 @@ export class RelayServer implements RelayServerPort {
   readonly #circuits = new Set<Circuit>()
   readonly #perPeer = new Map<string, number>()
   readonly #refused = new Map<RelayRefusal, number>()
-  readonly #rates: TokenBuckets
+  readonly #rates: RelayRates
   readonly #connects = new TokenBuckets({ clock: systemClock(), ...connectRate })
   readonly #reserves = new TokenBuckets({ clock: systemClock(), ...reserveRate })
   #isPaired: (peerId: string) => boolean = () => false
@@ -108,8 +108,7 @@ export class RelayServer implements RelayServerPort {
     this.#limits = limits
     this.#log = log
     this.#allowed = new Set(limits.allow)
-    const perSecond = limits.bytesPerSecond
-    this.#rates = new TokenBuckets({ clock: systemClock(), perSecond, burst: Math.max(perSecond, minBurstBytes) })
+    this.#rates = new RelayRates({ clock: systemClock(), timers: systemTimers, bytesPerSecond: limits.bytesPerSecond })
   }
 
   get serving(): RelayServing {
@@ -162,6 +161,7 @@ export class RelayServer implements RelayServerPort {
     events.removeEventListener('peer:disconnect', this.#onDisconnect)
     events.removeEventListener('transport:listening', this.#onListening)
     for (const circuit of [...this.#circuits]) circuit.cut('stopping')
+    this.#rates.stop()
     for (const { signal } of upstream.reservations.values()) signal.clear()
     await upstream.stop()
   }
@@ -191,7 +191,8 @@ export class RelayServer implements RelayServerPort {
       if (request.type === 'connect') return await this.#connect(context, request.peer)
       await this.#refuse(context, 'malformed', circuitStatus.unexpected)
     } catch (error) {
-      if (isMeshError(error, 'MESSAGE_MALFORMED')) await this.#refuse(context, 'malformed', circuitStatus.malformed).catch(() => undefined)
+      if (isTooLong(error)) this.#count('malformed')
+      else if (isMeshError(error, 'MESSAGE_MALFORMED')) await this.#refuse(context, 'malformed', circuitStatus.malformed).catch(() => undefined)
       stream.abort(error instanceof Error ? error : new Error('failed'))
     }
   }
@@ -342,6 +343,15 @@ export class RelayServer implements RelayServerPort {
     this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1)
   }
 }
+
+/** How libp2p's reader says that a message, or its length, is longer than it may be. */
+const tooLong: ReadonlySet<string> = new Set([
+  'InvalidDataLengthError',
+  'InvalidDataLengthLengthError',
+  'InvalidMessageLengthError',
+  'StreamBufferError'
+])
+const isTooLong = (error: unknown): boolean => error instanceof Error && tooLong.has(error.name)
 
 interface Joining {
   readonly source: string

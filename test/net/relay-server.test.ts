@@ -235,6 +235,7 @@ test('what is no request of the protocol is answered or cut, and costs no memory
   stream.addEventListener('close', () => closed.resolve(undefined))
   await lpStream(stream).write(new Uint8Array(65_536))
   await closed.promise
+  assert.equal(serving(field).refused['malformed'], 5)
   assert.equal(await caller.reserve(), circuitStatus.ok, 'the peer is served after that')
 })
 
