@@ -1,5 +1,6 @@
 import type { Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
+import { addressScope } from '../core/nat/index.ts'
 import { parseIceServer } from '../core/options/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import { hostOf, isRelayed } from './connections.ts'
@@ -136,11 +137,19 @@ export class OwnNetwork {
       .map(String)
       .filter((peerId) => book.pairOf(peerId) !== undefined || isHelper(peerId))
       .flatMap((peerId) => {
-        const port = book.info(peerId).features.flatMap((feature) => /^stun-(\d{1,5})$/.exec(feature)?.[1] ?? [])[0]
+        const { features, addresses } = book.info(peerId)
+        const port = features.flatMap((feature) => /^stun-(\d{1,5})$/.exec(feature)?.[1] ?? [])[0]
         const direct = libp2p.getConnections(peerIdFromString(peerId)).find((connection) => connection.status === 'open' && !isRelayed(connection))
-        return port === undefined || direct === undefined ? [] : [{ host: hostOf(direct.remoteAddr), port: Number(port) }]
+        return port === undefined || direct === undefined ? [] : [{ host: natHost(hostOf(direct.remoteAddr), addresses), port: Number(port) }]
       })
   }
+}
+
+/** NATs are in IPv4: a peer that is connected over global IPv6 is asked at the public IPv4 address of its card when there is one. */
+function natHost(host: string, addresses: readonly string[]): string {
+  if (!host.includes(':') || addressScope(host) !== 'public') return host
+  const hosts = addresses.flatMap((address) => /^\/ip4\/([\d.]+)\/tcp\/\d+(?!.*p2p-circuit)/.exec(address)?.[1] ?? [])
+  return hosts.find((each) => addressScope(each) === 'public') ?? host
 }
 
 const keyOf = (servers: readonly StunServer[]): string => servers.map(({ host, port }) => `${host} ${port}`).join(',')

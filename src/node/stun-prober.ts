@@ -3,7 +3,8 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { type Clock, MeshError, type Random } from '../core/base/index.ts'
 import { type AskedServer, type ClassifierInput, type ClassifierOutput, NatClassifier } from '../core/nat/classifier.ts'
-import { canonicalIp, type Endpoint, isSameEndpoint } from '../core/nat/ip-address.ts'
+import { canonicalIp, type Endpoint, familyOf, isSameEndpoint } from '../core/nat/ip-address.ts'
+import { judge } from '../core/nat/nat-verdict.ts'
 import type { ProbeSocket } from '../core/nat/stun-transaction.ts'
 import { systemRandom } from '../crypto/index.ts'
 import { Driver } from '../mesh/drive.ts'
@@ -28,14 +29,14 @@ interface Server {
 }
 
 interface Located extends Server {
-  /** In canonical form; empty when the name has none. */
-  readonly addresses: readonly string[]
+  /** undefined when the name has no address. */
+  readonly endpoint: Endpoint | undefined
 }
 
 const maxServers = 10
 const resolveMs = 700
 
-/** Asks STUN servers over UDP: over IPv4 when any of them has an IPv4 address, because NATs are there, otherwise over IPv6. */
+/** Asks STUN servers over UDP: each over IPv4 when it has such an address, otherwise over IPv6, both at one time. */
 export class StunProber implements StunProbePort {
   readonly #clock: Clock
   readonly #timers: Timers
@@ -52,39 +53,47 @@ export class StunProber implements StunProbePort {
   }
 
   async probe(servers: readonly Server[], signal: AbortSignal): Promise<NatProbe> {
-    const aborted = (): MeshError => new MeshError('ABORTED', { operation: 'the look at the network' })
     if (signal.aborted) throw aborted()
     const located = await Promise.all(servers.slice(0, maxServers).map((server) => this.#locate(server)))
-    if (signal.aborted) throw aborted()
-    const family = located.some(({ addresses }) => addresses.some((address) => !address.includes(':'))) ? 4 : 6
-    const endpointOf = ({ addresses, port }: Located): Endpoint | undefined => {
-      const address = addresses.find((each) => each.includes(':') === (family === 6))
-      return address === undefined ? undefined : { address, port }
-    }
-    const found = located.map(endpointOf).filter((endpoint) => endpoint !== undefined)
-    const endpoints = found.filter((endpoint, index) => found.findIndex((other) => isSameEndpoint(other, endpoint)) === index)
-    const { facts, servers: asked } = await this.#classify(endpoints, { family, signal, aborted })
-    const reports = located.map((server) => reportOf(server, endpointOf(server), asked))
-    return { ...facts, probedAt: this.#clock.wall(), servers: reports }
+    const [ip4, ip6] = await Promise.all([this.#classify(located, 4, signal), this.#classify(located, 6, signal)])
+    // NATs are in IPv4: IPv6 speaks only where that says nothing.
+    const { facts } = ip4.facts.udp === 'unknown' ? ip6 : ip4
+    const asked = [...ip4.servers, ...ip6.servers]
+    return { ...facts, probedAt: this.#clock.wall(), servers: located.map((server) => reportOf(server, asked)) }
   }
 
+  /** A name is asked for at its IPv4 address when it has one. */
   async #locate({ host, port }: Server): Promise<Located> {
-    if (isIP(host) !== 0) return { host, port, addresses: [canonicalIp(host) ?? host] }
+    const names = isIP(host) === 0 ? await this.#lookUp(host) : [host]
+    const addresses = names.flatMap((name) => canonicalIp(name) ?? [])
+    const address = addresses.find((each) => familyOf(each) === 4) ?? addresses[0]
+    return { host, port, endpoint: address === undefined ? undefined : { address, port } }
+  }
+
+  async #lookUp(host: string): Promise<readonly string[]> {
     let cancel = (): void => undefined
     const late = new Promise<readonly string[]>((resolve) => {
       cancel = this.#timers.schedule(resolveMs, () => resolve([]))
     })
     const addresses = await Promise.race([this.#resolve(host).catch(() => []), late])
     cancel()
-    return { host, port, addresses: addresses.flatMap((address) => canonicalIp(address) ?? []) }
+    return addresses
   }
 
-  async #classify(endpoints: readonly Endpoint[], run: RunOptions): Promise<Done> {
-    using sockets = new ProbeSockets(run.family)
-    const localPort = await sockets.open()
+  async #classify(located: readonly Located[], family: 4 | 6, signal: AbortSignal): Promise<Done> {
+    const found = located.flatMap(({ endpoint }) => (endpoint !== undefined && familyOf(endpoint.address) === family ? [endpoint] : []))
+    const servers = found.filter((endpoint, index) => found.findIndex((other) => isSameEndpoint(other, endpoint)) === index)
     const localAddresses = this.#addresses().map(({ address }) => address)
-    const machine = new NatClassifier({ random: this.#random, servers: endpoints, localAddresses, localPort })
-    return await new Promise<Done>((resolve, reject) => {
+    if (servers.length === 0) return unreachable([], localAddresses)
+    using sockets = new ProbeSockets(family)
+    const localPort = await sockets.open()
+    if (localPort === undefined) return unreachable(servers, localAddresses)
+    const machine = new NatClassifier({ random: this.#random, servers, localAddresses, localPort })
+    return await this.#drive(machine, sockets, signal)
+  }
+
+  #drive(machine: NatClassifier, sockets: ProbeSockets, signal: AbortSignal): Promise<Done> {
+    return new Promise((resolve, reject) => {
       const driver = new Driver<ClassifierInput, ClassifierOutput>(machine, {
         clock: this.#clock,
         timers: this.#timers,
@@ -95,26 +104,30 @@ export class StunProber implements StunProbePort {
       })
       const finish = (settle: () => void): void => {
         driver.stop()
-        run.signal.removeEventListener('abort', onAbort)
+        signal.removeEventListener('abort', onAbort)
         settle()
       }
-      const onAbort = (): void => finish(() => reject(run.aborted()))
-      run.signal.addEventListener('abort', onAbort, { once: true })
+      const onAbort = (): void => finish(() => reject(aborted()))
+      if (signal.aborted) return onAbort()
+      signal.addEventListener('abort', onAbort, { once: true })
       sockets.listen((input) => driver.input(input))
       driver.input({ type: 'start' })
     })
   }
 }
 
+const aborted = (): MeshError => new MeshError('ABORTED', { operation: 'the look at the network' })
+
 type Done = Extract<ClassifierOutput, { readonly type: 'done' }>
 
-interface RunOptions {
-  readonly family: 4 | 6
-  readonly signal: AbortSignal
-  readonly aborted: () => MeshError
+/** What is known when nothing can be asked. */
+function unreachable(servers: readonly Endpoint[], localAddresses: readonly string[]): Done {
+  const nothing = { answers: [], survey: undefined, isHeard: false, isOnline: false, localPort: 0 } as const
+  const asked = servers.map((endpoint) => ({ endpoint, result: 'unreachable', roundTripMs: undefined }) as const)
+  return { type: 'done', facts: judge({ ...nothing, asked: servers, localAddresses }), servers: asked }
 }
 
-function reportOf({ host, port }: Server, endpoint: Endpoint | undefined, asked: readonly AskedServer[]): StunServerReport {
+function reportOf({ host, port, endpoint }: Located, asked: readonly AskedServer[]): StunServerReport {
   const found = endpoint === undefined ? undefined : asked.find((each) => isSameEndpoint(each.endpoint, endpoint))
   return { host, port, address: endpoint?.address, result: found?.result ?? 'unresolved', roundTripMs: found?.roundTripMs }
 }
@@ -133,17 +146,18 @@ class ProbeSockets implements Disposable {
     this.#sockets = { mapping: this.#socket('mapping', type), filtering: this.#socket('filtering', type) }
   }
 
-  /** Resolves with the local port. @throws {Error} when there are no sockets left */
-  async open(): Promise<number> {
+  /** Resolves with the local port; undefined when the machine does not have this IP version. @throws {Error} when there are no sockets left */
+  async open(): Promise<number | undefined> {
     const { mapping } = this.#sockets
-    await new Promise<void>((resolve, reject) => {
-      mapping.once('error', reject)
+    const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+      mapping.once('error', resolve)
       mapping.bind(0, () => {
-        mapping.off('error', reject)
-        resolve()
+        mapping.off('error', resolve)
+        resolve(undefined)
       })
     })
-    return mapping.address().port
+    if (error !== undefined && !noWay.includes(error.code ?? '')) throw error
+    return error === undefined ? mapping.address().port : undefined
   }
 
   listen(take: (input: ClassifierInput) => void): void {

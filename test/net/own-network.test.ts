@@ -30,6 +30,7 @@ class World {
   readonly measured: NatClass[] = []
   readonly failures: string[] = []
   features: Readonly<Record<string, readonly string[]>> = {}
+  addresses: readonly string[] = []
   connections: readonly { readonly peerId: string; readonly address: string; readonly limits?: object }[] = []
   onIdentify: () => void = () => undefined
   readonly network: OwnNetwork
@@ -52,7 +53,7 @@ class World {
           new Promise<NatProbe>((resolve, reject) => this.probes.push({ servers, answer: resolve, fail: reject }))
       },
       options: { natTraversal, stunServers },
-      book: { pairOf: () => undefined, info: (peerId: string) => ({ features: this.features[peerId] ?? [] }) },
+      book: { pairOf: () => undefined, info: (peerId: string) => ({ features: this.features[peerId] ?? [], addresses: this.addresses }) },
       isHelper: (peerId: string) => peerId === relay,
       timers: {
         schedule: (delayMs: number, run: () => void) => {
@@ -152,6 +153,15 @@ test('the STUN server of a helper is asked as soon as its card is known; that of
   world.network.refresh()
   world.fire(200)
   assert.deepEqual(world.probes[0]?.servers, [{ host: '11.77.1.2', port: 3478 }])
+})
+
+test('a relay that is connected over IPv6 is asked at the public IPv4 address of its card: there are the NATs', () => {
+  const world = new World([])
+  world.features = { [relay]: ['stun-3478'] }
+  world.connections = [{ peerId: relay, address: '/ip6/2a0f:7777:1::2/tcp/9000' }]
+  assert.deepEqual(world.network.servers(), [{ host: '2a0f:7777:1::2', port: 3478 }])
+  world.addresses = [`/ip4/11.77.9.9/tcp/9000/p2p/${stranger}/p2p-circuit`, '/ip4/192.168.1.1/tcp/9000', '/ip4/11.77.1.2/tcp/443/ws']
+  assert.deepEqual(world.network.servers(), [{ host: '11.77.1.2', port: 3478 }])
 })
 
 test('a server that comes to be known while others are asked is asked right after', async () => {

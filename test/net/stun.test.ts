@@ -81,6 +81,13 @@ test('over IPv6 when that is all that the servers have', async (t) => {
   await using _ = server
   const probe = await new StunProber().probe([{ host: '::1', port: server.port }], never)
   assert.deepEqual([probe.natClass, probe.publicAddress?.address], ['open', '::1'])
+  await using other = await StunServer.start({ hosts: [host], port: 0 })
+  const servers = [
+    { host: '::1', port: server.port },
+    { host, port: other.port }
+  ]
+  const both = await new StunProber().probe(servers, never)
+  assert.deepEqual([both.publicAddress?.address, ...both.servers.map(({ result }) => result)], [host, 'answered', 'answered'], 'IPv4 speaks')
 })
 
 test('a port at which nobody answers is UDP blocked, within 2 s', async () => {

@@ -42,6 +42,9 @@ export function canonicalIp(address: string): string | undefined {
   return bytes === undefined ? undefined : formatIp(bytes)
 }
 
+/** The family of an address that is known to be one. */
+export const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4)
+
 /** Whether both are the same address and port. */
 export const isSameEndpoint = (a: Endpoint, b: Endpoint): boolean => a.port === b.port && a.address === b.address
 
