@@ -36,6 +36,8 @@ export type Field = FieldBase &
         readonly type: 'list'
         readonly maxItems: number
         readonly maxCharacters: number
+        /** Whether an item may be the empty text. */
+        readonly takesEmpty?: true
         readonly choices?: readonly string[]
         readonly also?: ReadonlyMap<string, string>
       }

@@ -49,7 +49,7 @@ const orList = (values: readonly number[]): string => `${values.slice(0, -1).joi
 
 function isListItem(field: Field & { readonly type: 'list' }, item: unknown): boolean {
   if (typeof item !== 'string' || item.length > field.maxCharacters) return false
-  return field.choices === undefined ? item !== '' : field.choices.includes(item)
+  return field.choices === undefined ? item !== '' || field.takesEmpty === true : field.choices.includes(item)
 }
 
 /** `value` when the field takes it. @throws {MeshError} OPTION_INVALID that names `path`. */

@@ -31,6 +31,15 @@ function baseSchema(field: Field, z: Zod): ZodType {
     case 'boolean':
       return z.boolean()
     case 'list':
-      return z.array(field.choices === undefined ? z.string().min(1).max(field.maxCharacters) : z.enum(field.choices)).max(field.maxItems)
+      return z
+        .array(
+          field.choices === undefined
+            ? z
+                .string()
+                .min(field.takesEmpty === true ? 0 : 1)
+                .max(field.maxCharacters)
+            : z.enum(field.choices)
+        )
+        .max(field.maxItems)
   }
 }

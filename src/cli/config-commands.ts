@@ -28,7 +28,8 @@ export async function configGet(input: InputOf<Catalogue['configGet']>, context:
 export async function configSet(input: InputOf<Catalogue['configSet']>, context: CommandContext): Promise<void> {
   const key = optionKey(input.key)
   if (optionTable[key].type !== 'list' && input.value.length !== 1) throw new MeshError('USAGE', { problem: `${key} takes one value` })
-  const value = optionTable[key].type === 'list' ? checkOption(key, input.value) : parseOption(key, input.value[0] ?? '')
+  const items = input.value.length === 1 && input.value[0] === '' ? [] : input.value
+  const value = optionTable[key].type === 'list' ? checkOption(key, items) : parseOption(key, input.value[0] ?? '')
   const module = await context.loadDaemonModule()
   const { changed } = module.setOption(context.paths, { key, value }, context.environment)
   const isRunning = await new ControlClient(context.paths).call('daemon', {}, { signal: context.signal, deadlineMs: 5_000 }).then(

@@ -74,3 +74,17 @@ test('without a profile every command that needs one says how to make it, exit 3
     assert.deepEqual(error.next, ['synaptic-mesh p2p init'])
   }
 })
+
+test('an empty value empties a text or a list', async (t) => {
+  const home = new Home(t)
+  await home.p2p('init', '--no-start')
+  for (const [key, value, empty] of [
+    ['turn_username', 'somebody', ''],
+    ['stun_servers', 'stun:192.0.2.1', []]
+  ] as const) {
+    for (const text of [value, '']) assert.equal((await home.p2p('config', 'set', key, text)).code, 0, `${key} = '${text}'`)
+    const { stdout } = await home.p2p('config', 'get', key, '--json')
+    assert.deepEqual(JSON.parse(stdout).options, [{ option: key, value: empty, source: 'file' }])
+  }
+  assert.equal((await home.p2p('config', 'set', 'max_peers', '')).code, 2)
+})

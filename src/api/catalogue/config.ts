@@ -21,7 +21,16 @@ export const configSet = command({
   help: 'change one option in the configuration file',
   fields: {
     key: { ...key, required: true },
-    value: { type: 'list', maxItems: 64, maxCharacters: 300, required: true, position: 1, flag: false, help: 'its value; a list takes several' }
+    value: {
+      type: 'list',
+      maxItems: 64,
+      maxCharacters: 300,
+      takesEmpty: true,
+      required: true,
+      position: 1,
+      flag: false,
+      help: "its value; a list takes several; '' empties a text or a list"
+    }
   },
   examples: ['synaptic-mesh p2p config set max_peers 100'],
   errors: ['OPTION_UNKNOWN', 'OPTION_INVALID', 'ADDRESS_INVALID', 'NOT_AVAILABLE', 'CONFIG_MALFORMED', 'NOT_INITIALIZED'],
