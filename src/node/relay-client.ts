@@ -1,13 +1,14 @@
 import { type CircuitRelayTransportComponents, circuitRelayTransport, RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
 import { type Connection, type Listener, type ListenerEvents, type PeerId, type Stream, type Transport, TypedEventEmitter } from '@libp2p/interface'
-import { isLoopback, isPrivate, lpStream } from '@libp2p/utils'
+import { isLoopback, isPrivate } from '@libp2p/utils'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { MeshError } from '../core/base/index.ts'
-import { circuitStatus, decodeHopAnswer, encodeHopReserve, type HopAnswer, maxCircuitFrame } from '../core/nat/index.ts'
+import { circuitStatus, decodeHopAnswer, encodeHopReserve, type HopAnswer } from '../core/nat/index.ts'
 import { isCircuit, isRelayed } from '../mesh/connections.ts'
 import type { LogRecord } from '../mesh/mesh.ts'
 import type { RelayClientPort, RelayPlace } from '../mesh/relay-ports.ts'
 import { withEagerUpgrader } from './eager-negotiation.ts'
+import { readCircuitFrame, writeCircuitFrame } from './relay-frames.ts'
 import { systemTimers } from './timers.ts'
 
 const maxCircuits = 64
@@ -111,10 +112,9 @@ export class RelayClient implements RelayClientPort {
     const relay = connection.remotePeer.toString()
     const stream = await connection.newStream(RELAY_V2_HOP_CODEC, { signal })
     try {
-      const frames = lpStream(stream, { maxDataLength: maxCircuitFrame, maxBufferSize: 4 * maxCircuitFrame })
       const askedAt = performance.now()
-      await frames.write(encodeHopReserve(), { signal })
-      const answer = decodeHopAnswer((await frames.read({ signal })).subarray())
+      await writeCircuitFrame(stream, encodeHopReserve(), signal)
+      const answer = decodeHopAnswer(await readCircuitFrame(stream, signal))
       const ms = performance.now() - askedAt
       if (answer.status !== circuitStatus.ok || answer.expires === undefined)
         throw new MeshError('RELAY_REFUSED', { relay, reason: `its answer is ${statusName(answer.status)}` })

@@ -7,7 +7,7 @@ import {
 } from '@libp2p/circuit-relay-v2'
 import type { Connection, Libp2pEvents, Listener, PeerId, Stream, TypedEventTarget } from '@libp2p/interface'
 import { peerIdFromMultihash } from '@libp2p/peer-id'
-import { isPrivate, lpStream, pbStream } from '@libp2p/utils'
+import { isPrivate, pbStream } from '@libp2p/utils'
 import { decode as decodeMultihash } from 'multiformats/hashes/digest'
 import { isMeshError, MeshError } from '../core/base/index.ts'
 import {
@@ -17,8 +17,7 @@ import {
   decodeHopRequest,
   decodeStopStatus,
   encodeHopStatus,
-  encodeStopConnect,
-  maxCircuitFrame
+  encodeStopConnect
 } from '../core/nat/index.ts'
 import { isRelayed } from '../mesh/connections.ts'
 import type { LogRecord, RelayServing } from '../mesh/mesh.ts'
@@ -26,6 +25,7 @@ import type { RelayRefusal, RelayServerPort } from '../mesh/relay-ports.ts'
 import { TokenBuckets } from '../mesh/token-buckets.ts'
 import { systemClock } from './clock.ts'
 import { Circuit } from './relay-circuit.ts'
+import { readCircuitFrame, writeCircuitFrame } from './relay-frames.ts'
 import { RelayRates } from './relay-rates.ts'
 import { systemTimers } from './timers.ts'
 
@@ -185,23 +185,15 @@ export class RelayServer implements RelayServerPort {
   async #onHop(stream: Stream, connection: Connection): Promise<void> {
     const context: HopContext = { stream, connection, signal: AbortSignal.timeout(hopTimeoutMs) }
     try {
-      const request = await this.#readRequest(context)
+      const request = decodeHopRequest(await readCircuitFrame(stream, context.signal))
       if (isRelayed(connection)) return await this.#refuse(context, 'over-a-relay', circuitStatus.permissionDenied)
       if (request.type === 'reserve') return await this.#reserve(context)
       if (request.type === 'connect') return await this.#connect(context, request.peer)
       await this.#refuse(context, 'malformed', circuitStatus.unexpected)
     } catch (error) {
-      if (isTooLong(error)) this.#count('malformed')
-      else if (isMeshError(error, 'MESSAGE_MALFORMED')) await this.#refuse(context, 'malformed', circuitStatus.malformed).catch(() => undefined)
+      if (isMeshError(error, 'MESSAGE_MALFORMED')) await this.#refuse(context, 'malformed', circuitStatus.malformed).catch(() => undefined)
       stream.abort(error instanceof Error ? error : new Error('failed'))
     }
-  }
-
-  async #readRequest({ stream, signal }: HopContext): Promise<ReturnType<typeof decodeHopRequest>> {
-    const frames = lpStream(stream, { maxDataLength: maxCircuitFrame, maxBufferSize: 2 * maxCircuitFrame })
-    const bytes = (await frames.read({ signal })).subarray()
-    frames.unwrap()
-    return decodeHopRequest(bytes)
   }
 
   async #reserve(context: HopContext): Promise<void> {
@@ -237,9 +229,8 @@ export class RelayServer implements RelayServerPort {
         release()
         return await this.#refuse(context, 'unreachable', circuitStatus.connectionFailed)
       }
-      const near = lpStream(stream)
-      await near.write(encodeHopStatus(circuitStatus.ok, this.#limit), { signal })
-      this.#join({ source, destination: destination.toString(), near: near.unwrap(), far, release })
+      await writeCircuitFrame(stream, encodeHopStatus(circuitStatus.ok, this.#limit), signal)
+      this.#join({ source, destination: destination.toString(), near: stream, far, release })
     } catch (error) {
       release()
       throw error
@@ -321,10 +312,8 @@ export class RelayServer implements RelayServerPort {
     let stream: Stream | undefined
     try {
       stream = await target.newStream(RELAY_V2_STOP_CODEC, { maxOutboundStreams: this.#limits.maxCircuits, signal })
-      const frames = lpStream(stream, { maxDataLength: maxCircuitFrame, maxBufferSize: 65_536 })
-      await frames.write(encodeStopConnect(source.toMultihash().bytes, this.#limit), { signal })
-      const status = decodeStopStatus((await frames.read({ signal })).subarray())
-      if (status === circuitStatus.ok) return frames.unwrap()
+      await writeCircuitFrame(stream, encodeStopConnect(source.toMultihash().bytes, this.#limit), signal)
+      if (decodeStopStatus(await readCircuitFrame(stream, signal)) === circuitStatus.ok) return stream
     } catch (error) {
       this.#log({ level: 'debug', event: 'relay.not-answered', fields: { protocol: RELAY_V2_HOP_CODEC, reason: String(error).slice(0, 200) } })
     }
@@ -335,7 +324,7 @@ export class RelayServer implements RelayServerPort {
   async #refuse({ stream, signal, connection }: HopContext, reason: RelayRefusal, status: CircuitStatus): Promise<void> {
     this.#count(reason)
     this.#log({ level: 'debug', event: 'relay.refused', fields: { peer: connection.remotePeer.toString().slice(-8), reason } })
-    await lpStream(stream).write(encodeHopStatus(status), { signal })
+    await writeCircuitFrame(stream, encodeHopStatus(status), signal)
     await stream.close({ signal })
   }
 
@@ -343,15 +332,6 @@ export class RelayServer implements RelayServerPort {
     this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1)
   }
 }
-
-/** How libp2p's reader says that a message, or its length, is longer than it may be. */
-const tooLong: ReadonlySet<string> = new Set([
-  'InvalidDataLengthError',
-  'InvalidDataLengthLengthError',
-  'InvalidMessageLengthError',
-  'StreamBufferError'
-])
-const isTooLong = (error: unknown): boolean => error instanceof Error && tooLong.has(error.name)
 
 interface Joining {
   readonly source: string

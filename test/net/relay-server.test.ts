@@ -230,12 +230,16 @@ test('what is no request of the protocol is answered or cut, and costs no memory
     said.push(decodeHopAnswer((await frames.read()).subarray()).status)
   }
   assert.deepEqual(said, [circuitStatus.unexpected, circuitStatus.malformed, circuitStatus.malformed, circuitStatus.malformed])
-  const stream = await caller.hop()
-  const closed = Promise.withResolvers<undefined>()
-  stream.addEventListener('close', () => closed.resolve(undefined))
-  await lpStream(stream).write(new Uint8Array(65_536))
-  await closed.promise
-  assert.equal(serving(field).refused['malformed'], 5)
+  for (const bytes of [new Uint8Array([255, 255, 3]), new Uint8Array(65_536).fill(255)]) {
+    const stream = await caller.hop()
+    const closed = Promise.withResolvers<undefined>()
+    stream.addEventListener('close', () => closed.resolve(undefined))
+    const startedAt = performance.now()
+    stream.send(bytes)
+    await closed.promise
+    assert.ok(performance.now() - startedAt < 1_000, 'it is not pondered on')
+  }
+  assert.equal(serving(field).refused['malformed'], 6)
   assert.equal(await caller.reserve(), circuitStatus.ok, 'the peer is served after that')
 })
 
