@@ -230,7 +230,10 @@ export class AddressKeeper {
     const found = await port.map(internal, signal)
     if (this.#stopped.signal.aborted) return
     if ('reason' in found) return this.#mapFailed(found.reason, internal)
-    if (ipScope(found.externalAddress) !== 'public') return this.#mapFailed('the router is behind another NAT itself', internal)
+    if (ipScope(found.externalAddress) !== 'public') {
+      await port.unmapAll()
+      return this.#mapFailed('the router is behind another NAT itself', internal)
+    }
     this.#mapFailures = 0
     this.#mappedAs({ internal, external: { address: found.externalAddress, port: found.externalPort }, protocol: found.protocol })
     this.#mapSoon(Math.max(leastRenewMs, found.leaseMs / 2))

@@ -153,6 +153,7 @@ test('a router that is behind another NAT, or says no, is a finding and nothing 
   timers.run(0)
   await until(() => keeper.mapping.state === 'none', 'it is of no use')
   assert.deepEqual([keeper.mapping, own.list().length, asked.length], [{ state: 'none', reason: 'the router is behind another NAT itself' }, 1, 0])
+  assert.equal(router.unmapped, 1, 'a port that is of no use is given back')
   router.answer = { reason: 'no' }
   timers.run(60_000)
   await until(() => router.asked.length === 2, 'it is asked again')
