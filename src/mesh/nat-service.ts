@@ -29,6 +29,8 @@ export interface NatServiceOptions {
   readonly facts: () => NatFacts | undefined
   /** Whether ICE can be run here, and a TURN server be used. */
   readonly abilities: () => { readonly ice: boolean; readonly turn: boolean }
+  /** A peer asks about our network: it looks for a way to us. */
+  readonly onHello?: (peerId: string) => void
   /** Gives a peer our signed card: who is not paired with us dials the addresses on it, and no others. */
   readonly showCard: (peerId: string, signal: AbortSignal) => Promise<void>
   /** Own addresses that a router forwards and somebody has confirmed, without /p2p. */
@@ -132,6 +134,7 @@ export class NatService {
     switch (frame.kind) {
       case 'hello':
         this.#remember(peerId, frame.hello)
+        this.#options.onHello?.(peerId)
         return { kind: 'hello', hello: this.#own(peerId) }
       case 'dial-back':
         return this.#dialled('dial-back', await this.#helper.dialBack(peerId, frame.address))

@@ -33,6 +33,8 @@ export interface ReachabilityOptions {
   readonly facts: () => NatFacts | undefined
   readonly showCard: (peerId: string, signal: AbortSignal) => Promise<void>
   readonly abilities: () => { readonly ice: boolean; readonly turn: boolean }
+  /** A peer asks about our network: it looks for a way to us. */
+  readonly onHello?: (peerId: string) => void
   /** Whether a peer that is not paired is believed about our addresses: bootstrap peers and relays. */
   readonly isHelper: (peerId: string) => boolean
 }
