@@ -16,6 +16,7 @@ async function startAt(t: TestContext, relay: Relay, args: readonly string[]): P
     '--listen',
     relay.listen,
     '--no-mdns',
+    '--no-nat',
     '--network',
     'test-relay',
     ...args

@@ -10,7 +10,8 @@ import { createMesh, type MeshConfig } from '../../src/node/create-mesh.ts'
 import { type Relay, type RelayOptions, startRelay } from './relay-support.ts'
 import { clock, startTestHost, timers, until } from './support.ts'
 
-const common = { network: 'test-relay', mdns: false, listenAddrs: [] } as const
+// Without NAT traversal nothing moves to a direct connection.
+const common = { network: 'test-relay', mdns: false, listenAddrs: [], natTraversal: false } as const
 
 async function start(t: TestContext, config: MeshConfig): Promise<Mesh> {
   const mesh = await createMesh({ ...common, ...config })
