@@ -27,7 +27,7 @@ export interface MeshSetup {
   readonly onLog?: (record: LogRecord) => void
   /** Tighter or wider limits, for tests. */
   readonly protocolLimits?: LimitChanges
-  readonly hostLimits?: Pick<HostOptions, 'gater' | 'inboundConnectionsPerSecond'>
+  readonly hostLimits?: Pick<HostOptions, 'gater' | 'inboundConnectionsPerSecond'> & { readonly relayStallMs?: number }
 }
 
 /**
@@ -107,13 +107,13 @@ async function openHost({ options, setup, log, identity, stores }: Parts): Promi
     log,
     agentVersion: version,
     announce: options.announceAddrs,
-    ...(options.relayServe ? { relay: relayLimits(options) } : {}),
+    ...(options.relayServe ? { relay: relayLimits(options, setup) } : {}),
     ...setup.hostLimits
   })
   return withStunServer(host, options)
 }
 
-function relayLimits(options: MeshOptions): RelayServerLimits {
+function relayLimits(options: MeshOptions, { hostLimits }: MeshSetup): RelayServerLimits {
   return {
     open: options.relayOpen,
     allow: options.relayAllow,
@@ -122,7 +122,8 @@ function relayLimits(options: MeshOptions): RelayServerLimits {
     maxCircuitsPerPeer: options.relayMaxCircuitsPerPeer,
     circuitBytes: options.relayCircuitBytes,
     circuitSeconds: options.relayCircuitSeconds,
-    bytesPerSecond: options.relayBytesPerSecond
+    bytesPerSecond: options.relayBytesPerSecond,
+    ...(hostLimits?.relayStallMs === undefined ? {} : { stallMs: hostLimits.relayStallMs })
   }
 }
 
