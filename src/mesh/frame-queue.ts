@@ -8,6 +8,7 @@ const none = new Uint8Array(0)
 interface QueuedFrame {
   /** Its length, then its bytes. */
   readonly parts: readonly Uint8Array[]
+  readonly onTaken: (() => void) | undefined
   /** Bytes that were not taken, the length's included. */
   left: number
 }
@@ -20,18 +21,20 @@ export class FrameQueue {
   #part = 0
   #offset = 0
   #bytes = 0
+  #released: (() => void)[] = []
 
   /** Bytes that wait, lengths included. */
   get bytes(): number {
     return this.#bytes
   }
 
-  push(frame: Pieces): void {
+  /** @param onTaken - called by `release` when the whole frame was taken. */
+  push(frame: Pieces, onTaken?: () => void): void {
     const length = byteLength(frame)
     const prefix = new Uint8Array(lengthBytes)
     for (let index = 0; index < lengthBytes; index++) prefix[index] = length >>> (24 - 8 * index)
     const parts = frame instanceof Uint8Array ? [prefix, frame] : [prefix, ...frame]
-    this.#frames.push({ parts, left: length + lengthBytes })
+    this.#frames.push({ parts, onTaken, left: length + lengthBytes })
     this.#bytes += length + lengthBytes
   }
 
@@ -56,6 +59,14 @@ export class FrameQueue {
     return pieces
   }
 
+  /** To be called when what was taken is of no use any more: its bytes are their owners' again. */
+  release(): void {
+    if (this.#released.length === 0) return
+    const released = this.#released
+    this.#released = []
+    for (const onTaken of released) onTaken()
+  }
+
   clear(): void {
     this.#frames = []
     this.#head = 0
@@ -77,7 +88,7 @@ export class FrameQueue {
 
   /** Takes up to `max` bytes of one part. */
   #next(max: number): Uint8Array {
-    const frame = this.#frames[this.#head] ?? { parts: [], left: 0 }
+    const frame = this.#frames[this.#head] ?? { parts: [], left: 0, onTaken: undefined }
     const part = frame.parts[this.#part] ?? none
     const piece = part.subarray(this.#offset, this.#offset + max)
     this.#offset += piece.length
@@ -87,7 +98,10 @@ export class FrameQueue {
       this.#part += 1
       this.#offset = 0
     }
-    if (frame.left === 0) this.#dropHead()
+    if (frame.left === 0) {
+      if (frame.onTaken !== undefined) this.#released.push(frame.onTaken)
+      this.#dropHead()
+    }
     return piece
   }
 

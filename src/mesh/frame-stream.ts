@@ -15,8 +15,11 @@ export interface FrameStream {
   readonly capacityBytes?: number | undefined
   /** The frames in order; returns when the peer closed. @throws {MeshError} PROTOCOL_LIMIT, MESSAGE_MALFORMED, TIMEOUT, PEER_UNREACHABLE */
   frames(): AsyncIterable<Uint8Array>
-  /** Queues a frame, whose bytes must stay as they are; resolves once the writer's queue is under its high-water mark, so that a caller who awaits never runs ahead. */
-  send(frame: Pieces): Promise<void>
+  /**
+   * Queues a frame, whose bytes must stay as they are; resolves once the writer's queue is under its high-water mark, so that a caller who awaits never runs ahead.
+   * @param onTaken - called at most once, when the bytes are the caller's again; never by a stream that goes on using them
+   */
+  send(frame: Pieces, onTaken?: () => void): Promise<void>
   /** Resolves when all that was queued was handed to the connection. */
   flush(): Promise<void>
   /** Flushes, then closes both directions. */

@@ -66,13 +66,16 @@ export class LinkWriter {
     return this.#writes
   }
 
-  /** Queues a frame, whose bytes stay as they are until they are written; resolves once the queue is under its high-water mark. */
-  send(frame: Pieces): Promise<void> {
+  /**
+   * Queues a frame, whose bytes stay as they are until they are written; resolves once the queue is under its high-water mark.
+   * @param onTaken - for a link that is done with the bytes when its `send` returns: called once it has taken the whole frame, unless the writer fails before
+   */
+  send(frame: Pieces, onTaken?: () => void): Promise<void> {
     if (this.#error !== undefined) return Promise.reject(this.#error)
     if (this.#queue.bytes > maxQueueBytes) {
       return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: this.#protocol, reason: 'the queue of the writer is full' }))
     }
-    this.#queue.push(frame)
+    this.#queue.push(frame, onTaken)
     if (!this.#scheduled && !this.#link.writableNeedsDrain) {
       this.#scheduled = true
       queueMicrotask(() => this.pump())
@@ -95,7 +98,9 @@ export class LinkWriter {
         const pieces = this.#queue.take(this.#maxWriteBytes)
         this.#writes += 1
         this.#onBytes(before - this.#queue.bytes)
-        if (!this.#link.send(pieces)) break
+        const takesMore = this.#link.send(pieces)
+        this.#queue.release()
+        if (!takesMore) break
       }
     } catch (cause) {
       this.fail(new MeshError('PEER_UNREACHABLE', { peer: 'the peer', reason: 'the stream is closed' }, { cause }))

@@ -206,13 +206,14 @@ export class SessionStream implements FrameStream {
     return { [Symbol.asyncIterator]: () => this.#frames }
   }
 
-  send(frame: Pieces): Promise<void> {
+  /** The bytes are sealed: `onTaken` tells when. */
+  send(frame: Pieces, onTaken?: () => void): Promise<void> {
     const { id, maxFrameBytes } = this.#options.inner
     const bytes = byteLength(frame)
     if (bytes === 0 || bytes > maxFrameBytes)
       return Promise.reject(new MeshError('PROTOCOL_LIMIT', { protocol: id, reason: `a frame of ${bytes} bytes, 1 to ${maxFrameBytes} are sent` }))
     if (this.#closing) return Promise.reject(this.#error ?? this.#closedError())
-    return this.#writer.send(frame)
+    return this.#writer.send(frame, onTaken)
   }
 
   async flush(): Promise<void> {

@@ -1,5 +1,6 @@
-import { type Clock, MeshError, type Millis } from '../core/base/index.ts'
-import { messageLimits, VolatileFrame, type VolatileMessage, volatileOverheadBytes } from '../core/message/index.ts'
+import { type Bytes, type Clock, MeshError, type Millis } from '../core/base/index.ts'
+import { VolatileFrame, type VolatileMessage, volatileOverheadBytes } from '../core/message/index.ts'
+import { maxPlaintextBytes } from '../core/session/index.ts'
 import type { ConnectionPath } from '../core/nat/index.ts'
 import type { FrameStream } from './frame-stream.ts'
 import type { MessageLinks } from './message-links.ts'
@@ -19,6 +20,8 @@ export interface VolatileBatch {
 }
 
 interface Batch extends VolatileBatch {
+  /** Where the frame is written, unless it grows beyond. */
+  readonly memory: Bytes
   readonly frame: VolatileFrame
   readonly settle: PromiseWithResolvers<ConnectionPath>
 }
@@ -30,7 +33,10 @@ interface Queue {
 }
 
 const frameMessages = 256
-const frameBytes = messageLimits.batchBytes
+/** With its length, a full frame fills one record of the session: neither side puts it together from several. */
+const frameBytes = maxPlaintextBytes - 4
+/** Frames whose memory is kept: a megabyte. */
+const keptFrames = 16
 /** What may wait for one peer; a caller that awaits its sends never gets there. */
 const maxWaitingBytes = 33_554_432
 
@@ -39,8 +45,8 @@ export class VolatileSender {
   readonly #links: MessageLinks
   readonly #clock: Clock
   readonly #queues = new Map<string, Queue>()
-  /** Bytes of the frame before: the next one will be much the same. */
-  #expectedBytes = 0
+  /** Memory of frames that were sealed. New memory would be cleared for each frame, and collected as garbage: dearer than all else that is done with it. */
+  readonly #free: Bytes[] = []
 
   constructor(links: MessageLinks, clock: Clock) {
     this.#links = links
@@ -69,7 +75,8 @@ export class VolatileSender {
 
   #begin(bytes: number): Batch {
     const settle = Promise.withResolvers<ConnectionPath>()
-    return { begun: this.#clock.monotonic(), sent: settle.promise, frame: new VolatileFrame(Math.max(bytes, this.#expectedBytes)), settle }
+    const memory = bytes > frameBytes ? new Uint8Array(bytes) : (this.#free.pop() ?? new Uint8Array(frameBytes))
+    return { begun: this.#clock.monotonic(), sent: settle.promise, memory, frame: new VolatileFrame(memory), settle }
   }
 
   #drain(peerId: string): void {
@@ -103,13 +110,16 @@ export class VolatileSender {
   }
 
   /** Writes one frame; resolves when the stream takes more, whatever became of it. */
-  async #write({ frame, settle }: Batch, stream: FrameStream): Promise<void> {
+  async #write({ memory, frame, settle }: Batch, stream: FrameStream): Promise<void> {
     try {
-      this.#expectedBytes = Math.min(frame.bytes, frameBytes)
-      await stream.send(frame.take())
+      await stream.send(frame.take(), () => this.#recycle(memory))
       settle.resolve(stream.path)
     } catch (error) {
       settle.reject(error)
     }
+  }
+
+  #recycle(memory: Bytes): void {
+    if (memory.length === frameBytes && this.#free.length < keptFrames) this.#free.push(memory)
   }
 }

@@ -162,6 +162,33 @@ test('when the stream fails every waiting and later call is told', async () => {
   assert.equal(writer.queuedBytes, 0)
 })
 
+test('the owner of a frame is told when the link has taken its last byte, not before', async () => {
+  const link = new Link()
+  const writer = writerOf(link)
+  const taken: string[] = []
+  link.takes = 1
+  void writer.send(new Uint8Array(2 * writeBytes), () => taken.push(`large after ${link.writes.length}`))
+  void writer.send(new Uint8Array(10), () => taken.push(`small after ${link.writes.length}`))
+  await turn()
+  assert.deepEqual([taken, link.writes.length], [[], 1])
+  link.takes = Number.POSITIVE_INFINITY
+  link.writableNeedsDrain = false
+  writer.pump()
+  await writer.flush()
+  assert.deepEqual(taken, ['large after 3', 'small after 3'])
+})
+
+test('the owner of a frame that was not written is not told', async () => {
+  const link = new Link()
+  link.writableNeedsDrain = true
+  const writer = writerOf(link)
+  const sent = writer.send(new Uint8Array(10), () => assert.fail())
+  writer.fail(new MeshError('PEER_UNREACHABLE', { peer: 'p' }))
+  link.writableNeedsDrain = false
+  writer.pump()
+  await sent
+})
+
 test('a write has at most as many bytes as the writer is told', async () => {
   const link = new Link()
   const writer = new LinkWriter({ link, protocol: 'test', onBytes: () => undefined, maxWriteBytes: 1_000 })

@@ -160,6 +160,31 @@ test('acknowledging tells the sender, is idempotent, and the message is never gi
   assert.equal((await read).status, 'read')
 })
 
+test('volatile messages arrive whole however many frames wait, though the memory of a frame is used again', async () => {
+  const { net, alice, bob } = await pairedNet()
+  await using _ = net
+  const [rounds, inOne, bodyBytes] = [4, 400, 3_000]
+  const found: number[] = []
+  const all = new Promise<void>((resolve) =>
+    bob.on('message', ({ body }) => {
+      const [first = 0, second = 0] = body
+      assert.ok(body.length === bodyBytes && body.subarray(2).every((byte) => byte === (second ^ first)), 'a body was changed')
+      if (found.push(256 * first + second) === rounds * inOne) resolve()
+    })
+  )
+  for (let round = 0; round < rounds; round++) {
+    const numbers = Array.from({ length: inOne }, (_, index) => round * inOne + index)
+    const bodyOf = (number: number): Uint8Array =>
+      new Uint8Array(bodyBytes)
+        .fill((number & 255) ^ (number >> 8))
+        .fill(number >> 8, 0, 1)
+        .fill(number & 255, 1, 2)
+    await Promise.all(numbers.map((number) => alice.send(bob.peerId, bodyOf(number), { delivery: 'volatile' })))
+  }
+  await all
+  assert.deepEqual(found, [...found.keys()])
+})
+
 test('a durable message follows over the stream that a volatile one opened', async () => {
   const { net, alice } = await pairedNet()
   await using _ = net

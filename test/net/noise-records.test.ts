@@ -73,6 +73,16 @@ test('what is sent in one turn is one record in one piece: u16 length, ciphertex
   assert.equal(joinedBytes(received).length, 2_000)
 })
 
+test('what fits into one record is not spread over two', async () => {
+  const { near, wire, received } = linkOf()
+  for (const length of [40_000, 40_000, 25_519, 12]) near.send(new Uint8Array(length))
+  await until(() => joinedBytes(received).length === 105_531, 'it came')
+  assert.deepEqual(
+    wire.map(({ length }) => length - 18),
+    [40_000, 65_519, 12]
+  )
+})
+
 test('a full record leaves at once, however long the turn is', () => {
   const { near, wire } = linkOf()
   near.send(new Uint8Array(65_519))

@@ -122,15 +122,18 @@ export function fromBase64Url(text: string): Bytes {
   return bytes
 }
 
+const viewOf = ({ buffer, byteOffset, byteLength: length }: Uint8Array): DataView => new DataView(buffer, byteOffset, length)
+
 /** Writes a fixed layout, big-endian, growing as needed. */
 export class ByteWriter {
   #bytes: Bytes
   #view: DataView
   #length = 0
 
-  constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity)
-    this.#view = new DataView(this.#bytes.buffer)
+  /** @param memory - to begin with: how many bytes, or an array that is the writer's from now on. */
+  constructor(memory: number | Bytes = 256) {
+    this.#bytes = typeof memory === 'number' ? new Uint8Array(memory) : memory
+    this.#view = viewOf(this.#bytes)
   }
 
   get length(): number {
@@ -212,7 +215,7 @@ export class ByteWriter {
     const grown = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + more))
     grown.set(this.#bytes)
     this.#bytes = grown
-    this.#view = new DataView(grown.buffer)
+    this.#view = viewOf(grown)
   }
 }
 
@@ -226,7 +229,7 @@ export class ByteReader {
   /** @param what - the name of the format, for the error. */
   constructor(bytes: Uint8Array, what: string) {
     this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#view = viewOf(bytes)
     this.#what = what
   }
 

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, fromUtf8, MeshError, utf8, type WallMillis, wallMillis } from '../base/index.ts'
+import { ByteReader, ByteWriter, type Bytes, fromUtf8, MeshError, utf8, type WallMillis, wallMillis } from '../base/index.ts'
 import { invalidOption, isContentType, isIntegerIn, isLabel, isMessageId } from './field-rules.ts'
 import { type MessageType, messageLimits, messageTypes } from './types.ts'
 import { contentTypeCode, contentTypeOfCode, messageTypeNumber } from './type-tables.ts'
@@ -38,9 +38,9 @@ export class VolatileFrame {
   readonly #writer: ByteWriter
   #count = 0
 
-  /** @param capacity - bytes to begin with; it grows. */
-  constructor(capacity: number) {
-    this.#writer = new ByteWriter(capacity).u8(volatileKind).u8(volatileVersion).u16(0)
+  /** @param memory - where it is written; what does not fit is copied into a larger array. */
+  constructor(memory: Bytes) {
+    this.#writer = new ByteWriter(memory).u8(volatileKind).u8(volatileVersion).u16(0)
   }
 
   /** Messages so far; a frame takes 65,535. */
@@ -68,7 +68,7 @@ export class VolatileFrame {
 
 /** The VOLATILE frame of 1–65,535 messages. @throws as `VolatileFrame.add` */
 export function encodeVolatile(messages: readonly VolatileMessage[]): Uint8Array {
-  const frame = new VolatileFrame(frameHeaderBytes)
+  const frame = new VolatileFrame(new Uint8Array(frameHeaderBytes))
   for (const message of messages) frame.add(message)
   return frame.take()
 }

@@ -26,8 +26,8 @@ export interface RecordStreamOptions {
 }
 
 /**
- * What a connection is after the handshake: records of u16 length, ciphertext and tag. What is sent within one turn of the microtask queue leaves as one piece, in as few
- * records as hold it: a call into the cipher costs as much as a kilobyte, a write to a socket ten times that. What comes is taken apart without exceptions and, where
+ * What a connection is after the handshake: records of u16 length, ciphertext and tag. What is sent within one turn of the microtask queue leaves together, in
+ * records that are as full as they can be without a cut in what was sent at once: a call into the cipher costs as much as a kilobyte, a write to a socket ten times that. What comes is taken apart without exceptions and, where
  * a record came in one piece, without copies. Back-pressure and ends are those of the connection below.
  */
 export class RecordStream extends AbstractMessageStream {
@@ -65,6 +65,8 @@ export class RecordStream extends AbstractMessageStream {
 
   /** As the base class does it, but a moment later, and without its lists when nothing waits. */
   override send(data: Data): boolean {
+    // What fits into one record is not spread over two: the other side would have to put it together.
+    if (this.#pendingBytes > 0 && this.#pendingBytes + data.byteLength > maxPlaintextBytes) this.#flush()
     const isQueued = this.sendingData || this.writableNeedsDrain || this.writeStatus !== 'writable' || this.writeBuffer.byteLength > 0
     if (isQueued || this.#connection.status !== 'open' || data.byteLength === 0 || data.byteLength > maxBatchBytes) {
       this.#flush()
