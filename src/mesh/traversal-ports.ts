@@ -99,11 +99,14 @@ interface DialAsked {
 }
 
 /** Beside whatever other dials there are: the first direct addresses, or those that the peer told; of a peer of which nothing is known, the network is asked. */
-async function dial({ nat, dialler }: TraversalParts, { peerId, round, signal }: DialAsked): Promise<Connection> {
+async function dial({ libp2p, paths, nat, dialler }: TraversalParts, { peerId, round, signal }: DialAsked): Promise<Connection> {
   const peer = peerIdFromString(peerId)
   if (round === 2) return connectTo(firstOf(dialler, addressesAt(nat.heard(peerId)?.mapped ?? [], peerId), signal), peerId)
   const { direct } = await dialler.addressesOf(peer)
-  return connectTo(direct.length === 0 ? dialler.connect(peer, { signal }) : dialler.dialDirect(peer, signal), peerId)
+  if (direct.length === 0) return connectTo(dialler.connect(peer, { signal }), peerId)
+  // A connection over a TURN server would be the answer of the dialler; here it is what shall be bettered.
+  const isOverTurn = paths.to(libp2p, peer) === 'turn'
+  return connectTo(isOverTurn ? firstOf(dialler, direct, signal) : dialler.dialDirect(peer, signal), peerId)
 }
 
 async function relay({ dialler, relays }: TraversalParts, peer: PeerId, signal: AbortSignal): Promise<Connection> {

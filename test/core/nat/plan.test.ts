@@ -251,6 +251,17 @@ test('a peer that had not measured its network yet is asked once more at the end
   assert.deepEqual([done.report.their, done.report.reason], ['symmetric', 'both NATs are symmetric'])
 })
 
+test('a TURN server that did not help is named beside what the two NATs rule out', () => {
+  const { report } = run({
+    ...base,
+    own: facts('symmetric'),
+    means: { ...everything, hasTurn: true },
+    peer: { network: network('symmetric'), afterMs: 5 },
+    ways: { ...base.ways, ice: fails(900, 'no pair of addresses works') }
+  })
+  assert.deepEqual([report.result, report.reason], ['relayed', 'both NATs are symmetric, and no TURN server connected them'])
+})
+
 test('what is measured while ICE runs in vain explains it', () => {
   const plan = new TraversalPlan({ method: 'stun', means: { ...everything, connected: 'relayed' }, peer: network('symmetric') })
   assert.deepEqual(
