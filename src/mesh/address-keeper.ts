@@ -278,13 +278,24 @@ export class AddressKeeper {
     this.#mappingState = { state: 'mapped', protocol: this.#mapping.protocol, address, isConfirmed }
   }
 
-  /** The TCP port to forward: the first on a private IPv4 address, not the one of WebSocket. */
+  /**
+   * The TCP port to forward: on a private IPv4 address, in the router's network if that is known, not the one of WebSocket. Machines have networks of their own
+   * besides (containers, virtual machines): where the router is not known, the next one has its turn at the next try.
+   */
   #internalPort(): InternalPort | undefined {
-    for (const { address } of this.#options.own.list()) {
+    const { own, mapping } = this.#options
+    const ports = own.list().flatMap(({ address }) => {
       const dial = dialAddress(address)
-      if (dial?.scope === 'private' && !address.startsWith('/ip6/') && !address.endsWith('/ws')) return { address: dial.host, port: dial.port }
-    }
-    return undefined
+      const isOne = dial?.scope === 'private' && !address.startsWith('/ip6/') && !address.endsWith('/ws')
+      return isOne ? [{ address: dial.host, port: dial.port }] : []
+    })
+    const near = mapping?.nearRouter(ports.map(({ address }) => address))
+    const kept = this.#mapping?.internal
+    return (
+      ports.find((port) => kept !== undefined && isSamePort(port, kept)) ??
+      ports.find(({ address }) => address === near) ??
+      ports[this.#mapFailures % Math.max(1, ports.length)]
+    )
   }
 }
 

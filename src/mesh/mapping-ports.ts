@@ -16,6 +16,8 @@ export interface MappedPort {
 
 /** Opens ports in the router of the local network. */
 export interface PortMappingPort {
+  /** Which of these addresses of this machine is in the router's network; undefined when that is not known. */
+  nearRouter(addresses: readonly string[]): string | undefined
   /**
    * Has `internal` forwarded, from the same port outside if that is free; again: renews it. Takes some seconds at most.
    * A router that cannot or will not is no error: the reason is what comes back.

@@ -43,6 +43,11 @@ export class RouterPorts implements PortMappingPort {
     this.#search = { gateway: defaultGateway, findRouter, ...search }
   }
 
+  nearRouter(addresses: readonly string[]): string | undefined {
+    const gateway = this.#search.gateway()
+    return gateway === undefined ? undefined : addresses.find((address) => isNearTo(address)(gateway))
+  }
+
   async map(internal: InternalPort, signal: AbortSignal): Promise<Found> {
     if (this.#kept?.from !== internal.address) this.#kept = undefined
     const gateway = this.#search.gateway()

@@ -160,6 +160,23 @@ test('a router that is behind another NAT, or says no, is a finding and nothing 
   await until(() => timers.delays.includes(300_000), 'and later still')
 })
 
+test('of several private addresses the one in the router’s network is mapped; where that is not known, each has its turn', async (t) => {
+  const addresses = ['/ip4/172.17.0.1/tcp/9000', home]
+  const known = new FakeRouter()
+  known.near = '192.168.26.2'
+  startRig(t, { addresses, mapping: known }).timers.run(0)
+  await until(() => known.asked.length === 1, 'it is asked for')
+  assert.deepEqual(known.asked, ['192.168.26.2:9000'])
+  const unknown = new FakeRouter()
+  unknown.answer = { reason: 'no' }
+  const { timers } = startRig(t, { addresses, mapping: unknown })
+  timers.run(0)
+  await until(() => timers.delays.includes(60_000), 'it is refused')
+  timers.run(60_000)
+  await until(() => unknown.asked.length === 2, 'the other one has its turn')
+  assert.deepEqual(unknown.asked, ['172.17.0.1:9000', '192.168.26.2:9000'])
+})
+
 test('a node without a private IPv4 address asks no router', async (t) => {
   const router = new FakeRouter()
   const { keeper, timers } = startRig(t, { addresses: ['/ip4/127.0.0.1/tcp/9000', open4, '/ip6/fd00::1/tcp/9000'], mapping: router })

@@ -102,6 +102,11 @@ export class FakeRouter implements PortMappingPort {
   readonly asked: string[] = []
   answer: Awaited<ReturnType<PortMappingPort['map']>> = { externalAddress: '11.77.26.2', externalPort: 9_000, protocol: 'upnp', leaseMs: 3_600_000 }
   unmapped = 0
+  near: string | undefined
+
+  nearRouter(): string | undefined {
+    return this.near
+  }
 
   map({ address, port }: { readonly address: string; readonly port: number }): ReturnType<PortMappingPort['map']> {
     this.asked.push(`${address}:${port}`)

@@ -134,6 +134,11 @@ test('NAT-PMP: the router’s port is taken, questions that are lost are repeate
   assert.deepEqual(asked, ['0000', '0000', '000200002328232800000e10', '0000', '0002000023289c4000000e10', '000200002328000000000000'])
 })
 
+test('the address in the network of the gateway is the one to map', () => {
+  assert.equal(withoutUpnp('127.0.0.79').nearRouter(['10.99.99.99', '127.0.0.1']), '127.0.0.1')
+  assert.equal(withoutUpnp('198.51.100.1').nearRouter(['127.0.0.1']), undefined)
+})
+
 test('no router: the reasons, within two seconds', async () => {
   const started = performance.now()
   const reason = 'no router answers to UPnP; no router answers to NAT-PMP'
