@@ -52,10 +52,10 @@ function pathByAddress(address: Multiaddr): ConnectionPath {
   return 'direct-public'
 }
 
-/** An open direct connection before a relayed one. */
+/** An open direct connection before a relayed one; of several direct ones the newest: a peer that changed its network makes another, and the old one is silent. */
 export function bestConnection(connections: readonly Connection[]): Connection | undefined {
   const open = connections.filter(({ status }) => status === 'open')
-  return open.find((connection) => !isRelayed(connection)) ?? open[0]
+  return open.findLast((connection) => !isRelayed(connection)) ?? open[0]
 }
 
 /** How many bytes of messages a session over the connection can carry; undefined when nobody counts. */
@@ -63,10 +63,10 @@ export function capacityOf({ limits }: Connection): number | undefined {
   return limits?.bytes === undefined ? undefined : Math.max(0, Math.floor(Number(limits.bytes) * usableShare) - sessionBytes)
 }
 
-/** A connection that a stream can begin on: a direct one before one over a relay, and none of which the relay forwards little more. */
+/** A connection that a stream can begin on: the newest direct one before one over a relay, and none of which the relay forwards little more. */
 export function usableConnection(connections: readonly Connection[], least = leastBytes): Connection | undefined {
   const open = connections.filter(({ status }) => status === 'open')
-  return open.find((connection) => !isRelayed(connection)) ?? open.find((connection) => !isUsedUp(connection, least))
+  return open.findLast((connection) => !isRelayed(connection)) ?? open.find((connection) => !isUsedUp(connection, least))
 }
 
 function isUsedUp({ limits }: Connection, least: bigint): boolean {

@@ -1,5 +1,6 @@
 import type { Connection, Libp2p } from '@libp2p/interface'
 import { type Clock, MeshError, type Random } from '../core/base/index.ts'
+import { isRelayed } from './connections.ts'
 import { startDeadline, within } from './deadline.ts'
 import type { LogRecord } from './mesh.ts'
 import type { Timers } from './ports.ts'
@@ -17,7 +18,7 @@ export interface LinkCheckOptions {
 /** A round trip over a relay on the other side of the world, with a packet lost. */
 const answerMs = 3_000
 
-/** After this machine's addresses changed: connections whose far end does not answer are ended now. TCP would notice in a quarter of an hour. */
+/** After addresses changed, here or there: connections whose far end does not answer are ended now. TCP would notice in a quarter of an hour. */
 export class LinkCheck {
   readonly #options: LinkCheckOptions
 
@@ -27,8 +28,21 @@ export class LinkCheck {
 
   /** Pings over every open connection and aborts those that do not answer within 3 s. */
   async check(): Promise<void> {
-    const open = this.#options.libp2p.getConnections().filter(({ status }) => status === 'open')
-    await Promise.all(open.map((connection) => this.#checkOne(connection)))
+    await this.#checkAll(this.#options.libp2p.getConnections())
+  }
+
+  /** A peer that is connected directly connects again: maybe its addresses changed. Does the same for its older connections. */
+  async checkOlder({ remotePeer, id }: Connection): Promise<void> {
+    const connections = this.#options.libp2p.getConnections(remotePeer)
+    const older = connections.slice(
+      0,
+      connections.findIndex((connection) => connection.id === id)
+    )
+    await this.#checkAll(older.filter((connection) => !isRelayed(connection)))
+  }
+
+  async #checkAll(connections: readonly Connection[]): Promise<void> {
+    await Promise.all(connections.filter(({ status }) => status === 'open').map((connection) => this.#checkOne(connection)))
   }
 
   async #checkOne(connection: Connection): Promise<void> {

@@ -93,6 +93,7 @@ export class Reach {
       mapping: options.options.natTraversal && options.options.portMapping ? ports.mapping : undefined,
       facts: () => this.network.facts,
       abilities: () => ({ ice: this.#usesIce && this.ice.unavailable === undefined, turn: this.ice.hasTurn }),
+      onHello: (peerId) => this.traversals.peerTries(peerId),
       isHelper
     })
     this.traversals = new TraversalKeeper({
@@ -159,6 +160,8 @@ export class Reach {
 
   readonly #onConnection = ({ detail }: CustomEvent<Connection>): void => {
     const peerId = detail.remotePeer.toString()
+    if (detail.direction === 'inbound')
+      this.#options.tracker.track(`asking whether older connections of ${shortPeerId(peerId)} answer`, this.#links.checkOlder(detail))
     if (isRelayed(detail) || !this.#options.libp2p.getConnections(detail.remotePeer).some(isRelayed)) return
     this.#options.tracker.track(`the move to a direct connection with ${shortPeerId(peerId)}`, this.#move(detail, peerId))
   }
