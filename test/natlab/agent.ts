@@ -101,6 +101,7 @@ const calls = {
   },
   /** Begins to read and acknowledge, as an agent does. */
   collect(): Promise<void> {
+    receiver?.stop()
     receiver = new Receiver(running())
     return Promise.resolve()
   },

@@ -16,6 +16,8 @@ export class Sender {
   readonly #to: string
   readonly #perSecond: number
   readonly #started = performance.now()
+  /** An id is used once in the life of a node. */
+  readonly #run = `k${Date.now().toString(36)}`
   readonly #timer: NodeJS.Timeout
   readonly #accepted = new Set<string>()
   readonly #stored = new Set<string>()
@@ -52,7 +54,7 @@ export class Sender {
   #catchUp(): void {
     const due = ((performance.now() - this.#started) / 1_000) * this.#perSecond
     while (this.#count < due) {
-      const sending = this.#send(`k-${++this.#count}`)
+      const sending = this.#send(`${this.#run}-${++this.#count}`)
       this.#sending.add(sending)
       void sending.finally(() => this.#sending.delete(sending))
     }

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { Host } from './host.ts'
+import { isSkipped, type Lab } from './lab.ts'
+import { LabNet, poll } from './net.ts'
+import { isDirect } from './pairs.ts'
+
+const perSecond = 100
+
+const pathOf = async (host: Host): Promise<string | undefined> => (await host.call('peer', 'other')).path
+
+interface Couple {
+  readonly a: Host
+  readonly b: Host
+}
+
+/** Two nodes, paired, with a stream of durable messages from the first to the second since they know each other. */
+async function couple(net: LabNet, one: string, other: string): Promise<Couple> {
+  const [{ host: a }, { host: b }] = await Promise.all([net.start(one), net.start(other)])
+  await a.call('join', await b.call('invite'), 'other')
+  await b.call('collect')
+  await a.call('pump', 'other', perSecond)
+  return { a, b }
+}
+
+const flowing = async (host: Host, more: number): Promise<void> => {
+  const { ids } = await host.call('collected')
+  await poll(`${more} messages more arrive`, 60_000, async () => (await host.call('collected')).ids.length >= ids.length + more)
+}
+
+/** Ends the stream, and holds it to the promise: everything that was accepted arrived, and nothing was handed out again after its acknowledgement. */
+async function settle(t: TestContext, { a, b }: Couple): Promise<void> {
+  const sent = await a.callWithin(90_000, 'pumped', 60_000)
+  const received = await b.call('collected')
+  t.diagnostic(`${sent.accepted.length} sent, longest gap ${received.longestGapMs} ms`)
+  const got = new Set(received.ids)
+  assert.deepEqual(
+    sent.accepted.filter((id) => !got.has(id)),
+    [],
+    'lost'
+  )
+  assert.deepEqual([sent.notStored, sent.errors, received.errors, received.againAfterAck], [[], [], [], []])
+}
+
+const moves = ({ events }: Host): number => events.filter((each) => each.event === 'log' && each.record.event === 'peer.moved').length
+
+/** Another address of the same network, as after a new lease. */
+async function readdress(lab: Lab, host: string, { from, to }: { readonly from: string; readonly to: string }): Promise<void> {
+  const router = from.replace(/\d+$/, '1')
+  const script = `ip addr del ${from}/24 dev eth && ip addr add ${to}/24 dev eth && ip route replace default via ${router}`
+  assert.equal((await lab.run(host, ['sh', '-c', script])).code, 0)
+}
+
+test('100 messages a second move from a relayed to a direct connection: none is lost, none handed out twice', { timeout: 120_000 }, async (t) => {
+  if (isSkipped(t)) return
+  await using net = await LabNet.up({ sites: ['port1:15:port', 'port2:16:port'] })
+  const nodes = await couple(net, 'port1', 'port2')
+  assert.equal(await pathOf(nodes.a), 'relayed', 'it begins over the relay')
+  await poll('a direct connection', 20_000, async () => (await pathOf(nodes.a)) === 'punched')
+  await flowing(nodes.b, 3 * perSecond)
+  await settle(t, nodes)
+  assert.ok(moves(nodes.a) > 0)
+  await t.test('and the direct connection outlives the relay', async () => {
+    await nodes.a.call('pump', 'other', perSecond)
+    await net.killRelay('relay')
+    await flowing(nodes.b, 3 * perSecond)
+    assert.equal(await pathOf(nodes.a), 'punched')
+    await settle(t, nodes)
+  })
+})
+
+test('when its relay dies, a relayed stream goes on over another one', { timeout: 180_000 }, async (t) => {
+  if (isSkipped(t)) return
+  await using net = await LabNet.up({ sites: ['sym1:17:sym', 'sym2:18:sym'], relays: ['relay', 'relay2'] })
+  const nodes = await couple(net, 'sym1', 'sym2')
+  await flowing(nodes.b, perSecond)
+  const used = async (): Promise<string> => {
+    const { connections } = await nodes.a.call('status')
+    const circuit = connections.find(({ address }) => address.includes('/p2p-circuit'))
+    return circuit?.address.includes(net.relay('relay').addresses[0]?.split('/').at(-1) ?? '-') === true ? 'relay' : 'relay2'
+  }
+  const first = await used()
+  await net.killRelay(first === 'relay' ? 'relay' : 'relay2')
+  await flowing(nodes.b, 3 * perSecond)
+  assert.equal(await pathOf(nodes.a), 'relayed')
+  await settle(t, nodes)
+})
+
+test('when a node gets another address, its streams go on in both directions', { timeout: 240_000 }, async (t) => {
+  if (isSkipped(t)) return
+  await using net = await LabNet.up({ sites: ['port1:15:port', 'port2:16:port'] })
+  const nodes = await couple(net, 'port1', 'port2')
+  await poll('a direct connection', 20_000, async () => isDirect(await pathOf(nodes.a)))
+  for (const [host, lan] of [
+    ['port1', '192.168.15'],
+    ['port2', '192.168.16']
+  ] as const) {
+    const changedAt = performance.now()
+    await readdress(net.lab, host, { from: `${lan}.2`, to: `${lan}.7` })
+    await flowing(nodes.b, 3 * perSecond)
+    t.diagnostic(`${host} changed: it flows again after ${Math.round(performance.now() - changedAt)} ms`)
+    await poll('a direct connection again', 60_000, async () => isDirect(await pathOf(nodes.a)))
+    t.diagnostic(`${host} changed: ${await pathOf(nodes.a)} after ${Math.round(performance.now() - changedAt)} ms`)
+  }
+  await flowing(nodes.b, perSecond)
+  await settle(t, nodes)
+})
