@@ -31,7 +31,8 @@ export type Field = FieldBase &
     | { readonly type: 'seconds'; readonly minMs: number; readonly maxMs: number; readonly defaultMs?: number }
     /** `also`: other words for a choice, in lower case. */
     | { readonly type: 'choice'; readonly choices: readonly string[]; readonly default?: string; readonly also?: ReadonlyMap<string, string> }
-    | { readonly type: 'boolean'; readonly default?: boolean }
+    /** `negatable`: there is a `--no-` flag as well. */
+    | { readonly type: 'boolean'; readonly default?: boolean; readonly negatable?: true }
     | {
         readonly type: 'list'
         readonly maxItems: number

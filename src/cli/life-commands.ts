@@ -19,6 +19,7 @@ const settingsOf = (input: InitInput): readonly (readonly [OptionKey, OptionValu
   ['turn_servers', input.turn, '--turn'],
   ['max_peers', input.maxPeers, '--max-peers'],
   ['mdns', input.mdns, '--mdns'],
+  ['nat_traversal', input.nat, '--nat'],
   ['quantum_resistant', input.quantum, '--quantum'],
   ['onion_routing', input.onion, '--onion'],
   ['shadow_addresses', input.shadow, '--shadow']

@@ -106,7 +106,7 @@ function addFlags(leaf: CommanderCommand, name: string, field: Field): void {
   const short = field.short === undefined ? '' : `${field.short}, `
   if (field.type === 'boolean') {
     leaf.addOption(new Option(`${short}${flag}`, field.help))
-    if (field.default === undefined && flag === '--mdns') leaf.addOption(new Option(`--no-${flag.slice(2)}`, `do not ${field.help}`))
+    if (field.negatable === true) leaf.addOption(new Option(`--no-${flag.slice(2)}`, `not: ${field.help}`))
     return
   }
   const option = new Option(`${short}${flag} <${placeholder(name, field)}>`, `${field.help} (${allowedOf(field)}${defaultText(field)})`)

@@ -50,7 +50,7 @@ test('two daemons that know no way but a relay: paired, p2p quantum at each leve
       (await detailed(other)).sessions?.some(({ words, path }) => words?.join() === report.words.join() && path === 'relayed') === true
     await until(shows, 'the peer shows the same words')
   }
-  assert.match((await me.p2p('quantum', 'peer-789')).stdout, /\(relay\)/)
+  assert.match((await me.p2p('quantum', 'peer-789')).stdout, /\(relayed\)/)
   const sent = await json(me, 'message', 'peer-789', 'over the relay')
   assert.deepEqual([sent['status'], sent['path']], ['stored', 'relayed'])
   const { reachability, connections, peerList } = await detailed(other)

@@ -19,8 +19,9 @@ export const init = command({
     stun: { ...list, maxItems: optionTable.stun_servers.maxItems, placeholder: 'SERVER', help: optionTable.stun_servers.help },
     turn: { ...list, maxItems: optionTable.turn_servers.maxItems, placeholder: 'SERVER', help: optionTable.turn_servers.help },
     maxPeers: { type: 'integer', min: optionTable.max_peers.min, max: optionTable.max_peers.max, placeholder: 'N', help: optionTable.max_peers.help },
-    mdns: { type: 'boolean', help: optionTable.mdns.help },
-    quantum: { type: 'boolean', help: optionTable.quantum_resistant.help },
+    mdns: { type: 'boolean', negatable: true, help: optionTable.mdns.help },
+    nat: { type: 'boolean', negatable: true, help: optionTable.nat_traversal.help },
+    quantum: { type: 'boolean', negatable: true, help: optionTable.quantum_resistant.help },
     onion: { type: 'boolean', help: `${optionTable.onion_routing.help} (not in this version)` },
     shadow: { type: 'boolean', help: `${optionTable.shadow_addresses.help} (not in this version)` }
   },
