@@ -1,19 +1,13 @@
 import { ipScope } from '../core/nat/ip-scope.ts'
 import { dialAddress } from '../core/nat/dial-address.ts'
 import type { DialOutcome } from '../core/nat/nat-frames.ts'
-import type { InternalPort, MappedPort, OwnAddressPort, PortMappingPort } from './mapping-ports.ts'
-import type { LogRecord } from './mesh.ts'
-import type { Timers } from './ports.ts'
+import type { InternalPort } from './mapping-ports.ts'
+import { type MappingState, PortKeeper, type PortKeeperOptions, textOf } from './port-keeper.ts'
 import { shortPeerId } from './protocol-host.ts'
 import type { Tracker } from './tracker.ts'
 
-export interface AddressKeeperOptions {
-  readonly own: OwnAddressPort
-  /** undefined: no port is opened in a router. */
-  readonly mapping: PortMappingPort | undefined
-  readonly timers: Timers
+export interface AddressKeeperOptions extends Pick<PortKeeperOptions, 'own' | 'mapping' | 'timers' | 'log'> {
   readonly tracker: Tracker
-  readonly log: (record: LogRecord) => void
   /** Trusted peers that are connected now (paired, bootstrap, relays), for an address of this IP version the best first. */
   readonly helpers: (family: 4 | 6) => readonly string[]
   /** Has a peer dial an address. */
@@ -24,39 +18,16 @@ export interface AddressKeeperOptions {
   readonly onHelper: (handler: () => void) => () => void
 }
 
-/** How it stands with the port in the router. */
-export type MappingState =
-  /** Not wanted, or of no use: no private IPv4 address is listened on. */
-  | { readonly state: 'off' }
-  | { readonly state: 'searching' }
-  | { readonly state: 'mapped'; readonly protocol: MappedPort['protocol']; readonly address: string; readonly isConfirmed: boolean }
-  | { readonly state: 'none'; readonly reason: string }
-
-interface Mapping {
-  readonly internal: InternalPort
-  readonly external: InternalPort
-  readonly protocol: MappedPort['protocol']
-}
-
 const helpersAsked = 3
 const confirmAgainMs = 600_000
 /** After a change several things come at once. */
 const settleMs = 500
-const mapBudgetMs = 8_000
-const mapAgainMs = [60_000, 300_000, 1_800_000] as const
-const leastRenewMs = 30_000
-/** Renewals that may fail: they are repeated after 1 and 5 minutes, and half an hour of the port's time is left at the first. */
-const failuresBorne = 2
 
-/** Finds out at which addresses this node is reached from outside: opens a port in the router, has public addresses dialled by one trusted peer each, and only then announces them. */
+/** Finds out at which addresses this node is reached from outside: has public ones, among them a port in the router, dialled by one trusted peer each, and only then announces them. */
 export class AddressKeeper {
   readonly #options: AddressKeeperOptions
   readonly #stopped = new AbortController()
-  #mapping: Mapping | undefined
-  #mappingState: MappingState = { state: 'off' }
-  #mapFailures = 0
-  #mapWork: Promise<void> = Promise.resolve()
-  #cancelMap: () => void = () => undefined
+  readonly #port: PortKeeper
   #cancelConfirm: () => void = () => undefined
   #ignoreHelpers: () => void = () => undefined
   #confirming: Promise<void> | undefined
@@ -69,33 +40,32 @@ export class AddressKeeper {
 
   constructor(options: AddressKeeperOptions) {
     this.#options = options
+    this.#port = new PortKeeper({ ...options, beforeMapped: () => this.#dropForwarded(), onSettled: () => this.#confirmSoon(0) })
   }
 
   start(): void {
     this.#ignoreHelpers = this.#options.onHelper(() => this.#helperCame())
-    this.#mapSoon(0)
+    this.#port.start()
     this.#confirmSoon(settleMs)
   }
 
   /** Takes the port in the router back, within some seconds. */
   async stop(): Promise<void> {
     this.#ignoreHelpers()
-    this.#cancelMap()
     this.#cancelConfirm()
     this.#stopped.abort()
-    await this.#mapWork
+    await this.#port.stop()
     await this.#confirming
-    await this.#options.mapping?.unmapAll()
   }
 
   /** Addresses that the router forwards and that were confirmed, without /p2p. */
   get mapped(): readonly string[] {
-    const state = this.#mappingState
+    const { state } = this.#port
     return state.state === 'mapped' && state.isConfirmed ? [state.address] : []
   }
 
   get mapping(): MappingState {
-    return this.#mappingState
+    return this.#port.state
   }
 
   /** Something new is known of the network. */
@@ -117,10 +87,9 @@ export class AddressKeeper {
 
   /** The machine is in another network: the old port is nobody's now, and no address is sure. */
   networkChanged(): void {
-    this.#mapFailures = 0
     this.#lastTried = ''
     this.#dropForwarded()
-    this.#mapSoon(settleMs)
+    this.#port.networkChanged()
     this.#confirmSoon(2 * settleMs, true)
   }
 
@@ -151,7 +120,6 @@ export class AddressKeeper {
       if (!isConfirmed && isVerified) this.#options.own.doubt(address)
       isOneLeft ||= !isConfirmed
     }
-    this.#noteMapping()
     await this.#tryForwarded()
     if (isOneLeft) this.#confirmSoon(confirmAgainMs)
   }
@@ -179,9 +147,9 @@ export class AddressKeeper {
    */
   async #tryForwarded(): Promise<void> {
     const { own, publicHost, helpers } = this.#options
-    const internal = this.#internalPort()
+    const internal = this.#port.internalPort()
     const host = publicHost()
-    const isSettled = this.#mappingState.state === 'off' || this.#mappingState.state === 'none'
+    const isSettled = this.mapping.state === 'off' || this.mapping.state === 'none'
     if (internal === undefined || host === undefined || !isSettled || ipScope(host) !== 'public' || host.includes(':')) return
     const external = { address: host, port: internal.port }
     const key = `${textOf(internal)} ${textOf(external)}`
@@ -210,94 +178,4 @@ export class AddressKeeper {
     const isOneKnown = list.some(({ address, isVerified }) => isVerified && dialAddress(address)?.scope === 'public')
     if (isOneLeft || !isOneKnown) this.#confirmSoon(settleMs)
   }
-
-  #mapSoon(delayMs: number): void {
-    const { mapping, timers } = this.#options
-    this.#cancelMap()
-    if (mapping === undefined || this.#stopped.signal.aborted) return
-    this.#cancelMap = timers.schedule(delayMs, () => {
-      // One at a time, so that stopping waits for the last one.
-      this.#mapWork = this.#mapWork.then(() => this.#map(mapping))
-    })
-  }
-
-  async #map(port: PortMappingPort): Promise<void> {
-    if (this.#stopped.signal.aborted) return
-    const internal = this.#internalPort()
-    if (internal === undefined) return this.#unmapped({ state: 'off' })
-    if (this.#mapping === undefined) this.#mappingState = { state: 'searching' }
-    const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(mapBudgetMs)])
-    const found = await port.map(internal, signal)
-    if (this.#stopped.signal.aborted) return
-    if ('reason' in found) return this.#mapFailed(found.reason, internal)
-    if (ipScope(found.externalAddress) !== 'public') {
-      await port.unmapAll()
-      return this.#mapFailed('the router is behind another NAT itself', internal)
-    }
-    this.#mapFailures = 0
-    this.#mappedAs({ internal, external: { address: found.externalAddress, port: found.externalPort }, protocol: found.protocol })
-    this.#mapSoon(Math.max(leastRenewMs, found.leaseMs / 2))
-  }
-
-  #mapFailed(reason: string, internal: InternalPort): void {
-    // A renewal that was lost is no loss yet: the port stays for the other half of its time.
-    const isKept = this.#mapping !== undefined && isSamePort(this.#mapping.internal, internal) && this.#mapFailures < failuresBorne
-    if (!isKept) this.#unmapped({ state: 'none', reason })
-    const delayMs = mapAgainMs[Math.min(this.#mapFailures, mapAgainMs.length - 1)] ?? confirmAgainMs
-    this.#mapFailures += 1
-    this.#mapSoon(delayMs)
-  }
-
-  #mappedAs(mapping: Mapping): void {
-    const { own, log } = this.#options
-    const before = this.#mapping
-    const isSame = before !== undefined && isSamePort(before.internal, mapping.internal) && isSamePort(before.external, mapping.external)
-    if (isSame) return
-    if (before !== undefined) own.removeMapping(before.internal, before.external)
-    this.#dropForwarded()
-    this.#mapping = mapping
-    own.addMapping(mapping.internal, mapping.external)
-    this.#noteMapping()
-    log({ level: 'info', event: 'port.mapped', fields: { protocol: mapping.protocol, address: textOf(mapping.external) } })
-    this.#confirmSoon(0)
-  }
-
-  #unmapped(state: MappingState): void {
-    const { own, log } = this.#options
-    if (this.#mapping !== undefined) own.removeMapping(this.#mapping.internal, this.#mapping.external)
-    this.#mapping = undefined
-    this.#mappingState = state
-    this.#confirmSoon(settleMs)
-    log({ level: 'debug', event: 'port.not-mapped', fields: { ...state } })
-  }
-
-  #noteMapping(): void {
-    if (this.#mapping === undefined) return
-    const address = textOf(this.#mapping.external)
-    const isConfirmed = this.#options.own.list().some((each) => each.address === address && each.isVerified)
-    this.#mappingState = { state: 'mapped', protocol: this.#mapping.protocol, address, isConfirmed }
-  }
-
-  /**
-   * The TCP port to forward: on a private IPv4 address, in the router's network if that is known, not the one of WebSocket. Machines have networks of their own
-   * besides (containers, virtual machines): where the router is not known, the next one has its turn at the next try.
-   */
-  #internalPort(): InternalPort | undefined {
-    const { own, mapping } = this.#options
-    const ports = own.list().flatMap(({ address }) => {
-      const dial = dialAddress(address)
-      const isOne = dial?.scope === 'private' && !address.startsWith('/ip6/') && !address.endsWith('/ws')
-      return isOne ? [{ address: dial.host, port: dial.port }] : []
-    })
-    const near = mapping?.nearRouter(ports.map(({ address }) => address))
-    const kept = this.#mapping?.internal
-    return (
-      ports.find((port) => kept !== undefined && isSamePort(port, kept)) ??
-      ports.find(({ address }) => address === near) ??
-      ports[this.#mapFailures % Math.max(1, ports.length)]
-    )
-  }
 }
-
-const isSamePort = (a: InternalPort, b: InternalPort): boolean => a.address === b.address && a.port === b.port
-const textOf = ({ address, port }: InternalPort): string => `/ip4/${address}/tcp/${port}`

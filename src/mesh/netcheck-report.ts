@@ -1,7 +1,7 @@
 import type { NatFacts } from '../core/nat/index.ts'
 import { ipScope } from '../core/nat/ip-scope.ts'
 import type { MeshOptions } from '../core/options/index.ts'
-import type { MappingState } from './address-keeper.ts'
+import type { MappingState } from './port-keeper.ts'
 import type { HealthFinding, PeerReference, RelayInfo } from './mesh.ts'
 import type { InterfaceAddress, NatProbe, StunServerReport } from './nat-ports.ts'
 

@@ -67,7 +67,9 @@ export class RouterPorts implements PortMappingPort {
 
   async #mapAnew(gateway: string | undefined, internal: InternalPort, signal: AbortSignal): Promise<Found> {
     const known = this.#kept === undefined ? undefined : this.#control
-    const at = known ?? (await this.#search.findRouter({ from: internal.address, gateway, isNear: isNearTo(internal.address), signal }))
+    const search = { from: internal.address, gateway, isNear: isNearTo(internal.address), signal }
+    // An interface that is gone meanwhile has no router.
+    const at = known ?? (await this.#search.findRouter(search).catch(() => undefined))
     const byUpnp = at === undefined ? { reason: 'no router answers to UPnP' } : await this.#mapByUpnp(at, internal, signal)
     this.#control = 'reason' in byUpnp ? undefined : at
     if (!('reason' in byUpnp) || gateway === undefined || ipScope(gateway) === 'public' || signal.aborted) return byUpnp
