@@ -33,6 +33,7 @@ export class IceEngine implements IcePort {
   #library: Library | undefined
   #loading: Promise<void> | undefined
   #unavailable: string | undefined
+  #isStopped = false
 
   /** @param importLibrary - another way to load it, for tests */
   constructor(importLibrary: () => Promise<Library> = () => import('node-datachannel')) {
@@ -49,6 +50,7 @@ export class IceEngine implements IcePort {
   }
 
   createAgent(options: IceAgentOptions): IceAgent {
+    if (this.#isStopped) throw new MeshError('SHUTTING_DOWN')
     if (this.#library === undefined) throw unavailableError(this.#unavailable ?? 'it was not loaded')
     const library = this.#library
     const onClosed = (): void => void this.#agents.delete(agent)
@@ -65,6 +67,7 @@ export class IceEngine implements IcePort {
 
   /** Closes what is open: its threads would keep the process alive. */
   stop(): void {
+    this.#isStopped = true
     for (const agent of [...this.#agents]) agent.close()
   }
 

@@ -76,7 +76,7 @@ export interface IcePort {
   readonly unavailable: string | undefined
   /** Loads what it needs, once. @throws {MeshError} ICE_UNAVAILABLE */
   load(): Promise<void>
-  /** To be called after `load`. @throws {MeshError} ICE_UNAVAILABLE */
+  /** To be called after `load`. @throws {MeshError} ICE_UNAVAILABLE, SHUTTING_DOWN */
   createAgent(options: IceAgentOptions): IceAgent
   /** Asks a TURN server itself: the library does not tell why it got no address. Takes 2 s at most. */
   probeTurn(server: TurnServer, signal: AbortSignal): Promise<TurnVerdict>

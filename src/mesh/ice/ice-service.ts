@@ -168,6 +168,10 @@ export class IceService {
     const { peerId, policy, deadline } = target
     if (this.#isStopped || this.#runs.size > maxRuns) throw failed(peerId, 'too many attempts at one time')
     const stream = await this.#open(peerId, deadline)
+    if (this.#isStopped || run.isYielded) {
+      void stream.close()
+      throw failed(peerId, 'it was given up before it began')
+    }
     // This side chose the peer, and what it tells is tried; the other side may not have.
     const attempt = new IceAttempt(this.#attemptOptions(stream, policy, ['private', 'public']))
     run.attempt = attempt
