@@ -26,6 +26,8 @@ export interface IceRunOptions {
   readonly dtls: DtlsRole
   /** Which addresses of the peer are tried; the others are dropped. */
   readonly scopes: readonly AddressScope[]
+  /** Which addresses of this node it is told. */
+  readonly tells: readonly AddressScope[]
   readonly budgetMs?: number
 }
 
@@ -136,7 +138,8 @@ export class IceRunMachine implements Machine<IceRunInput, IceRunOutput> {
   }
 
   #found(candidate: IceCandidate): readonly IceRunOutput[] {
-    if (this.#own.length >= iceLimits.candidates || !this.#isWanted(candidate)) return []
+    const isTold = this.#isWanted(candidate) && this.#options.tells.includes(addressScope(candidate.address))
+    if (!isTold || this.#own.length >= iceLimits.candidates) return []
     this.#own.push(candidate)
     return this.#tell({ kind: 'candidate', candidate })
   }

@@ -21,7 +21,9 @@ export interface IceAttemptOptions {
   readonly stream: FrameStream
   /** undefined for the side that is asked. */
   readonly policy: IcePolicy | undefined
+  /** Addresses of the peer to try, and own ones to tell it. */
   readonly scopes: readonly AddressScope[]
+  readonly tells: readonly AddressScope[]
   /** For the side that is asked: the part that it takes in the DTLS handshake. */
   readonly dtls: DtlsRole
   readonly port: Pick<IcePort, 'createAgent'>
@@ -57,8 +59,8 @@ export class IceAttempt {
   constructor(options: IceAttemptOptions) {
     this.#options = options
     this.#policy = options.policy
-    const { stream, policy, scopes, dtls, platform } = options
-    this.#machine = new IceRunMachine({ peer: stream.peerId, policy, scopes, dtls })
+    const { stream, policy, scopes, tells, dtls, platform } = options
+    this.#machine = new IceRunMachine({ peer: stream.peerId, policy, scopes, tells, dtls })
     this.#driver = new Driver(this.#machine, { ...platform, perform: (output) => this.#perform(output) })
     // Nobody may be waiting yet when it ends.
     this.#done.promise.catch(() => undefined)

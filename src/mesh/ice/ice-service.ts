@@ -11,7 +11,7 @@ import {
   pathOfPair
 } from '../../core/nat/index.ts'
 import type { MeshOptions } from '../../core/options/index.ts'
-import { hostOf, type Paths } from '../connections.ts'
+import type { Paths } from '../connections.ts'
 import { type Deadline, startDeadline, within } from '../deadline.ts'
 import type { FrameStream } from '../frame-stream.ts'
 import { handshakeErrorIn } from '../hybrid-noise/failures.ts'
@@ -21,6 +21,7 @@ import { type ProtocolHost, shortPeerId } from '../protocol-host.ts'
 import { TokenBuckets } from '../token-buckets.ts'
 import { IceAttempt, type IceAttemptOptions, type OpenedChannel } from './ice-attempt.ts'
 import { IceConnection } from './ice-connection.ts'
+import { loopbackOf, scopesOf } from './ice-scopes.ts'
 import type { IcePort, IceServer } from './ice-port.ts'
 import { requiredTurnServers, turnFailure, turnServers } from './turn-servers.ts'
 
@@ -172,8 +173,7 @@ export class IceService {
       void stream.close()
       throw failed(peerId, 'it was given up before it began')
     }
-    // This side chose the peer, and what it tells is tried; the other side may not have.
-    const attempt = new IceAttempt(this.#attemptOptions(stream, policy, ['private', 'public']))
+    const attempt = new IceAttempt(this.#attemptOptions(stream, policy))
     run.attempt = attempt
     const release = deadline.onEnd(() => attempt.end(deadline.error(), 'failed'))
     if (policy === 'turn') void this.#watchTurn(attempt, deadline.signal)
@@ -203,8 +203,7 @@ export class IceService {
       await stream.send(encodeIceFrame({ kind: 'ended', refusal }))
       return
     }
-    const scopes = this.#options.isPaired(peerId) ? (['private', 'public'] as const) : (['public'] as const)
-    const attempt = new IceAttempt(this.#attemptOptions(stream, undefined, scopes))
+    const attempt = new IceAttempt(this.#attemptOptions(stream, undefined))
     const run = this.#begin(peerId, 'inbound', async (each) => {
       each.attempt = attempt
       return this.#upgrade(await attempt.run(), peerId, 'inbound')
@@ -252,15 +251,15 @@ export class IceService {
     if (waiting.size === 0) this.#waiting.delete(peerId)
   }
 
-  #attemptOptions(stream: FrameStream, policy: IcePolicy | undefined, scopes: IceAttemptOptions['scopes']): IceAttemptOptions {
-    const { port, platform, isPaired, isReachable } = this.#options
-    const bindAddress = this.#loopback()
+  #attemptOptions(stream: FrameStream, policy: IcePolicy | undefined): IceAttemptOptions {
+    const { port, platform, isReachable } = this.#options
+    const bindAddress = this.#bindAddress()
     const isInitiator = policy !== undefined
+    const isPaired = this.#options.isPaired(stream.peerId)
     return {
       stream,
       policy,
-      // A TURN server leads to nobody on this machine, and the library's socket, which is on loopback then, must not either.
-      scopes: bindAddress === undefined || policy === 'turn' ? scopes : ['loopback'],
+      ...scopesOf({ isPaired, isInitiator, isLoopback: bindAddress !== undefined, isRelayOnly: policy === 'turn' }),
       // DTLS begins where ICE is through last: the first flight is lost when the other side is not there yet, and comes again after a second. The initiator
       // checks first, and is through first unless something on our side holds its checks back until ours have gone out.
       dtls: bindAddress !== undefined || isReachable() ? 'client' : 'server',
@@ -269,22 +268,20 @@ export class IceService {
       means: (agreed) => ({
         stun: this.#stun(),
         // Addresses of a TURN server cost its owner something: none for strangers, and none where those of the initiator are wanted.
-        turn: (isInitiator ? agreed !== 'stun' : agreed === 'all' && isPaired(stream.peerId)) ? this.#turn() : [],
+        turn: (isInitiator ? agreed !== 'stun' : agreed === 'all' && isPaired) ? this.#turn() : [],
         isRelayOnly: agreed === 'turn' && isInitiator,
         bindAddress
       })
     }
   }
 
-  /** The one address to use when this node is on loopback only: then nothing leaves the machine. */
-  #loopback(): string | undefined {
+  #bindAddress(): string | undefined {
     const { options, libp2p } = this.#options
-    const hosts =
+    const addresses =
       options.listenAddrs.length > 0
-        ? options.listenAddrs.map((address) => hostOf(multiaddr(address)))
-        : libp2p.getConnections().map(({ remoteAddr }) => hostOf(remoteAddr))
-    const isLoopbackOnly = hosts.length > 0 && hosts.every((host) => addressScope(host) === 'loopback')
-    return isLoopbackOnly ? (hosts.find((host) => !host.includes(':')) ?? hosts[0]) : undefined
+        ? options.listenAddrs.map((address) => multiaddr(address))
+        : libp2p.getConnections().map(({ remoteAddr }) => remoteAddr)
+    return loopbackOf(addresses)
   }
 
   #stun(): IceServer | undefined {

@@ -15,7 +15,7 @@ import {
 
 const credentials = { fragment: 'abcd', password: 'p'.repeat(22), fingerprint: new Uint8Array(32) }
 const candidate = (changes: Partial<IceCandidate> = {}): IceCandidate => ({ type: 'host', priority: 1, address: '11.77.1.2', port: 9, ...changes })
-const defaults: IceRunOptions = { peer: 'peer', policy: 'all', dtls: 'server', scopes: ['private', 'public'] }
+const defaults: IceRunOptions = { peer: 'peer', policy: 'all', dtls: 'server', scopes: ['private', 'public'], tells: ['private', 'public'] }
 
 /** What a machine does, in words. */
 function told(outputs: readonly IceRunOutput[]): readonly string[] {
@@ -131,6 +131,15 @@ describe('the side that is asked', () => {
     for (let port = 1; port <= 16; port++) side.hear({ kind: 'candidate', candidate: candidate({ port, address: '192.168.1.2' }) })
     assert.deepEqual(side.hear({ kind: 'candidate', candidate: candidate() }), ['failed PROTOCOL_LIMIT'])
   })
+})
+
+test('a peer is told the addresses that are for it', () => {
+  const kinds = (tells: IceRunOptions['tells']): readonly string[] => {
+    const side = answering({ tells })
+    return ['127.0.0.1', '192.168.1.2', '11.77.1.2'].filter((address) => side.do({ type: 'candidate', candidate: candidate({ address }) }).length > 0)
+  }
+  assert.deepEqual(kinds(['public']), ['11.77.1.2'])
+  assert.deepEqual(kinds(['private', 'public']), ['192.168.1.2', '11.77.1.2'])
 })
 
 test('with policy stun no address of a TURN server is told or tried', () => {
