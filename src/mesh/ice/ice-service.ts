@@ -1,15 +1,7 @@
 import type { Connection, Libp2p, Upgrader } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError, isMeshError, toMeshError } from '../../core/base/index.ts'
-import {
-  addressScope,
-  type CandidatePair,
-  type ConnectionPath,
-  encodeIceFrame,
-  type IcePolicy,
-  type IceRefusal,
-  pathOfPair
-} from '../../core/nat/index.ts'
+import { type CandidatePair, type ConnectionPath, encodeIceFrame, type IcePolicy, type IceRefusal, pathOfPair } from '../../core/nat/index.ts'
 import type { MeshOptions } from '../../core/options/index.ts'
 import type { Paths } from '../connections.ts'
 import { type Deadline, startDeadline, within } from '../deadline.ts'
