@@ -81,6 +81,11 @@ test('who asks again while a run goes on gets what comes of it', async (t) => {
   assert.equal(one.connection, other.connection)
 })
 
+test('a run that follows another one at once is served', async (t) => {
+  const { a, b } = await pair(t)
+  for (let run = 0; run < 3; run++) assert.equal((await a.ice.connect(b.host.peerId)).path, 'direct-lan')
+})
+
 test('without node-datachannel there is an error that names it, before anybody is asked; a peer without it says so', async (t) => {
   const { a, b } = await pair(t, { b: { engine: missing() } })
   assert.match(b.ice.unavailable ?? '', /node-datachannel is not installed/)

@@ -44,7 +44,8 @@ export type IceFrame =
   | { readonly kind: 'gathered' }
   | { readonly kind: 'ended'; readonly refusal: IceRefusal }
 
-export const iceLimits = { candidates: 16, fingerprintBytes: 32 } as const
+/** Candidates of one side in a run; of them those of its interfaces, so that there is room for the others, which come later. */
+export const iceLimits = { candidates: 16, hostCandidates: 10, fingerprintBytes: 32 } as const
 
 const version = 1
 const kinds = { offer: 1, answer: 2, candidate: 3, gathered: 4, ended: 5 } as const

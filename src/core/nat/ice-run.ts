@@ -139,7 +139,7 @@ export class IceRunMachine implements Machine<IceRunInput, IceRunOutput> {
 
   #found(candidate: IceCandidate): readonly IceRunOutput[] {
     const isTold = this.#isWanted(candidate) && this.#options.tells.includes(addressScope(candidate.address))
-    if (!isTold || this.#own.length >= iceLimits.candidates) return []
+    if (!isTold || this.#own.length >= (candidate.type === 'host' ? iceLimits.hostCandidates : iceLimits.candidates)) return []
     this.#own.push(candidate)
     return this.#tell({ kind: 'candidate', candidate })
   }

@@ -53,6 +53,7 @@ const choiceStepMs = 50
 /** With one of another policy, or after both began at one time, a run is made anew. */
 const maxTries = 3
 const glareMs = 2_000
+const lastRunMs = 500
 const maxRuns = 16
 const maxStrangers = 2
 /** What a stranger may ask: three at once, then one in ten seconds. */
@@ -214,6 +215,7 @@ export class IceService {
       () => false
     )
     if (!isReady) return 'unavailable'
+    await this.#lastOf(peerId)
     const own = this.#runs.get(peerId)
     if (own?.direction === 'inbound') return 'busy'
     if (own !== undefined && libp2p.peerId.toString() < peerId) return 'glare'
@@ -228,6 +230,16 @@ export class IceService {
       own.attempt?.end(failed(peerId, 'the peer began at the same time'), 'glare')
     }
     return undefined
+  }
+
+  /** A peer may begin anew before this side has done with its last run. */
+  async #lastOf(peerId: string): Promise<void> {
+    const last = this.#runs.get(peerId)
+    if (last?.direction !== 'inbound') return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#options.platform.timers.schedule(lastRunMs, resolve)
+    await Promise.race([settled(last.done), promise])
+    cancel()
   }
 
   /** Resolves when the peer begins a run, or has had the time to. */

@@ -142,6 +142,13 @@ test('a peer is told the addresses that are for it', () => {
   assert.deepEqual(kinds(['private', 'public']), ['192.168.1.2', '11.77.1.2'])
 })
 
+test('many interfaces leave room for the addresses that come later', () => {
+  const side = answering()
+  const tell = (type: IceCandidate['type'], count: number): number =>
+    Array.from({ length: count }, (_, index) => side.do({ type: 'candidate', candidate: candidate({ type, port: index + 1 }) })).flat().length
+  assert.deepEqual([tell('host', 30), tell('srflx', 4), tell('relay', 9)], [10, 4, 2])
+})
+
 test('with policy stun no address of a TURN server is told or tried', () => {
   const side = new Side({ policy: 'stun' })
   side.do({ type: 'credentials', credentials })
