@@ -166,6 +166,7 @@ export class IceRunMachine implements Machine<IceRunInput, IceRunOutput> {
     }
     if (frame.kind === 'answer' && isInitiator && this.#state === 'offered') {
       this.#state = 'checking'
+      if (frame.dtls === 'server') this.#holdUntil = after(now, holdMs)
       return [{ type: 'answered', dtls: frame.dtls, credentials: frame.credentials }, ...this.#kept.splice(0)]
     }
     if (this.#state === 'checking' && !this.#peerGathered) {
@@ -185,12 +186,16 @@ export class IceRunMachine implements Machine<IceRunInput, IceRunOutput> {
     if (!this.#isWanted(candidate) || !this.#options.scopes.includes(addressScope(candidate.address))) return []
     this.#told.push(candidate)
     const output: IceRunOutput = { type: 'check', candidate }
-    if (this.#holdUntil === undefined) return [output]
+    if (!this.#isHeld(candidate)) return [output]
     this.#held.push(output)
     return []
   }
 
-  /** Whoever is the client of DTLS lets the other side's checks be answered first. */
+  /** Whoever is the client of DTLS lets the other side's checks be answered first. The initiator has to check where NATs are opened by that: in one network nothing is. */
+  #isHeld({ address }: IceCandidate): boolean {
+    return this.#holdUntil !== undefined && (this.#options.policy === undefined || addressScope(address) === 'private')
+  }
+
   #release(now: Millis): readonly IceRunOutput[] {
     if (this.#holdUntil === undefined || now < this.#holdUntil) return []
     this.#holdUntil = undefined

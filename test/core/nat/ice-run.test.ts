@@ -73,7 +73,7 @@ describe('the initiator', () => {
     silent.do({ type: 'credentials', credentials })
     end(silent)
     const blocked = new Side()
-    for (const frame of [{ kind: 'answer', dtls: 'server', credentials } as const]) {
+    for (const frame of [{ kind: 'answer', dtls: 'client', credentials } as const]) {
       blocked.do({ type: 'credentials', credentials })
       blocked.hear(frame)
     }
@@ -82,7 +82,7 @@ describe('the initiator', () => {
     alone.do({ type: 'credentials', credentials })
     alone.do({ type: 'candidate', candidate: candidate() })
     alone.do({ type: 'candidate', candidate: candidate({ type: 'srflx' }) })
-    alone.hear({ kind: 'answer', dtls: 'server', credentials })
+    alone.hear({ kind: 'answer', dtls: 'client', credentials })
     alone.hear({ kind: 'candidate', candidate: candidate({ type: 'relay' }) })
     end(alone)
     assert.match(reasons[0] ?? '', /the peer did not answer/)
@@ -102,6 +102,16 @@ describe('the side that is asked', () => {
     assert.equal(client.machine.wakeAt, 300)
     assert.deepEqual(client.do({ type: 'wake' }), ['check 11.77.1.2'])
     assert.deepEqual(client.hear({ kind: 'candidate', candidate: candidate({ port: 10 }) }), ['check 11.77.1.2'])
+  })
+
+  test('has its checks in one network answered first when it is the server', () => {
+    const initiator = new Side()
+    initiator.do({ type: 'credentials', credentials })
+    initiator.hear({ kind: 'answer', dtls: 'server', credentials })
+    assert.deepEqual(initiator.hear({ kind: 'candidate', candidate: candidate({ address: '192.168.1.2' }) }), [])
+    assert.deepEqual(initiator.hear({ kind: 'candidate', candidate: candidate() }), ['check 11.77.1.2'])
+    initiator.now = 300
+    assert.deepEqual(initiator.do({ type: 'wake' }), ['check 192.168.1.2'])
   })
 
   test('tries addresses of the scopes that it was given, and drops the others', () => {
