@@ -206,24 +206,29 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
     },
     connectionMonitor: { protocolPrefix: ids.prefix, pingInterval: 15_000, pingTimeout: monitorPing },
     ...(options.datastore === undefined ? {} : { datastore: options.datastore }),
-    services: {
-      identify: identify({ protocolPrefix: ids.prefix, maxMessageSize: 8_192 }),
-      ping: ping({ protocolPrefix: ids.prefix, maxInboundStreams: 8, maxOutboundStreams: 32 }),
-      dht: kadDHT({
-        protocol: ids.dht,
-        clientMode: false,
-        peerInfoMapper: passthroughMapper,
-        allowQueryWithZeroPeers: true,
-        maxInboundStreams: 32,
-        initialQuerySelfInterval: 500,
-        providers: { cacheSize: 256 }
-      }),
-      ...(options.mdns ? { mdns: mdns({ serviceTag: ids.mdnsTag, interval: mdnsIntervalMs }) } : {}),
-      ...relayService(parts),
-      dialler: (components: ConstructorParameters<typeof AddressDialler>[0]) => new AddressDialler(components),
-      own: (components: ConstructorParameters<typeof OwnAddresses>[0]) => new OwnAddresses(components),
-      gossip: (components: GossipSubComponents) => useGossipProtocol(makeGossip(options.network)(components), ids.gossip)
-    }
+    services: hostServices(options, parts)
+  }
+}
+
+function hostServices(options: HostOptions, parts: HostParts): NonNullable<Libp2pOptions<HostServices>['services']> {
+  const ids = networkIds(options.network)
+  return {
+    identify: identify({ protocolPrefix: ids.prefix, maxMessageSize: 8_192 }),
+    ping: ping({ protocolPrefix: ids.prefix, maxInboundStreams: 8, maxOutboundStreams: 32 }),
+    dht: kadDHT({
+      protocol: ids.dht,
+      clientMode: false,
+      peerInfoMapper: passthroughMapper,
+      allowQueryWithZeroPeers: true,
+      maxInboundStreams: 32,
+      initialQuerySelfInterval: 500,
+      providers: { cacheSize: 256 }
+    }),
+    ...(options.mdns ? { mdns: mdns({ serviceTag: ids.mdnsTag, interval: mdnsIntervalMs }) } : {}),
+    ...relayService(parts),
+    dialler: (components: ConstructorParameters<typeof AddressDialler>[0]) => new AddressDialler(components),
+    own: (components: ConstructorParameters<typeof OwnAddresses>[0]) => new OwnAddresses(components),
+    gossip: (components: GossipSubComponents) => useGossipProtocol(makeGossip(options.network)(components), ids.gossip)
   }
 }
 

@@ -48,7 +48,7 @@ test('p2p netcheck tells what each network is, and what to do', { timeout: 120_0
     assert.deepEqual([report.natClass, report.ipv6, codes(report)], ['symmetric', true, []])
   })
   await t.test('the port that a router opened is told, and that a relay reached the node at it', async () => {
-    const host = await (await net.start('upnp1')).host
+    const host = (await net.start('upnp1')).host
     await poll('the port is confirmed', 20_000, async () => {
       const { portMapping } = await host.call('netcheck')
       return portMapping.state === 'mapped' && portMapping.isConfirmed

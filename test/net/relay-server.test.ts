@@ -174,7 +174,10 @@ test('a peer that has all of its circuits gets no more, and another one does, un
   const { address, called } = field
   const caller = await rawPeer(t, address)
   const statuses = await Promise.all(Array.from({ length: 6 }, async () => (await caller.call(called.peerId)).status))
-  assert.deepEqual(statuses.sort(), [100, 100, 100, 201, 201, 201])
+  assert.deepEqual(
+    statuses.sort((a = 0, b = 0) => a - b),
+    [100, 100, 100, 201, 201, 201]
+  )
   assert.deepEqual([serving(field).circuits, serving(field).refused], [3, { 'circuits-of-peer': 3 }])
   const other = await rawPeer(t, address)
   const circuits = [await other.call(called.peerId), await other.call(called.peerId)]

@@ -52,7 +52,7 @@ class Peer implements TraversalPorts {
   readonly begun: (readonly [Way | 'hello', number])[] = []
   readonly reports: TraversalReport[] = []
   readonly failures: string[] = []
-  readonly #ways: Partial<Record<Way, ConnectionPath | string>> = {}
+  readonly #ways: Partial<Record<Way, string>> = {}
   readonly #open: OpenConnection[] = []
   #onChange: (peerId: string) => void = () => undefined
   running = 0

@@ -80,10 +80,10 @@ test('no way runs twice at a time but the dial of what the peer told, and every 
     assert.ok(iceRuns.length <= 1, 'one ICE run')
     const begun = ran.report.attempts.filter(({ outcome }) => outcome !== 'skipped')
     assert.deepEqual(
-      begun.map(({ technique, atMs }) => [technique, atMs]).toSorted(),
+      begun.map(({ technique, atMs }) => `${technique} ${atMs}`).toSorted(compareText),
       startedOf(ran)
-        .map(([...start]) => start)
-        .toSorted()
+        .map(([technique, atMs]) => `${technique} ${atMs}`)
+        .toSorted(compareText)
     )
     for (const { outcome, path, reason } of ran.report.attempts) assert.equal(outcome === 'connected', path !== undefined && reason === undefined)
   })
@@ -289,3 +289,5 @@ test('every technique that there is has a place in the plan', () => {
     for (const [technique] of startedOf(run({ ...base, method, means: { ...everything, hasTurn: true, isReachable: true } }))) seen.add(technique)
   assert.deepEqual([...seen].toSorted(), [...techniques].toSorted())
 })
+
+const compareText = (a: string, b: string): number => a.localeCompare(b)
