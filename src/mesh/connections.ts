@@ -79,8 +79,9 @@ export type Connect = (peer: PeerId, options: AbortOptions & { readonly least?: 
 /** An address with the peer's id at its end. */
 export const addressOfPeer = (address: string, peerId: string): string => (/\/p2p\/[^/]+$/.test(address) ? address : `${address}/p2p/${peerId}`)
 
-/** Where somebody calls from, without the port; behind a relay, the relay's address. */
+const hostNames: readonly string[] = ['ip4', 'ip6', 'dns', 'dns4', 'dns6']
+
+/** Where somebody calls from or was dialled, without the port: an IP address, or a name that was dialled; behind a relay, that of the relay. */
 export function hostOf(address: Multiaddr): string {
-  const ip = address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')
-  return ip?.value ?? address.toString()
+  return address.getComponents().find(({ name }) => hostNames.includes(name))?.value ?? address.toString()
 }

@@ -138,11 +138,17 @@ export class OwnNetwork {
       .filter((peerId) => book.pairOf(peerId) !== undefined || isHelper(peerId))
       .flatMap((peerId) => {
         const { features, addresses } = book.info(peerId)
-        const port = features.flatMap((feature) => /^stun-(\d{1,5})$/.exec(feature)?.[1] ?? [])[0]
+        const port = features.map(stunPortIn).find((each) => each !== undefined)
         const direct = libp2p.getConnections(peerIdFromString(peerId)).find((connection) => connection.status === 'open' && !isRelayed(connection))
-        return port === undefined || direct === undefined ? [] : [{ host: natHost(hostOf(direct.remoteAddr), addresses), port: Number(port) }]
+        return port === undefined || direct === undefined ? [] : [{ host: natHost(hostOf(direct.remoteAddr), addresses), port }]
       })
   }
+}
+
+/** The port in the feature `stun-PORT` of a card; undefined for every other one. */
+function stunPortIn(feature: string): number | undefined {
+  const port = Number(/^stun-([1-9]\d{0,4})$/.exec(feature)?.[1])
+  return port <= 65_535 ? port : undefined
 }
 
 /** NATs are in IPv4: a peer that is connected over global IPv6 is asked at the public IPv4 address of its card when there is one. */

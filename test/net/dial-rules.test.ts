@@ -55,6 +55,13 @@ for (const [name, purpose, address, requester, expected] of rules) {
   })
 }
 
+test('who calls from IPv6 loopback leads to no IPv4 address', () => {
+  const near: Requester = { ...stranger, hosts: ['::1'], gates: ['::1'] }
+  assert.equal(isAllowed('dial-back', '/ip6/::1/tcp/9000', near), true)
+  for (const host of ['::ffff:10.0.0.1', '::ffff:11.77.4.2', '::', '::10.0.0.1'])
+    assert.equal(isAllowed('dial-back', `/ip6/${host}/tcp/22`, near), false, host)
+})
+
 test('hosts of one /64 are one host, and of two are two', () => {
   const v6: Requester = { ...stranger, hosts: ['2a0f:7777:2400::2'] }
   assert.equal(isAllowed('dial-back', '/ip6/2a0f:7777:2400::99/tcp/9000', v6), true)

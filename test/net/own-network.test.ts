@@ -206,3 +206,21 @@ test('nothing is asked any more once it is stopped', async () => {
   world.network.networkChanged()
   assert.equal(world.timers.length, 0)
 })
+
+test('a card that names no port of a STUN server spoils no look at the network', () => {
+  const world = new World([])
+  world.connections = [{ peerId: relay, address: `/ip4/11.77.1.2/tcp/9000/p2p/${relay}` }]
+  for (const feature of ['stun-0', 'stun-65536', 'stun-99999', 'stun-03478']) {
+    world.features = { [relay]: ['relay-1', feature] }
+    assert.deepEqual(world.network.servers(), [], feature)
+  }
+  world.features = { [relay]: ['stun-99999', 'stun-65535'] }
+  assert.deepEqual(world.network.servers(), [{ host: '11.77.1.2', port: 65_535 }])
+})
+
+test('a relay that was dialled by its name is asked by its name', () => {
+  const world = new World([])
+  world.features = { [relay]: ['relay-1', 'stun-3478'] }
+  world.connections = [{ peerId: relay, address: `/dns4/relay.example/tcp/9000/p2p/${relay}` }]
+  assert.deepEqual(world.network.servers(), [{ host: 'relay.example', port: 3_478 }])
+})

@@ -46,14 +46,20 @@ export function ipScope(text: string): IpScope | undefined {
   return bytes === undefined ? undefined : scopeOf(bytes)
 }
 
-/** Whether two addresses are of one host, as far as an address tells: the same IPv4 address, or the same /64 of IPv6, within which hosts change theirs (RFC 8981). */
+/**
+ * Whether two addresses are of one host, as far as an address tells: the same one, or of IPv6 the same /64 within which hosts change theirs (RFC 8981).
+ * Loopback, IPv4 written as IPv6 and link-local addresses have no such /64: all are in one.
+ */
 export function isSameHost(a: string, b: string): boolean {
   const left = ipBytes(a)
   const right = ipBytes(b)
   if (left === undefined || right === undefined || left.length !== right.length) return false
-  const length = left.length === 4 ? 4 : 8
+  const length = left.length === 16 && [left, right].every(isOfSubnet) ? 8 : left.length
   return left.subarray(0, length).every((byte, index) => byte === right[index])
 }
+
+/** Global unicast (2000::/3) and unique local addresses (fc00::/7): a host has a /64 of them. */
+const isOfSubnet = ([first = 0]: Uint8Array): boolean => first >> 5 === 1 || first >> 1 === 0x7e
 
 function scopeOf(bytes: Uint8Array): IpScope {
   if (bytes.length === 4) return rules4.find((rule) => matches(bytes, rule))?.[2] ?? 'public'

@@ -93,6 +93,14 @@ test('a host keeps its IPv4 address and its /64', () => {
   assert.ok(!isSameHost('11.77.1.2', '::ffff:11.77.1.2'))
 })
 
+test('the /64 in which all IPv4 addresses have a second form is no host', () => {
+  assert.ok(isSameHost('::1', '0:0:0:0:0:0:0:1'))
+  for (const other of ['::2', '::', '::ffff:10.0.0.1', '::10.0.0.1']) assert.ok(!isSameHost('::1', other), other)
+  assert.ok(!isSameHost('::ffff:11.77.1.2', '::ffff:127.0.0.1'))
+  assert.ok(!isSameHost('64:ff9b::b4d:102', '64:ff9b::a00:1'))
+  assert.ok(!isSameHost('fe80::1', 'fe80::2'))
+})
+
 test('only IP, TCP and WebSocket can be dialled for others', () => {
   assert.deepEqual(dialAddress('/ip4/11.77.1.2/tcp/9000'), { text: '/ip4/11.77.1.2/tcp/9000', host: '11.77.1.2', scope: 'public', port: 9_000 })
   assert.equal(dialAddress('/ip6/2a0f:7777:1::2/tcp/443/ws')?.text, '/ip6/2a0f:7777:1::2/tcp/443/ws')
