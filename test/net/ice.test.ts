@@ -110,6 +110,26 @@ test('TURN: no server, and one that is silent, are told apart from NATs that let
   assert.ok(performance.now() - began < 4_000)
 })
 
+test('a connection that begins over a TURN server is told as direct once ICE has moved it', async (t) => {
+  const engine = new IceEngine()
+  let isMoved = false
+  const create = engine.createAgent.bind(engine)
+  engine.createAgent = (options) => {
+    const agent = create(options)
+    const pair = agent.pair.bind(agent)
+    agent.pair = () => {
+      const found = pair()
+      return found === undefined || isMoved ? found : { ...found, local: { ...found.local, type: 'relay' } }
+    }
+    return agent
+  }
+  const { a, b } = await pair(t, { a: { engine } })
+  const { connection, path } = await a.ice.connect(b.host.peerId)
+  assert.deepEqual([path, a.paths.of(connection)], ['turn', 'turn'])
+  isMoved = true
+  await until(() => a.paths.of(connection) === 'direct-lan', 'it is told')
+})
+
 test('an abort ends a run at once, on both sides', async (t) => {
   const { a, b } = await pair(t)
   const control = new AbortController()

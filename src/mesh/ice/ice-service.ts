@@ -1,20 +1,19 @@
-import type { Connection, Libp2p, Upgrader } from '@libp2p/interface'
+import type { Libp2p, Upgrader } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError, isMeshError, toMeshError } from '../../core/base/index.ts'
-import { type CandidatePair, type ConnectionPath, encodeIceFrame, type IcePolicy, type IceRefusal, pathOfPair } from '../../core/nat/index.ts'
+import { encodeIceFrame, type IcePolicy, type IceRefusal } from '../../core/nat/index.ts'
 import type { MeshOptions } from '../../core/options/index.ts'
 import type { Paths } from '../connections.ts'
 import { type Deadline, startDeadline, within } from '../deadline.ts'
 import type { FrameStream } from '../frame-stream.ts'
-import { handshakeErrorIn } from '../hybrid-noise/failures.ts'
 import type { LogRecord } from '../mesh.ts'
 import type { Platform } from '../ports.ts'
-import { type ProtocolHost, shortPeerId } from '../protocol-host.ts'
+import type { ProtocolHost } from '../protocol-host.ts'
 import { TokenBuckets } from '../token-buckets.ts'
-import { IceAttempt, type IceAttemptOptions, type OpenedChannel } from './ice-attempt.ts'
-import { IceConnection } from './ice-connection.ts'
+import { IceAttempt, type IceAttemptOptions } from './ice-attempt.ts'
 import { loopbackOf, scopesOf } from './ice-scopes.ts'
 import type { IcePort, IceServer } from './ice-port.ts'
+import { type IceConnected, IceUpgrades } from './ice-upgrades.ts'
 import { requiredTurnServers, turnFailure, turnServers } from './turn-servers.ts'
 
 export interface IceServiceOptions {
@@ -33,11 +32,6 @@ export interface IceServiceOptions {
   readonly log: (record: LogRecord) => void
 }
 
-export interface IceConnected {
-  readonly connection: Connection
-  readonly path: ConnectionPath
-}
-
 export interface IceConnectOptions {
   /** Default `all`. */
   readonly policy?: IcePolicy
@@ -46,10 +40,6 @@ export interface IceConnectOptions {
 
 /** A run, the stream and the handshake over what it found. */
 const connectMs = 15_000
-const upgradeMs = 5_000
-/** How long ICE may take for its final choice once there is a way. */
-const choiceMs = 1_000
-const choiceStepMs = 50
 /** With one of another policy, or after both began at one time, a run is made anew. */
 const maxTries = 3
 const glareMs = 2_000
@@ -78,12 +68,14 @@ export class IceService {
   readonly #options: IceServiceOptions
   readonly #runs = new Map<string, Run>()
   readonly #strangers: TokenBuckets
+  readonly #upgrades: IceUpgrades
   readonly #waiting = new Map<string, Set<() => void>>()
   #stunIndex = 0
   #isStopped = false
 
   constructor(options: IceServiceOptions) {
     this.#options = options
+    this.#upgrades = new IceUpgrades(options)
     this.#strangers = new TokenBuckets({ clock: options.platform.clock, ...strangerRate })
   }
 
@@ -171,7 +163,7 @@ export class IceService {
     const release = deadline.onEnd(() => attempt.end(deadline.error(), 'failed'))
     if (policy === 'turn') void this.#watchTurn(attempt, deadline.signal)
     try {
-      return await this.#upgrade(await attempt.run(), peerId, 'outbound')
+      return await this.#upgrades.upgrade(await attempt.run(), peerId, 'outbound')
     } finally {
       release()
       this.#learn(attempt)
@@ -199,7 +191,7 @@ export class IceService {
     const attempt = new IceAttempt(this.#attemptOptions(stream, undefined))
     const run = this.#begin(peerId, 'inbound', async (each) => {
       each.attempt = attempt
-      return this.#upgrade(await attempt.run(), peerId, 'inbound')
+      return this.#upgrades.upgrade(await attempt.run(), peerId, 'inbound')
     })
     const outcome = await settled(run.done)
     this.#learn(attempt)
@@ -308,59 +300,6 @@ export class IceService {
     const failure = turnFailure(await Promise.all(answers))
     if (failure !== undefined && attempt.tally.own.length === 0) attempt.end(failure, 'failed')
   }
-
-  /** The first way is often the TURN server's, and a direct one follows at once: that one is waited for a moment. */
-  async #finalPair({ agent, told, policy, settled: chosen }: OpenedChannel): Promise<CandidatePair | undefined> {
-    const { timers } = this.#options.platform
-    let isChosen = policy === 'turn'
-    void chosen.then(() => (isChosen = true))
-    for (let waitedMs = 0; waitedMs < choiceMs; waitedMs += choiceStepMs) {
-      const pair = agent.pair()
-      if (pair === undefined || isChosen || pathOfPair(pair, told) !== 'turn') return pair
-      await new Promise<void>((resolve) => void timers.schedule(choiceStepMs, resolve))
-    }
-    return agent.pair()
-  }
-
-  /** Puts libp2p's own encryption and streams over the channel; the peer proves its identity anew. */
-  async #upgrade(opened: OpenedChannel, peerId: string, direction: Run['direction']): Promise<IceConnected> {
-    const { libp2p, upgrader, paths, platform } = this.#options
-    const { channel, told } = opened
-    const pair = await this.#finalPair(opened)
-    const startedAt = platform.clock.monotonic()
-    if (pair === undefined) throw failed(peerId, 'the way was lost again')
-    const { address, port } = pair.remote
-    const remoteAddr = multiaddr(`/ip${address.includes(':') ? 6 : 4}/${address}/udp/${port}/webrtc-direct/p2p/${peerId}`)
-    const pipe = new IceConnection({ channel, remoteAddr, direction, log: libp2p.logger.forComponent('synaptic-mesh:ice') })
-    const path = pathOfPair(pair, told)
-    pipe.addEventListener('close', paths.note(remoteAddr, path), { once: true })
-    try {
-      const signal = AbortSignal.timeout(upgradeMs)
-      const connection = await (direction === 'outbound' ? upgrader.upgradeOutbound(pipe, { signal }) : upgradeInbound(this.#options, pipe, signal))
-      const ms = Math.round(platform.clock.monotonic() - startedAt)
-      this.#options.log({ level: 'info', event: 'ice.connected', fields: { peer: shortPeerId(peerId), path, direction, handshakeMs: ms } })
-      return { connection, path }
-    } catch (cause) {
-      pipe.abort(toMeshError(cause))
-      throw handshakeErrorIn(cause, peerId) ?? failed(peerId, `the handshake over it failed: ${toMeshError(cause).message}`, cause)
-    }
-  }
-}
-
-/** libp2p does not hand out inbound connections: it announces them. */
-async function upgradeInbound({ libp2p, upgrader }: IceServiceOptions, pipe: IceConnection, signal: AbortSignal): Promise<Connection> {
-  let found: Connection | undefined
-  const onOpen = ({ detail }: CustomEvent<Connection>): void => {
-    if (detail.remoteAddr === pipe.remoteAddr) found = detail
-  }
-  libp2p.addEventListener('connection:open', onOpen)
-  try {
-    await upgrader.upgradeInbound(pipe, { signal })
-  } finally {
-    libp2p.removeEventListener('connection:open', onOpen)
-  }
-  if (found === undefined) throw new MeshError('INTERNAL', { reason: 'libp2p announced no connection' })
-  return found
 }
 
 const failed = (peer: string, reason: string, cause?: unknown): MeshError => new MeshError('ICE_FAILED', { peer, reason }, { cause })
