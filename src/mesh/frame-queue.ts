@@ -1,8 +1,6 @@
-import { type Pieces, byteLength, concat } from '../core/base/index.ts'
+import { type Pieces, byteLength, joinSmall } from '../core/base/index.ts'
 
 const lengthBytes = 4
-/** What is shorter is copied together with its neighbours: each piece is one more call into every cipher below. */
-const smallBytes = 2_048
 const none = new Uint8Array(0)
 
 interface QueuedFrame {
@@ -44,19 +42,12 @@ export class FrameQueue {
    */
   take(maxBytes: number): readonly Uint8Array[] {
     const pieces: Uint8Array[] = []
-    let small: Uint8Array[] = []
     for (let left = this.#fitting(maxBytes); left > 0;) {
       const piece = this.#next(left)
       left -= piece.length
-      if (piece.length < smallBytes) small.push(piece)
-      else {
-        if (small.length > 0) pieces.push(concat(...small))
-        small = []
-        pieces.push(piece)
-      }
+      pieces.push(piece)
     }
-    if (small.length > 0) pieces.push(concat(...small))
-    return pieces
+    return joinSmall(pieces)
   }
 
   /** To be called when what was taken is of no use any more: its bytes are their owners' again. */

@@ -52,3 +52,36 @@ export const directAddressesFirst = (a: Address, b: Address): -1 | 0 | 1 =>
   reliableTransportsFirst(a.multiaddr, b.multiaddr)
 
 const certifiedFirst = (a: Address, b: Address): -1 | 0 | 1 => (a.isCertified === b.isCertified ? 0 : a.isCertified ? -1 : 1)
+
+/** The part of @libp2p/tcp 11's connection that matters here; TypeScript does not know it. */
+interface SocketConnection {
+  readonly socket: { cork(): void; uncork(): void }
+  sendData(data: unknown): unknown
+}
+
+const hasSocket = (connection: object): connection is SocketConnection =>
+  'sendData' in connection &&
+  typeof connection.sendData === 'function' &&
+  'socket' in connection &&
+  typeof connection.socket === 'object' &&
+  connection.socket !== null &&
+  'cork' in connection.socket &&
+  'uncork' in connection.socket
+
+/**
+ * A connection of libp2p's TCP makes one system call, and one packet, for each piece of a list. From here on it makes one for all.
+ * Returns false for any other connection: those that send messages send one for each piece.
+ */
+export function gatherWrites(connection: object): boolean {
+  if (!hasSocket(connection)) return false
+  const sendData = connection.sendData.bind(connection)
+  connection.sendData = (data) => {
+    connection.socket.cork()
+    try {
+      return sendData(data)
+    } finally {
+      connection.socket.uncork()
+    }
+  }
+  return true
+}

@@ -1,3 +1,4 @@
+import { gatherWrites } from './libp2p-workarounds.ts'
 import { nodeHandshakeCrypto, verifyRaw } from '../crypto/index.ts'
 import { createHybridNoise, type EncrypterFactory, type HybridNoiseOptions } from '../mesh/hybrid-noise/index.ts'
 
@@ -21,4 +22,4 @@ export { MeshError } from '../core/base/index.ts'
  * @throws {MeshError} OPTION_UNKNOWN, OPTION_INVALID
  */
 export const hybridNoise = (options: HybridNoiseOptions = {}): EncrypterFactory[] =>
-  createHybridNoise(options, { crypto: nodeHandshakeCrypto, verifyEd25519: verifyRaw, allocate: (bytes) => Buffer.allocUnsafe(bytes) })
+  createHybridNoise(options, { crypto: nodeHandshakeCrypto, verifyEd25519: verifyRaw, allocate: (bytes) => Buffer.allocUnsafe(bytes), gatherWrites })

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
+import { Socket } from 'node:net'
 import { test } from 'node:test'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
-import type { Libp2p } from '@libp2p/interface'
+import type { Libp2p, MultiaddrConnection } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { type Libp2pOptions, createLibp2p } from 'libp2p'
+import { messageOf } from '../../src/mesh/piece-list.ts'
 import { networkIds } from '../../src/mesh/network-ids.ts'
-import { directAddressesFirst } from '../../src/node/libp2p-workarounds.ts'
+import { directAddressesFirst, gatherWrites } from '../../src/node/libp2p-workarounds.ts'
 import { startTestHost, until } from './support.ts'
 
 // Each test shows a trap of libp2p as it is today, and that our node is not in it. When the first half fails, upstream has mended it: take the workaround out.
@@ -105,4 +107,36 @@ test('a public relay is dialled after an address of the local network, which lib
     sorted.map((address) => address.multiaddr.toString()),
     ['/ip4/8.8.4.4/tcp/1/ws', '/ip4/192.168.1.2/tcp/1', '/ip4/127.0.0.1/tcp/1', relayed]
   )
+})
+
+test('a TCP connection of libp2p writes each piece of a list by itself; ours writes all of them at once', async () => {
+  const found: MultiaddrConnection[] = []
+  const gater = { denyOutboundConnection: (_: unknown, connection: MultiaddrConnection) => found.push(connection) === 0 }
+  const [server, client] = await Promise.all([plain(), plain({ addresses: { listen: [] }, connectionGater: gater })])
+  try {
+    await client.dial(server.getMultiaddrs())
+    const [connection = assert.fail()] = found
+    assert.ok(
+      'socket' in connection && connection.socket instanceof Socket && 'sendData' in connection,
+      'libp2p has changed: lists are copied for every write'
+    )
+    const writes: string[] = []
+    const handle: object = Reflect.get(connection.socket, '_handle')
+    for (const name of ['writeBuffer', 'writev']) {
+      const write: (...args: unknown[]) => number = Reflect.get(handle, name)
+      Reflect.set(handle, name, (...args: unknown[]) => (writes.push(name), write.apply(handle, args)))
+    }
+    const list = messageOf(connection, [new Uint8Array(5_000), new Uint8Array(5_000)])
+    connection.send(list)
+    assert.deepEqual(writes, ['writeBuffer', 'writeBuffer'], 'mended: take gatherWrites out')
+    assert.ok(gatherWrites(connection))
+    connection.send(list)
+    assert.deepEqual(writes, ['writeBuffer', 'writeBuffer', 'writev'])
+  } finally {
+    await Promise.all([server.stop(), client.stop()])
+  }
+})
+
+test('other connections than TCP get every write in one array', () => {
+  assert.equal(gatherWrites({ sendData: () => undefined }), false)
 })

@@ -16,27 +16,31 @@ interface Link {
   readonly far: RecordStream
   /** What the near side handed to the connection below. */
   readonly wire: Uint8Array[]
+  /** In how many pieces each. */
+  readonly pieces: number[]
   /** What came out at the far side. */
   readonly received: Uint8Array[]
 }
 
 /** Two ends with known keys; `tamper` gets each piece that the near side sends. */
-function linkOf(tamper?: Tamper): Link {
+function linkOf(tamper?: Tamper, sendsPieces = false): Link {
   const [a, b] = multiaddrConnectionPair()
   const wire: Uint8Array[] = []
+  const pieces: number[] = []
   const send = a.send.bind(a)
   a.send = (data) => {
     const frame = data.subarray()
+    pieces.push(data instanceof Uint8Array ? 1 : [...data].length)
     wire.push(frame)
     return (tamper?.(frame.slice(), wire.length - 1) ?? [frame]).map((piece) => send(piece)).every(Boolean)
   }
   const [one, two] = [crypto.randomBytes(32), crypto.randomBytes(32)]
-  const common = { rest: new Uint8Array(0), allocate: (bytes: number) => new Uint8Array(bytes) }
+  const common = { rest: new Uint8Array(0), allocate: (bytes: number) => new Uint8Array(bytes), sendsPieces }
   const near = new RecordStream(a, { send: crypto.aead(one), receive: crypto.aead(two), ...common })
   const far = new RecordStream(b, { send: crypto.aead(two), receive: crypto.aead(one), ...common })
   const received: Uint8Array[] = []
   far.addEventListener('message', ({ data }) => received.push(data.subarray().slice()))
-  return { near, far, wire, received }
+  return { near, far, wire, pieces, received }
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -71,6 +75,19 @@ test('what is sent in one turn is one record in one piece: u16 length, ciphertex
   await until(() => received.length > 0, 'it came')
   assert.deepEqual([wire.length, wire[0]?.length, wire[0]?.[0], wire[0]?.[1]], [1, 2 + 2_000 + 16, 2_016 >>> 8, 2_016 & 255])
   assert.equal(joinedBytes(received).length, 2_000)
+})
+
+test('a connection that takes pieces gets large records as the cipher made them, and the same comes out', async () => {
+  const { near, wire, pieces, received } = linkOf(undefined, true)
+  const sent = [100, 65_519, 300_000, 8_191].map((length) => random.bytes(length))
+  for (const bytes of sent) if (!near.send(bytes)) await drained(near)
+  await until(() => joinedBytes(received).length === joinedBytes(sent).length, 'it came')
+  assert.ok(joinedBytes(received).equals(joinedBytes(sent)))
+  assert.deepEqual(
+    wire.map(({ length }) => length),
+    [100 + 18, 65_519 + 18, 300_000 + 5 * 18, 8_191 + 18]
+  )
+  assert.deepEqual(pieces, [1, 3, 11, 1])
 })
 
 test('what fits into one record is not spread over two', async () => {
@@ -130,7 +147,8 @@ test('when the connection below is full, send says so, what waits is kept in ord
     send: crypto.aead(one),
     receive: crypto.aead(two),
     rest: new Uint8Array(0),
-    allocate: (bytes) => new Uint8Array(bytes)
+    allocate: (bytes) => new Uint8Array(bytes),
+    sendsPieces: false
   })
   assert.equal(near.send(new Uint8Array(65_519)), false)
   assert.equal(near.send(new Uint8Array([2])), false)

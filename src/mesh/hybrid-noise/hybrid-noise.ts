@@ -37,6 +37,8 @@ export interface NoisePlatform {
   readonly verifyEd25519: VerifyEd25519
   /** An array whose content does not matter. */
   readonly allocate: (bytes: number) => Uint8Array
+  /** Lets a connection write lists of pieces as fast as one array; false where it cannot. */
+  readonly gatherWrites: (connection: MessageStream) => boolean
 }
 
 /** What libp2p gives to an encrypter. */

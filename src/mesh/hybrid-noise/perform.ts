@@ -26,6 +26,7 @@ export interface HandshakeSetup {
   readonly crypto: HandshakeCrypto
   readonly verifyEd25519: VerifyEd25519
   readonly allocate: (bytes: number) => Uint8Array
+  readonly gatherWrites: (connection: MessageStream) => boolean
   readonly memory: PeerMemory
   readonly identity: SignedStatic
   /** Our payload of message B or C. */
@@ -144,10 +145,11 @@ interface Finished extends Exchange {
 }
 
 function finish({ setup, target, channel, handshake, proved }: Finished): HandshakeResult {
-  const { crypto, allocate } = setup
+  const { crypto, allocate, gatherWrites } = setup
+  const { connection: below } = target
   const keys = handshake.split()
   const [send, receive] = [crypto.aead(keys.send), crypto.aead(keys.receive)]
-  const connection = new RecordStream(target.connection, { send, receive, rest: channel.rest(), allocate })
+  const connection = new RecordStream(below, { send, receive, rest: channel.rest(), allocate, sendsPieces: gatherWrites(below) })
   keys.send.fill(0)
   keys.receive.fill(0)
   return { connection, remotePeer: proved.peer, extensions: proved.payload.extensions }

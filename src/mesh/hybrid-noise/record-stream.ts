@@ -1,8 +1,9 @@
 import type { AbortOptions, MessageStream, StreamCloseEvent } from '@libp2p/interface'
 import { StreamMessageEvent } from '@libp2p/interface'
 import { AbstractMessageStream } from '@libp2p/utils'
-import { type AeadKey, MeshError } from '../../core/base/index.ts'
+import { type AeadKey, MeshError, joinSmall } from '../../core/base/index.ts'
 import { NonceCounter, maxMessageBytes } from '../../core/noise/index.ts'
+import { messageOf } from '../piece-list.ts'
 import { RecordParser } from './record-parser.ts'
 
 const lengthBytes = 2
@@ -10,6 +11,8 @@ const tagBytes = 16
 const maxPlaintextBytes = maxMessageBytes - tagBytes
 /** Sealed at once at most: what waits beyond it is sealed when the connection below takes more. */
 const maxBatchBytes = 16 * maxPlaintextBytes
+/** From here on a copy costs more than a write in pieces. */
+const piecesFrom = 8_192
 const none = new Uint8Array(0)
 
 /** What libp2p sends and receives: bytes in one piece or in several. */
@@ -23,6 +26,8 @@ export interface RecordStreamOptions {
   readonly rest: Uint8Array
   /** An array whose content does not matter: all of it is written. */
   readonly allocate: (bytes: number) => Uint8Array
+  /** Whether the connection writes a list of pieces as fast as one array. */
+  readonly sendsPieces: boolean
 }
 
 /**
@@ -36,6 +41,7 @@ export class RecordStream extends AbstractMessageStream {
   readonly #sendNonces = new NonceCounter()
   readonly #receiveNonces = new NonceCounter()
   readonly #allocate: (bytes: number) => Uint8Array
+  readonly #sendsPieces: boolean
   #sendKey: AeadKey | undefined
   #receiveKey: AeadKey | undefined
   /** Sent in this turn, and not yet sealed. */
@@ -44,7 +50,7 @@ export class RecordStream extends AbstractMessageStream {
   /** Opened from what is taken apart at the moment. */
   #opened: Uint8Array[] = []
 
-  constructor(connection: MessageStream, { send, receive, rest, allocate }: RecordStreamOptions) {
+  constructor(connection: MessageStream, { send, receive, rest, allocate, sendsPieces }: RecordStreamOptions) {
     super({
       log: connection.log,
       inactivityTimeout: connection.inactivityTimeout,
@@ -55,6 +61,7 @@ export class RecordStream extends AbstractMessageStream {
     this.#sendKey = send
     this.#receiveKey = receive
     this.#allocate = allocate
+    this.#sendsPieces = sendsPieces
     this.addEventListener('close', () => this.#forgetKeys())
     if (rest.length > 0) this.#receive(rest)
     connection.addEventListener('message', ({ data }) => this.#receive(data))
@@ -119,10 +126,27 @@ export class RecordStream extends AbstractMessageStream {
     if (this.listenerCount('idle') > 0) this.safeDispatchEvent('idle')
   }
 
-  /** Every record of `length` bytes in one array. */
-  #seal(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  /** Every record of `length` bytes. */
+  #seal(pieces: readonly Uint8Array[], length: number): Data {
     const key = this.#sendKey
     if (key === undefined) throw closed()
+    return this.#sendsPieces && length >= piecesFrom ? this.#sealPieces(key, pieces, length) : this.#sealWhole(key, pieces, length)
+  }
+
+  /** The records as the cipher hands them out. */
+  #sealPieces(key: AeadKey, pieces: readonly Uint8Array[], length: number): Data {
+    const records: Uint8Array[] = []
+    const take = taker(pieces)
+    for (let left = length; left > 0; left -= maxPlaintextBytes) {
+      const size = Math.min(left, maxPlaintextBytes) + tagBytes
+      const plaintext = joinSmall(take(maxPlaintextBytes))
+      records.push(new Uint8Array([size >>> 8, size]), ...key.sealPieces({ nonce: this.#sendNonces.next(), ad: none, plaintext }))
+    }
+    return messageOf(this.#connection, joinSmall(records))
+  }
+
+  /** The records in one array. */
+  #sealWhole(key: AeadKey, pieces: readonly Uint8Array[], length: number): Uint8Array {
     const records = Math.ceil(length / maxPlaintextBytes)
     const output = this.#allocate(length + records * (lengthBytes + tagBytes))
     const take = taker(pieces)
