@@ -130,7 +130,7 @@ export class IceService {
       return !running.isYielded && (policy === 'all' || running.attempt?.policy === policy) ? outcome : undefined
     }
     const run = this.#begin(peerId, 'outbound', (each) => this.#initiate(each, { peerId, policy, deadline }))
-    const outcome = await settled(run.done)
+    const outcome = await within(deadline, settled(run.done))
     if (!run.isYielded && run.attempt?.heard !== 'glare') return outcome
     await within(deadline, this.#inboundOf(peerId))
     return undefined
