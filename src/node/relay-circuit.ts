@@ -79,11 +79,11 @@ export class Circuit {
       this.#options.onEnded(this.#reason)
       return
     }
-    // The other end still gets what is on its way when both had said all; otherwise there is nobody to talk to.
-    const isOver = this.#lanes.every((lane) => lane.isOver)
-    if (isOver && stream.status === 'closed') return
-    const other = this.#options.ends.find((end) => end.stream !== stream)
-    other?.stream.abort(new MeshError('PEER_UNREACHABLE', { peer: 'the other end of the circuit', reason: 'it is gone' }))
+    const [[first, second], [there, back]] = [this.#options.ends, this.#lanes]
+    const [other, toHere] = stream === first.stream ? [second, back] : [first, there]
+    // It has got all there was for it: the other end still gets what is on its way. Otherwise there is nobody to talk to.
+    if (stream.status === 'closed' && toHere.isOver) return
+    other.stream.abort(new MeshError('PEER_UNREACHABLE', { peer: 'the other end of the circuit', reason: 'it is gone' }))
   }
 }
 

@@ -69,9 +69,13 @@ export class RawPeer implements AsyncDisposable {
     return { status, stream: frames.unwrap() }
   }
 
-  async hop(): Promise<Stream> {
+  hop(): Promise<Stream> {
+    return this.open(RELAY_V2_HOP_CODEC)
+  }
+
+  async open(protocol: string): Promise<Stream> {
     if (this.#connection === undefined) throw new Error('not connected')
-    return this.#connection.newStream(RELAY_V2_HOP_CODEC, { maxOutboundStreams: 1_000 })
+    return this.#connection.newStream(protocol, { maxOutboundStreams: 1_000 })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -101,7 +101,8 @@ test('a node on loopback addresses uses no relay that it was not told of', async
   const relay = await relayNode(t, { name: 'relay', relayOpen: true })
   const b = await start(t, { name: 'b', listenAddrs: loopback, bootstrapPeers: [addressOf(relay)] })
   await b.join((await relay.invite()).invite)
-  await until(async () => (await b.peer('relay')).connected, 'they are connected')
+  await until(async () => (await b.peer('relay')).features.includes('relay-1'), 'it knows that the peer relays', 15_000)
+  for (let count = 0; count < 3; count++) assert.equal((await b.send('relay', 'time passes')).status, 'stored')
   assert.deepEqual([(await b.status()).relays, (await relay.status()).serving?.reservations], [[], 0])
 })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { circuitRelayTransport, RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
 import type { Connection, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
@@ -11,7 +11,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { isMeshError } from '../../src/core/base/index.ts'
 import type { RelayServerLimits } from '../../src/node/relay-server.ts'
-import { circuitStatus, decodeHopAnswer } from '../../src/core/nat/index.ts'
+import { circuitStatus, decodeHopAnswer, encodeStopConnect } from '../../src/core/nat/index.ts'
 import { fill, RawPeer } from './circuit-support.ts'
 import { startTestHost, takePlace, type TestHost, type TestHostOptions, until } from './support.ts'
 
@@ -116,6 +116,22 @@ test('a stock libp2p peer takes a place, is called, and calls', async (t) => {
   const [toStock] = relay.libp2p.getConnections(stock.peerId)
   await assert.rejects(Promise.resolve(toStock?.newStream('/synaptic-mesh/ping/1.0.0')), { name: 'UnsupportedProtocolError' })
   assert.equal(outbound.limits?.bytes !== undefined && outbound.limits.bytes > 2n ** 29n, true)
+})
+
+test('a peer that is no relay of ours brings us no circuit, however well it asks', async (t) => {
+  const called = await start(t)
+  const stranger = await rawPeer(t, String(called.libp2p.getMultiaddrs()[0]))
+  const stream = await stranger.open(RELAY_V2_STOP_CODEC)
+  let bytes = 0
+  stream.addEventListener('message', ({ data }) => (bytes += data.byteLength))
+  const closed = Promise.withResolvers<undefined>()
+  stream.addEventListener('close', () => closed.resolve(undefined))
+  const id = stranger.libp2p.peerId.toMultihash().bytes
+  if (stream.status === 'open') {
+    await lpStream(stream).write(encodeStopConnect(id, { seconds: 60, bytes: 1_000_000 }))
+    await closed.promise
+  }
+  assert.deepEqual([bytes, stream.status], [0, 'reset'])
 })
 
 test('only paired peers and those of the options get a place; whoever was refused may still call', async (t) => {
