@@ -14,8 +14,7 @@ import { addCounts, summarize, type Counts, type Failure } from './lib/test-summ
 const pureGroups: readonly (readonly string[])[] = [['sim'], ['core', 'fuzz', 'api', 'docs']]
 const processesAtOnce = 2
 /** They hold the product to seconds, or use both cores themselves: nothing runs beside them. */
-const aloneFiles: ReadonlySet<string> = new Set(['test/net/discovery.test.ts', 'test/mutants/mutants.test.ts'])
-const aloneAreas: ReadonlySet<string> = new Set(['natlab'])
+const aloneFiles: ReadonlySet<string> = new Set(['test/net/discovery.test.ts', 'test/natlab/matrix.test.ts', 'test/mutants/mutants.test.ts'])
 const timeoutMs = 480_000
 const wholeSuiteTargetMs = 600_000
 const timesFile = inRoot('.cache', 'test-times.json')
@@ -136,7 +135,7 @@ async function plan(files: readonly string[]): Promise<readonly Plan[]> {
   const times = await readTimes()
   const expected = (file: string): number => times[relative(root, file)] ?? 10_000
   const isolated = files.filter((file) => !shared.has(file)).sort((one, other) => expected(other) - expected(one))
-  const isAlone = (file: string): boolean => aloneFiles.has(relative(root, file)) || aloneAreas.has(areaOf(file))
+  const isAlone = (file: string): boolean => aloneFiles.has(relative(root, file))
   const single = (wanted: boolean): readonly (readonly string[])[] => isolated.filter((file) => isAlone(file) === wanted).map((file) => [file])
   return [
     { groups: [...pure, ...single(false)], atOnce: processesAtOnce },

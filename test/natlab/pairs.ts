@@ -17,7 +17,7 @@ export const directPairs: ReadonlySet<string> = new Set([
   ...['port1 port2', 'port1 dbl2', 'dbl1 dbl2', 'v61 v62']
 ])
 
-const atOnce = 2
+const atOnce = 3
 
 export const isDirect = (path: string | undefined): boolean => path !== undefined && path !== 'relayed' && path !== 'turn'
 
@@ -97,7 +97,7 @@ export async function meet(net: LabNet, [one, other]: Pair): Promise<PairResult>
   return result
 }
 
-/** Meets all pairs, two at a time and each host in one pair at a time; a pair with a fault gets one try more. */
+/** Meets all pairs, three at a time and each host in one pair at a time; a pair with a fault gets one try more. */
 export async function meetAll(net: LabNet, pairs: readonly Pair[], limits: PairLimits): Promise<readonly PairResult[]> {
   const waiting = [...pairs]
   const busy = new Set<string>()
