@@ -1,4 +1,6 @@
 import type { Libp2p } from '@libp2p/interface'
+import { isLoopback, isPrivate } from '@libp2p/utils'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import {
@@ -14,6 +16,7 @@ import {
   utf8
 } from '../core/base/index.ts'
 import { type Card, cardLimits, decodeCard, encodeCard } from '../core/peers/index.ts'
+import { isCircuit } from './connections.ts'
 import type { FrameStream } from './frame-stream.ts'
 import type { LogRecord } from './mesh.ts'
 import { gossipTopic } from './network-ids.ts'
@@ -108,7 +111,7 @@ export class CardService {
   /** Our signed card as it is now. */
   own(): Uint8Array {
     const { clock, libp2p, network, signer, describe } = this.#options
-    const addresses = libp2p.getMultiaddrs().map(String)
+    const addresses = bestFirst(libp2p.getMultiaddrs()).map(String)
     const said = { ...describe(), addresses }
     const last = this.#own
     if (last !== undefined && clock.monotonic() - last.at < reissueMs && JSON.stringify(said) === JSON.stringify(saidOf(last.card))) return last.bytes
@@ -302,6 +305,15 @@ export class CardService {
     if (peers === 0 || !due) return
     if ((await this.provide()) > 0) this.#lastProvide = { at: clock.monotonic(), peers }
   }
+}
+
+/** A card has room for twelve: public addresses, then those over relays, then those of the local network, and of this machine. */
+const bestFirst = (addresses: readonly Multiaddr[]): readonly Multiaddr[] => [...addresses].sort((a, b) => rankOf(a) - rankOf(b))
+
+function rankOf(address: Multiaddr): number {
+  if (isCircuit(address)) return 1
+  if (isLoopback(address)) return 3
+  return isPrivate(address) ? 2 : 0
 }
 
 const saidOf = ({ name, labels, features, addresses }: Card): Pick<Card, 'name' | 'labels' | 'features' | 'addresses'> => ({

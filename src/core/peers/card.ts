@@ -12,7 +12,7 @@ export interface Card {
   readonly labels: readonly string[]
   /** What it can do: at most 16, each 1–32 of a-z 0-9 and -. */
   readonly features: readonly string[]
-  /** Multiaddrs with /p2p: at most 12, each at most 160 printable ASCII characters. */
+  /** Multiaddrs with /p2p: at most 12, each at most 256 printable ASCII characters. */
   readonly addresses: readonly string[]
   /** The peer's own clock; of two cards of one peer the later one holds. */
   readonly issuedAt: WallMillis
@@ -26,7 +26,7 @@ export const cardLimits = {
   features: 16,
   featureCharacters: 32,
   addresses: 12,
-  addressCharacters: 160
+  addressCharacters: 256
 } as const
 
 const cardVersion = 1
@@ -34,7 +34,7 @@ const what = 'card'
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 const labelPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const featurePattern = /^[a-z0-9][a-z0-9-]{0,31}$/
-const addressPattern = /^\/[\x21-\x7e]{1,159}$/
+const addressPattern = /^\/[\x21-\x7e]{1,255}$/
 const networkPattern = /^[a-z0-9][a-z0-9-]{0,39}$/
 
 /** Whether `text` can be the name on a card. */

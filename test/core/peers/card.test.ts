@@ -57,7 +57,7 @@ test('names, labels and addresses that could move a cursor, name a property or p
     assert.throws(() => decodeCard(signed(fieldsOf({ name })), expected), failure('MESSAGE_MALFORMED'), name)
     assert.throws(() => decodeCard(signed(fieldsOf({ labels: [name.padEnd(65, 'x')] })), expected), failure('MESSAGE_MALFORMED'), name)
   }
-  for (const address of ['', 'ip4', '/ip4/\u001b[2J', `/${'x'.repeat(160)}`, '/a b']) {
+  for (const address of ['', 'ip4', '/ip4/\u001b[2J', `/${'x'.repeat(256)}`, '/a b']) {
     assert.throws(() => decodeCard(signed(fieldsOf({ addresses: [address] })), expected), failure('MESSAGE_MALFORMED'), address)
   }
 })
@@ -94,4 +94,12 @@ test('addresses that do not fit are left out, the rest stays', () => {
   const { card } = parseCard(bytes)
   assert.deepEqual(card.addresses, addresses.slice(0, card.addresses.length))
   assert.ok(card.addresses.length > 5)
+})
+
+test('a card has room for the address over a relay that is named by its host name', () => {
+  const id = '12D3KooWCPSuexGXdBHD6TJTxbT5z9DhYUvHR1P7uotTPEpa92VU'
+  const address = `/dns4/${'relay.'.repeat(10)}example.org/tcp/443/tls/ws/p2p/${id}/p2p-circuit/p2p/${id}`
+  assert.ok(address.length > 200)
+  const bytes = encodeCard(cardOf(signer.publicKey, { addresses: [address] }), signer)
+  assert.deepEqual(decodeCard(bytes, expected).addresses, [address])
 })
