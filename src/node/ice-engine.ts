@@ -108,10 +108,14 @@ class Agent implements IceAgent {
     this.#connection.onStateChange((state) => this.#guard(() => this.#changed(state)))
     // Nobody asked for a second one.
     this.#connection.onDataChannel(() => this.#guard(() => this.#end()))
-    if (options.offer !== undefined) this.#connection.setRemoteDescription(describeSession(options.offer, otherRole(options.dtls)), 'offer')
-    const channel = this.#connection.createDataChannel('mesh', { negotiated: true, id: 0 })
-    this.#channel = new Channel(channel, { close: () => this.close(), guard: (run) => this.#guard(run) })
-    channel.onOpen(() => this.#guard(() => this.#emit({ type: 'open', channel: this.#channel })))
+    try {
+      const channel = this.#open(options)
+      this.#channel = new Channel(channel, { close: () => this.close(), guard: (run) => this.#guard(run) })
+      channel.onOpen(() => this.#guard(() => this.#emit({ type: 'open', channel: this.#channel })))
+    } catch (error) {
+      this.#connection.close()
+      throw error
+    }
   }
 
   answer(credentials: IceCredentials, dtls: DtlsRole): void {
@@ -125,9 +129,13 @@ class Agent implements IceAgent {
 
   pair(): CandidatePair | undefined {
     if (this.#state !== 'running') return undefined
-    const found = this.#connection.getSelectedCandidatePair()
-    const [local, remote] = [endOf(found?.local), endOf(found?.remote)]
-    return local === undefined || remote === undefined ? undefined : { local, remote }
+    try {
+      const found = this.#connection.getSelectedCandidatePair()
+      const [local, remote] = [endOf(found?.local), endOf(found?.remote)]
+      return local === undefined || remote === undefined ? undefined : { local, remote }
+    } catch {
+      return undefined
+    }
   }
 
   close(): void {
@@ -139,6 +147,11 @@ class Agent implements IceAgent {
       this.#channel.ended()
       this.#options.onClosed()
     }
+  }
+
+  #open({ offer, dtls }: AgentOptions): DataChannel {
+    if (offer !== undefined) this.#connection.setRemoteDescription(describeSession(offer, otherRole(dtls)), 'offer')
+    return this.#connection.createDataChannel('mesh', { negotiated: true, id: 0 })
   }
 
   #described(description: string): void {
@@ -260,7 +273,7 @@ class Channel implements IceChannel {
   }
 
   get heldBytes(): number {
-    return this.#state === 'ended' ? 0 : this.#channel.bufferedAmount()
+    return this.#state === 'open' ? this.#channel.bufferedAmount() : 0
   }
 
   listen(events: ChannelEvents): void {

@@ -114,3 +114,15 @@ test('more than a handshake before anybody listens ends the connection', async (
   await ended.promise
   assert.equal(b.agent.pair(), undefined)
 })
+
+test('a channel that has just ended throws at nobody who sends', async () => {
+  const closed = (): never => {
+    throw new Error('DataChannel is closed')
+  }
+  const channel: IceChannel = { heldBytes: 0, listen: () => undefined, send: closed, close: () => Promise.resolve(), reset: () => undefined }
+  const connection = new IceConnection({ channel, direction: 'outbound', remoteAddr: multiaddr('/ip4/127.0.0.1/udp/9/webrtc-direct'), log })
+  const ended = once(connection, 'close')
+  assert.equal(connection.send(new Uint8Array(10)), false)
+  await ended
+  assert.equal(connection.status, 'aborted')
+})

@@ -1,6 +1,7 @@
 import type { AbortOptions, Logger, MessageStreamDirection } from '@libp2p/interface'
 import { AbstractMultiaddrConnection } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { toMeshError } from '../../core/base/index.ts'
 import { maxChannelMessageBytes } from '../../core/nat/index.ts'
 import type { IceChannel } from './ice-port.ts'
 
@@ -35,7 +36,13 @@ export class IceConnection extends AbstractMultiaddrConnection {
   }
 
   sendData(data: QueuedData): { sentBytes: number; canSendMore: boolean } {
-    this.#channel.send(data.subarray())
+    try {
+      this.#channel.send(data.subarray())
+    } catch (error) {
+      // The channel may have ended in its own thread, and we are told in a moment. Whoever sends is told by the end of the connection.
+      queueMicrotask(() => this.abort(toMeshError(error)))
+      return { sentBytes: data.byteLength, canSendMore: false }
+    }
     return { sentBytes: data.byteLength, canSendMore: this.#channel.heldBytes < highWaterBytes }
   }
 
