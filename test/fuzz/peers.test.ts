@@ -39,6 +39,13 @@ const invites: readonly Invite[] = [
     secret: bytes(16),
     expiresAt: wallMillis(1_800_000_000_000),
     addresses: ['/ip4/192.0.2.1/tcp/9000', '/dns4/example.org/tcp/9000']
+  },
+  {
+    network,
+    publicKey: signer.publicKey,
+    secret: bytes(16),
+    expiresAt: wallMillis(1_800_000_000_000),
+    addresses: ['/ip4/192.0.2.1/tcp/443/ws/p2p/12D3KooWCPSuexGXdBHD6TJTxbT5z9DhYUvHR1P7uotTPEpa92VU/p2p-circuit']
   }
 ]
 const latin1 = new TextDecoder('latin1')

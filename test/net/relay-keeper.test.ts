@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Card } from '../../src/core/peers/index.ts'
 import type { Mesh } from '../../src/mesh/mesh.ts'
+import { inviteAddresses } from '../../src/mesh/pairing.ts'
 import { RelayKeeper } from '../../src/mesh/relay-keeper.ts'
 import { createMesh, type MeshConfig } from '../../src/node/create-mesh.ts'
 import { clock, random, startTestHost, timers, until } from './support.ts'
@@ -176,4 +177,25 @@ test('of bootstrap and paired peers those become relays whose cards say so, and 
   await says(behind)
   keeper.setPublic(true)
   assert.equal(keeper.relays.length, 2, 'a node that finds out that it is public keeps what it has')
+})
+
+test('an invite names one address over each relay in turn, those on port 443 first, after public addresses and before local ones', () => {
+  const at = (ip: string, port: string, relay: string): string => `/ip4/${ip}/tcp/${port}/p2p/${relay}/p2p-circuit`
+  const own = '/p2p/12D3KooWCPSuexGXdBHD6TJTxbT5z9DhYUvHR1P7uotTPEpa92VU'
+  const given = [
+    '/ip4/127.0.0.1/tcp/1',
+    '/ip4/10.0.0.2/tcp/1',
+    at('192.0.2.1', '9000', 'A'),
+    at('192.0.2.1', '443/ws', 'A'),
+    at('192.0.2.2', '9000', 'B'),
+    '/ip4/192.0.2.9/tcp/1'
+  ]
+  assert.deepEqual(inviteAddresses(given.map((address) => address + own)), [
+    '/ip4/192.0.2.9/tcp/1',
+    at('192.0.2.1', '443/ws', 'A'),
+    at('192.0.2.2', '9000', 'B'),
+    at('192.0.2.1', '9000', 'A'),
+    '/ip4/10.0.0.2/tcp/1'
+  ])
+  assert.deepEqual(inviteAddresses([`/ip4/127.0.0.1/tcp/1${own}`]), ['/ip4/127.0.0.1/tcp/1'])
 })

@@ -13,6 +13,7 @@ import {
   utf8,
   wallMillis
 } from '../base/index.ts'
+import { keyOfPeerIdText, peerIdText } from './peer-id-text.ts'
 
 /** What an invite carries: enough to reach the inviter, to know it by its key, and to prove that the invite was had. */
 export interface Invite {
@@ -34,9 +35,10 @@ const version = 1
 const checksumBytes = 4
 const what = 'invite'
 const ip4Pattern = /^\/ip4\/(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/tcp\/(\d{1,5})(\/ws)?$/
-const addressPattern = /^\/[\x21-\x7e]{1,159}$/
+const addressPattern = /^\/[\x21-\x7e]{1,254}$/
 const networkPattern = /^[a-z0-9][a-z0-9-]{0,39}$/
-const addressKinds = { text: 0, ip4: 1, ip4Ws: 2 } as const
+const addressKinds = { text: 0, ip4: 1, ip4Ws: 2, relay: 3 } as const
+const relayPattern = /^(.+)\/p2p\/([^/]+)\/p2p-circuit$/
 
 /** The public name of an invite: the first 8 bytes of SHA-256 of its secret. */
 export const inviteIdOf = (secret: Uint8Array): Bytes => new Uint8Array(sha256(secret).slice(0, inviteLimits.idBytes))
@@ -89,6 +91,14 @@ function encodeBytes(invite: Invite): Bytes {
 }
 
 function writeAddress(writer: ByteWriter, address: string): void {
+  const [, atRelay, relay = ''] = relayPattern.exec(address) ?? []
+  const relayKey = keyOfPeerIdText(relay)
+  if (atRelay === undefined || relayKey === undefined) return writePlace(writer, address)
+  writer.u8(addressKinds.relay).raw(relayKey)
+  writePlace(writer, atRelay)
+}
+
+function writePlace(writer: ByteWriter, address: string): void {
   const match = ip4Pattern.exec(address)
   const numbers = match?.slice(1, 6).map(Number) ?? []
   const isCanonical =
@@ -127,6 +137,14 @@ function decodeBytes(bytes: Uint8Array): Invite {
 
 function readAddress(reader: ByteReader): string {
   const kind = reader.u8()
+  if (kind !== addressKinds.relay) return readPlace(reader, kind)
+  const relay = peerIdText(reader.raw(32))
+  const address = `${readPlace(reader, reader.u8())}/p2p/${relay}/p2p-circuit`
+  if (!addressPattern.test(address)) throw reader.malformed('not an address')
+  return address
+}
+
+function readPlace(reader: ByteReader, kind: number): string {
   if (kind === addressKinds.text) {
     const text = fromUtf8(reader.raw(reader.u8()))
     if (!addressPattern.test(text)) throw reader.malformed('not an address')

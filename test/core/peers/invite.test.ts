@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isMeshError, wallMillis } from '../../../src/core/base/index.ts'
 import { type Invite, checkInvite, decodeInvite, encodeInvite, inviteIdOf, inviteLimits } from '../../../src/core/peers/index.ts'
+import { keyOfPeerIdText, peerIdText } from '../../../src/core/peers/peer-id-text.ts'
+import { peerIdOfKey } from '../../../src/mesh/peer-keys.ts'
 import { network, seeded, signerOf } from './support.ts'
 
 const addresses = ['/ip4/192.0.2.7/tcp/9000', '/ip4/192.0.2.7/tcp/9001/ws', '/ip6/2001:db8::7/tcp/9000', '/dns4/node.example.org/tcp/9000']
@@ -56,4 +58,28 @@ test('an invite for another network and an expired one are named so', () => {
 test('the id of an invite does not contain its secret', () => {
   assert.equal(inviteIdOf(invite.secret).length, 8)
   assert.notDeepEqual(inviteIdOf(invite.secret), invite.secret.slice(0, 8))
+})
+
+test('three addresses over relays fit beside one of the inviter itself', () => {
+  const relays = ['a', 'b'].map((name) => peerIdText(signerOf(name).publicKey))
+  const atRelays = [
+    `/ip4/192.0.2.1/tcp/443/ws/p2p/${relays[0]}/p2p-circuit`,
+    `/ip4/192.0.2.2/tcp/443/ws/p2p/${relays[1]}/p2p-circuit`,
+    `/ip4/192.0.2.1/tcp/9000/p2p/${relays[0]}/p2p-circuit`
+  ]
+  const wanted = [...atRelays, '/ip4/10.0.0.2/tcp/9000']
+  assert.deepEqual(decodeInvite(encodeInvite({ ...invite, network: 'main', addresses: wanted })).addresses, wanted)
+  const named = [`/dns4/relay.example.org/tcp/443/ws/p2p/${relays[0]}/p2p-circuit`, '/ip4/192.0.2.1/tcp/9000/p2p/nobody/p2p-circuit']
+  assert.deepEqual(decodeInvite(encodeInvite({ ...invite, addresses: named })).addresses, named)
+})
+
+test('the text of a peer id is that of libp2p, and back', () => {
+  for (const name of ['one', 'two', 'three']) {
+    const { publicKey } = signerOf(name)
+    const text = peerIdOfKey(publicKey)
+    assert.deepEqual([peerIdText(publicKey), keyOfPeerIdText(text)], [text, publicKey])
+  }
+  const text = peerIdOfKey(signerOf('one').publicKey)
+  for (const other of ['', 'x', text.slice(1), `${text}1`, `1${text.slice(1, -1)}`, text.replace('12D3', '12D4'), `1${'z'.repeat(51)}`])
+    assert.equal(keyOfPeerIdText(other), undefined, other)
 })
