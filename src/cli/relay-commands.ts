@@ -27,8 +27,9 @@ export async function relayServe(input: Input, context: CommandContext): Promise
   )
   const { spawn } = await import('node:child_process')
   output.progress('starting the relay')
-  const child = spawn(process.execPath, [...daemonArguments(context), '--notify', '--log-stderr'], {
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+  const child = spawn(process.execPath, [...daemonArguments(context), '--notify', '--foreground'], {
+    // Its stdin ends with this process: nothing is left behind.
+    stdio: ['pipe', 'inherit', 'inherit', 'pipe'],
     env: daemonEnvironment(environment)
   })
   const ended = Promise.withResolvers<number | null>()

@@ -18,17 +18,19 @@ export async function runProcess(parts: DaemonParts, args: readonly string[]): P
       'data-dir': { type: 'string' },
       config: { type: 'string' },
       notify: { type: 'boolean' },
-      'log-stderr': { type: 'boolean' }
+      foreground: { type: 'boolean' }
     }
   })
   const notify = values.notify === true ? tell : () => undefined
   try {
     const daemon = await Daemon.start(
-      values['log-stderr'] === true ? { ...parts, logCopy: (line) => void process.stderr.write(line) } : parts,
+      values.foreground === true ? { ...parts, logCopy: (line) => void process.stderr.write(line) } : parts,
       profilePaths({ profile: values.profile ?? 'default', dataDir: values['data-dir'], config: values.config }),
       process.env
     )
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void daemon.stop())
+    // Whoever holds the other end of stdin has gone, however it ended.
+    if (values.foreground === true) process.stdin.resume().once('close', () => void daemon.stop())
     const unwatch = watchMemory()
     notify({ ready: true, pid: process.pid })
     const failure = await daemon.ended

@@ -9,7 +9,7 @@ import { catalogue, type OutputOf, type Catalogue } from '../../src/api/index.ts
 import { freePort } from '../api/harness.ts'
 import { until } from '../net/support.ts'
 import { bin, json, startNode } from './real-nodes.ts'
-import { finished, Home } from './support.ts'
+import { finished, Home, isAlive } from './support.ts'
 
 type Served = OutputOf<Catalogue['relayServe']>
 
@@ -19,6 +19,7 @@ interface Relay {
   readonly flags: readonly string[]
   /** Asks it to end; its exit code and what it wrote to stderr. */
   stop(): Promise<{ readonly code: number | null; readonly stderr: string }>
+  kill(): void
 }
 
 async function freeUdpPort(): Promise<number> {
@@ -47,7 +48,7 @@ async function serve(t: TestContext, home: Home, ...more: readonly string[]): Pr
     child.kill('SIGTERM')
     return end
   }
-  return { home, served, flags: served.flags.split(' '), stop }
+  return { home, served, flags: served.flags.split(' '), stop, kill: () => void child.kill('SIGKILL') }
 }
 
 test('relay serve makes a relay of a machine: what it prints is all that others need, and SIGTERM ends it cleanly', async (t) => {
@@ -130,6 +131,14 @@ test('a relay that is there keeps what is not told, and starts as one with start
   const started = await json<{ readonly addresses: readonly string[] }>(home, 'start')
   assert.deepEqual(started.addresses, first.served.addresses)
   assert.equal((await json<{ readonly serving: { readonly stunPort: number } }>(home, 'status')).serving.stunPort, first.served.stunPort)
+})
+
+test('when the command is killed its node ends, too', async (t) => {
+  const home = new Home(t, bin)
+  const { served, kill } = await serve(t, home, '--host', '127.0.0.1', ...(await portsOf()))
+  kill()
+  await until(() => !isAlive(served.pid), 'the node has ended', 15_000)
+  assert.equal(home.pid(), undefined, 'cleanly')
 })
 
 test('a port that is taken is an error, not another port: others rely on it', async (t) => {
