@@ -1,6 +1,7 @@
 import type { AbortOptions, Connection, ConnectionGater, Upgrader } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { DialPort } from '../mesh/nat-ports.ts'
+import { withEagerUpgrader } from './eager-negotiation.ts'
 
 interface Components {
   readonly transportManager: { dial(address: Multiaddr, options: AbortOptions): Promise<Connection> }
@@ -11,15 +12,13 @@ interface Components {
 
 /** A libp2p service that dials single addresses through the transports, past the dial queue; connections are counted and kept as all others. */
 export class AddressDialler implements DialPort {
+  /** Makes connections of byte pipes that came from elsewhere, to peers that speak as we do. */
+  readonly upgrader: Upgrader
   readonly #components: Components
 
   constructor(components: Components) {
     this.#components = components
-  }
-
-  /** Makes connections of byte pipes that came from elsewhere. */
-  get upgrader(): Upgrader {
-    return this.#components.upgrader
+    this.upgrader = withEagerUpgrader({ upgrader: components.upgrader }).upgrader
   }
 
   async dial(address: Multiaddr, options: AbortOptions): Promise<Connection> {
