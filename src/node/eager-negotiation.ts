@@ -1,5 +1,7 @@
+import { RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
 import type { Stream, StreamMuxer, StreamMuxerFactory, Upgrader } from '@libp2p/interface'
 import { equalBytes, MeshError } from '../core/base/index.ts'
+import { guardLengths, oneCircuitFrame } from './length-guard.ts'
 
 // multistream-select waits for the answer before the first byte of a protocol: a round trip for each stream, and one for the encryption of a connection. Over
 // a relay that is far away these add up to a second. Where the answer is known it is not waited for: what comes first from the peer must be that answer.
@@ -66,6 +68,7 @@ function withEagerStreams(muxer: StreamMuxer): StreamMuxer {
     const protocol = options?.protocol
     if (protocol === undefined || !surePattern.test(protocol) || !hasInlet(stream)) return stream
     options?.signal?.throwIfAborted()
+    if (protocol === RELAY_V2_HOP_CODEC) guardLengths(stream, oneCircuitFrame)
     const answered = Promise.withResolvers<void>()
     swallow(stream, protocol, answered.resolve)
     stream.addEventListener('close', () => answered.resolve(), { once: true })

@@ -36,6 +36,7 @@ import {
   relayWindow,
   yamuxWindow
 } from './libp2p-workarounds.ts'
+import { dhtMessages, guarded } from './length-guard.ts'
 import { freeListenAddresses } from './listen-addresses.ts'
 import { hybridNoise } from './noise.ts'
 import { OwnAddresses } from './own-addresses.ts'
@@ -215,15 +216,18 @@ function hostServices(options: HostOptions, parts: HostParts): NonNullable<Libp2
   return {
     identify: identify({ protocolPrefix: ids.prefix, maxMessageSize: 8_192 }),
     ping: ping({ protocolPrefix: ids.prefix, maxInboundStreams: 8, maxOutboundStreams: 32 }),
-    dht: kadDHT({
-      protocol: ids.dht,
-      clientMode: false,
-      peerInfoMapper: passthroughMapper,
-      allowQueryWithZeroPeers: true,
-      maxInboundStreams: 32,
-      initialQuerySelfInterval: 500,
-      providers: { cacheSize: 256 }
-    }),
+    dht: guarded(
+      kadDHT({
+        protocol: ids.dht,
+        clientMode: false,
+        peerInfoMapper: passthroughMapper,
+        allowQueryWithZeroPeers: true,
+        maxInboundStreams: 32,
+        initialQuerySelfInterval: 500,
+        providers: { cacheSize: 256 }
+      }),
+      dhtMessages
+    ),
     ...(options.mdns ? { mdns: mdns({ serviceTag: ids.mdnsTag, interval: mdnsIntervalMs }) } : {}),
     ...relayService(parts),
     dialler: (components: ConstructorParameters<typeof AddressDialler>[0]) => new AddressDialler(components),

@@ -8,6 +8,7 @@ import { isCircuit, isRelayed } from '../mesh/connections.ts'
 import type { LogRecord } from '../mesh/mesh.ts'
 import type { RelayClientPort, RelayPlace } from '../mesh/relay-ports.ts'
 import { withEagerUpgrader } from './eager-negotiation.ts'
+import { guardLengths, oneCircuitFrame } from './length-guard.ts'
 import { readCircuitFrame, writeCircuitFrame } from './relay-frames.ts'
 import { systemTimers } from './timers.ts'
 
@@ -58,7 +59,7 @@ export class RelayClient implements RelayClientPort {
     transport.reservationStore = this.#store()
     const accept = transport.onStop
     transport.onStop = async (stream, connection) => {
-      if (this.#places.has(connection.remotePeer.toString())) return accept(stream, connection)
+      if (this.#places.has(connection.remotePeer.toString())) return accept(guardLengths(stream, oneCircuitFrame), connection)
       stream.abort(new MeshError('PROTOCOL_LIMIT', { protocol: stream.protocol, reason: 'a circuit from a peer that is no relay of ours' }))
     }
     transport.createListener = () => new PlacesListener(this.#listeners, () => this.#addresses())
