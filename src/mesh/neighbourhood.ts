@@ -2,6 +2,7 @@ import type { Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { isMeshError } from '../core/base/index.ts'
+import { dialAddress } from '../core/nat/dial-address.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import { type Card, isPeerName } from '../core/peers/index.ts'
 import { CardService, type GossipPort } from './cards.ts'
@@ -23,7 +24,7 @@ import type { Tracker } from './tracker.ts'
 export interface NeighbourhoodOptions {
   readonly libp2p: Libp2p
   readonly dialler: Dialler
-  readonly nat: Pick<NatPorts, 'relays' | 'relayServer'>
+  readonly nat: Pick<NatPorts, 'own' | 'relays' | 'relayServer'>
   readonly gossip: GossipPort
   /** undefined while mDNS is off. */
   readonly mdns: MdnsPort | undefined
@@ -76,7 +77,12 @@ export class Neighbourhood {
     })
     this.#pinger = new Pinger(common)
     this.#discovery = new Discovery({ ...common, cards: this.#cards, mdns, dht, bootstrap: bootstrapPeers, dhtProtocol: ids.dht })
-    this.#pairing = new PairingService({ libp2p, log, host, platform, cards: this.#cards, network, onPaired: (pair) => this.#onPaired(pair) })
+    this.#pairing = new PairingService({
+      ...{ libp2p, log, host, platform, network },
+      cards: this.#cards,
+      unconfirmed: () => unconfirmedOf(options.nat.own),
+      onPaired: (pair) => this.#onPaired(pair)
+    })
     this.#supervisor = new PeerSupervisor(common)
     this.#watchdog = new GossipWatchdog({ ...common, protocol: ids.gossip })
     this.relays = this.#makeRelayKeeper()
@@ -227,3 +233,7 @@ export class Neighbourhood {
     this.#learn(peerId, { card: await this.#cards.fetch(peerId), foundBy: 'mdns' })
   }
 }
+
+/** Public addresses where this node listens, or that are mapped to it, which nobody has dialled yet. */
+const unconfirmedOf = (own: NatPorts['own']): readonly string[] =>
+  own.list().flatMap(({ address, isVerified }) => (!isVerified && dialAddress(address)?.scope === 'public' ? [address] : []))

@@ -35,6 +35,8 @@ export interface PairingServiceOptions {
   readonly platform: Pick<Platform, 'clock' | 'random' | 'signer' | 'verifier' | 'timers' | 'peerStore' | 'hmac'>
   readonly cards: CardService
   readonly network: string
+  /** Public addresses where this node listens that nobody has confirmed yet: whoever gets an invite may try them. */
+  readonly unconfirmed: () => readonly string[]
   readonly log: (record: LogRecord) => void
   /** The peer is in the store, committed: keep it connected, release its held messages. Also when an earlier pairing was only repeated. */
   readonly onPaired: (pair: PairRecord) => void
@@ -69,11 +71,14 @@ export class PairingService {
     const { expiresInS = defaultExpiryS } = options
     if (!Number.isInteger(expiresInS) || expiresInS < 60 || expiresInS > 604_800)
       throw new MeshError('OPTION_INVALID', { path: 'expires_in', value: expiresInS, allowed: 'a number of seconds from 60 to 604800' })
-    const { platform, network, libp2p } = this.#options
+    const { platform, network, libp2p, unconfirmed } = this.#options
     const secret = platform.random.bytes(inviteLimits.secretBytes)
     const expiresAt = wallMillis(Math.ceil(platform.clock.wall() / 1_000 + expiresInS) * 1_000)
     await platform.peerStore.saveInvite({ inviteId: inviteIdOf(secret), secret, expiresAt, failures: 0, usedBy: '' })
-    const addresses = inviteAddresses(libp2p.getMultiaddrs().map((address) => address.toString()))
+    const addresses = inviteAddresses(
+      libp2p.getMultiaddrs().map((address) => address.toString()),
+      unconfirmed()
+    )
     return { invite: encodeInvite({ network, publicKey: platform.signer.publicKey, secret, expiresAt, addresses }), expiresAt }
   }
 
@@ -262,17 +267,24 @@ interface PairExtras {
   readonly addresses: readonly string[]
 }
 
-/** Addresses for an invite, without /p2p: those that reach furthest first, then those over relays; loopback only when there is nothing else. */
-export function inviteAddresses(addresses: readonly string[]): readonly string[] {
-  const bare = [...new Set(addresses.map((address) => address.replace(/\/p2p\/[^/]+$/, '')))]
+/**
+ * Addresses for an invite, without /p2p: those that reach furthest first, then those over relays, then public ones that nobody has confirmed, of IPv6 one;
+ * loopback only when there is nothing else.
+ */
+export function inviteAddresses(announced: readonly string[], unconfirmed: readonly string[] = []): readonly string[] {
+  const bare = [...new Set(announced.map((address) => address.replace(/\/p2p\/[^/]+$/, '')))]
   const isLoopback = (address: string): boolean => address.startsWith('/ip4/127.') || address.startsWith('/ip6/::1/')
   const isLocal = (address: string): boolean =>
     /^\/ip4\/(10|192\.168|172\.(1[6-9]|2\d|3[01])|169\.254)\./.test(address) || /^\/ip6\/(fe80|f[cd])/.test(address)
   const others = bare.filter((address) => !isLoopback(address))
-  if (others.length === 0) return bare.slice(0, inviteLimits.addresses)
+  if (others.length === 0 && unconfirmed.length === 0) return bare.slice(0, inviteLimits.addresses)
   const own = others.filter((address) => !isAtRelay(address))
   const atRelays = spread(others.filter(isAtRelay))
-  return [...own.filter((address) => !isLocal(address)), ...atRelays, ...own.filter(isLocal)].slice(0, inviteLimits.addresses)
+  const doubtful = [
+    ...unconfirmed.filter((address) => address.startsWith('/ip4/')),
+    ...unconfirmed.filter((address) => address.startsWith('/ip6/') && !address.endsWith('/ws')).slice(0, 1)
+  ]
+  return [...own.filter((address) => !isLocal(address)), ...atRelays, ...doubtful, ...own.filter(isLocal)].slice(0, inviteLimits.addresses)
 }
 
 const isAtRelay = (address: string): boolean => address.endsWith('/p2p-circuit')

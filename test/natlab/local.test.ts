@@ -16,6 +16,19 @@ test('two hosts behind one router connect by their LAN addresses, without STUN a
   assert.deepEqual([(await a.call('send', 'other', 'hello')).path, (await b.call('peer', 'lan1')).path], ['direct-lan', 'direct-lan'])
 })
 
+test('two hosts with public addresses meet by an invite alone: nobody has confirmed any address yet', { timeout: 60_000 }, async (t) => {
+  if (isSkipped(t)) return
+  await using net = await LabNet.up({ sites: [], publicHosts: ['open1:3', 'open2:4'], relays: [] })
+  const [a, b] = await Promise.all(['open1', 'open2'].map((name) => net.host(name)))
+  assert.ok(a !== undefined && b !== undefined)
+  await Promise.all([a, b].map((host) => host.call('start', net.config(host.name, withoutStun))))
+  await a.call('join', await b.call('invite'), 'other')
+  const { path } = await a.call('send', 'other', 'hello')
+  assert.match(path ?? '', /^direct-(public|ipv6)$/)
+  const { path: back } = await b.call('send', 'open1', 'hello')
+  assert.match(back ?? '', /^direct-(public|ipv6)$/)
+})
+
 test('they find each other by mDNS alone', { timeout: 60_000 }, async (t) => {
   if (isSkipped(t)) return
   await using net = await LabNet.up({ sites: ['lan:28:lan'], publicHosts: [], relays: [] })

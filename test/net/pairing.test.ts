@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { MeshError, isMeshError } from '../../src/core/base/index.ts'
 import { decodeInvite, encodeInvite } from '../../src/core/peers/index.ts'
 import type { Mesh } from '../../src/mesh/mesh.ts'
+import { inviteAddresses } from '../../src/mesh/pairing.ts'
 import { createTestnet } from '../../src/testing/testnet.ts'
 
 const failure = (code: string) => (error: unknown) => isMeshError(error) && error.code === code
@@ -96,4 +97,16 @@ test('the log of a refused pairing names the code and holds no secret', async ()
   const secret = Buffer.from(decodeInvite(invite).secret)
   for (const form of [secret.toString('hex'), secret.toString('base64'), secret.toString('base64url'), invite])
     assert.ok(!records.some((record) => record.includes(form)))
+})
+
+test('an invite names public addresses that nobody has confirmed, too, of IPv6 one: the first peer of a node on a server needs them', () => {
+  const unconfirmed = ['/ip6/2a0f::2/tcp/9001/ws', '/ip6/2a0f::2/tcp/9000', '/ip6/2a0f::3/tcp/9000', '/ip4/192.0.2.1/tcp/9000']
+  assert.deepEqual(inviteAddresses(['/ip4/127.0.0.1/tcp/9000'], unconfirmed), ['/ip4/192.0.2.1/tcp/9000', '/ip6/2a0f::2/tcp/9000'])
+  assert.deepEqual(inviteAddresses(['/ip4/10.0.0.2/tcp/1', '/ip4/192.0.2.9/tcp/1', '/ip4/192.0.2.8/tcp/1/p2p/A/p2p-circuit'], unconfirmed), [
+    '/ip4/192.0.2.9/tcp/1',
+    '/ip4/192.0.2.8/tcp/1/p2p/A/p2p-circuit',
+    '/ip4/192.0.2.1/tcp/9000',
+    '/ip6/2a0f::2/tcp/9000',
+    '/ip4/10.0.0.2/tcp/1'
+  ])
 })
