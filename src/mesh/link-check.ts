@@ -1,5 +1,5 @@
 import type { Connection, Libp2p } from '@libp2p/interface'
-import { type Clock, MeshError, type Random } from '../core/base/index.ts'
+import { type Clock, isMeshError, MeshError, type Random } from '../core/base/index.ts'
 import { isRelayed } from './connections.ts'
 import { startDeadline, within } from './deadline.ts'
 import type { LogRecord } from './mesh.ts'
@@ -52,7 +52,8 @@ export class LinkCheck {
     try {
       await within(deadline, pinger.ping(connection.remotePeer.toString(), { count: 1, timeoutMs: answerMs }))
     } catch (cause) {
-      if (connection.status !== 'open') return
+      // A peer of other software refuses the ping: that is an answer.
+      if (connection.status !== 'open' || !isMeshError(cause, 'TIMEOUT')) return
       const peer = connection.remotePeer.toString()
       log({ level: 'info', event: 'connection.lost', fields: { peer: shortPeerId(peer), address: connection.remoteAddr.toString() } })
       connection.abort(new MeshError('PEER_UNREACHABLE', { peer, reason: 'it did not answer after the change of network' }, { cause }))

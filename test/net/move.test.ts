@@ -1,10 +1,41 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
+import { multiaddr } from '@multiformats/multiaddr'
 import { LinkCheck } from '../../src/mesh/link-check.ts'
 import type { Mesh, ReceivedMessage } from '../../src/mesh/mesh.ts'
 import { createMesh } from '../../src/node/create-mesh.ts'
 import { startRelay } from './relay-support.ts'
 import { clock, random, startTestHost, timers, until } from './support.ts'
+
+/** Carries TCP connections to a port until it is cut: then nothing arrives any more, and nobody is told. */
+async function startCable(to: number): Promise<AsyncDisposable & { readonly port: number; cut(): void }> {
+  const sockets = new Set<Socket>()
+  const server = createServer((near) => {
+    const far = connect(to, '127.0.0.1')
+    for (const [from, into] of [
+      [near, far],
+      [far, near]
+    ] as const) {
+      sockets.add(from.on('error', () => undefined))
+      from.pipe(into)
+    }
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  return {
+    port: address.port,
+    cut: () => {
+      for (const socket of sockets) socket.unpipe().pause()
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    }
+  }
+}
 
 const pathsTo = async (node: Mesh, peerId: string): Promise<readonly string[]> =>
   (await node.detailedStatus()).connections.filter((each) => each.peerId === peerId).map(({ path }) => path)
@@ -50,9 +81,11 @@ test('after a change of network a connection that answers stays, and one that do
   const [atC] = c.libp2p.getMultiaddrs()
   assert.ok(atB !== undefined && atC !== undefined)
   const alive = await a.libp2p.dial(atB)
-  const dead = await a.libp2p.dial(atC)
-  // Its far end takes no streams any more, as one whose packets do not arrive.
-  await c.libp2p.unhandle(['/synaptic-mesh/ping/1.0.0'])
+  // It knows no ping, as a peer of other software: its refusal is an answer.
+  await b.libp2p.unhandle(['/synaptic-mesh/ping/1.0.0'])
+  await using cable = await startCable(Number(/tcp\/(\d+)/.exec(atC.toString())?.[1]))
+  const dead = await a.libp2p.dial(multiaddr(`/ip4/127.0.0.1/tcp/${cable.port}/p2p/${c.peerId}`))
+  cable.cut()
   const check = new LinkCheck({ libp2p: a.libp2p, clock, timers, random, log: (record) => a.logs.push(record) })
   await check.check()
   assert.deepEqual([alive.status, dead.status], ['open', 'aborted'])
