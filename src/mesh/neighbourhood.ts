@@ -5,6 +5,7 @@ import { isMeshError } from '../core/base/index.ts'
 import { dialAddress } from '../core/nat/dial-address.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import { type Card, isPeerName } from '../core/peers/index.ts'
+import { CardPush } from './card-push.ts'
 import { CardService, type GossipPort } from './cards.ts'
 import type { Dialler } from './dialler.ts'
 import { type DhtPort, Discovery, type MdnsPort } from './discovery.ts'
@@ -56,6 +57,7 @@ export class Neighbourhood {
   readonly #pinger: Pinger
   readonly #supervisor: PeerSupervisor
   readonly #watchdog: GossipWatchdog
+  readonly #cardPush: CardPush
   /** Keeps places at circuit relays. */
   readonly relays: RelayKeeper
   #ignoreMdns: () => void = () => undefined
@@ -85,6 +87,7 @@ export class Neighbourhood {
     })
     this.#supervisor = new PeerSupervisor(common)
     this.#watchdog = new GossipWatchdog({ ...common, protocol: ids.gossip })
+    this.#cardPush = new CardPush({ libp2p, cards: this.#cards, pairs: () => options.book.pairs, timers: platform.timers, log })
     this.relays = this.#makeRelayKeeper()
   }
 
@@ -95,6 +98,7 @@ export class Neighbourhood {
     this.#discovery.start()
     this.#supervisor.start()
     this.#watchdog.start()
+    this.#cardPush.start()
     this.#ignoreMdns = this.#options.mdns?.onPeer((peerId, addresses) => this.#onMdns(peerId, addresses)) ?? this.#ignoreMdns
     for (const { peerId, addresses } of this.#options.book.pairs) this.#supervisor.want(peerId, addresses)
     for (const address of this.#options.options.bootstrapPeers) {
@@ -119,13 +123,15 @@ export class Neighbourhood {
       pairs: () => book.pairs,
       cardOf: (peerId) => this.#cards.get(peerId),
       fetchCard: (peerId) => tracker.track('asking a peer for its card', this.#cards.fetch(peerId)),
-      want: (peerId, addresses) => this.#supervisor.want(peerId, addresses)
+      want: (peerId, addresses) => this.#supervisor.want(peerId, addresses),
+      onChanged: () => this.#cardPush.changed()
     })
   }
 
   stop(): void {
     this.#ignoreMdns()
     this.relays.stop()
+    this.#cardPush.stop()
     this.#watchdog.stop()
     this.#supervisor.stop()
     this.#discovery.stop()

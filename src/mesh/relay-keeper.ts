@@ -32,6 +32,8 @@ export interface RelayKeeperOptions {
   readonly fetchCard: (peerId: string) => void
   /** Keeps a connection to a relay that the options name. */
   readonly want: (peerId: string, addresses: readonly string[]) => void
+  /** A place was taken or lost: the addresses of this node are others now. */
+  readonly onChanged: () => void
   /** Other delays than the usual ones, for tests. */
   readonly limits?: Partial<RelayKeeperLimits>
 }
@@ -238,6 +240,7 @@ export class RelayKeeper {
       log({ level: 'info', event: 'relay.reserved', fields: { address } })
       this.#settled(peerId, true)
       this.#driver.input({ type: 'reserved', peerId })
+      this.#options.onChanged()
     } catch (error) {
       if (this.#stopped.signal.aborted) return
       const reason = reasonOf(error)
@@ -270,6 +273,7 @@ export class RelayKeeper {
     this.#lastReason.set(peerId, 'it is away')
     this.#options.log({ level: 'warn', event: 'relay.lost', fields: { peer: shortPeerId(peerId) } })
     this.#driver.input({ type: 'lost', peerId })
+    this.#options.onChanged()
   }
 }
 

@@ -49,7 +49,7 @@ test('a node keeps places at two relays of three, goes on to the third when one 
   await until(() => over(b, first).length === 0, 'the dead one is no address any more', 1_000)
   await until(() => over(b, third).length > 0, 'the third one takes its place', 3_000)
   assert.deepEqual((await a.send('b', 'over another', { timeoutMs: 15_000 })).status, 'stored')
-  await until(async () => (await a.peer('b')).addresses.some((address) => address.includes(third.peerId)), 'the new card has come', 15_000)
+  await until(async () => (await a.peer('b')).addresses.some((address) => address.includes(third.peerId)), 'the new card has come', 3_000)
   await second.stop()
   assert.deepEqual((await a.send('b', 'over the last one', { timeoutMs: 15_000 })).status, 'stored')
   assert.ok((await b.status()).health.some(({ code }) => code === 'RELAY_AWAY'))
@@ -128,6 +128,7 @@ test('of bootstrap and paired peers those become relays whose cards say so, and 
     issuedAt: 0 as never
   })
   const fetched: string[] = []
+  let changes = 0
   const paired = {
     publicKey: new Uint8Array(32),
     peerId: 'p',
@@ -155,7 +156,8 @@ test('of bootstrap and paired peers those become relays whose cards say so, and 
     pairs: () => [paired],
     cardOf: (peerId) => cards.get(peerId),
     fetchCard: (peerId) => fetched.push(peerId),
-    want: () => undefined
+    want: () => undefined,
+    onChanged: () => changes++
   })
   t.after(() => keeper.stop())
   await keeper.start()
@@ -175,6 +177,7 @@ test('of bootstrap and paired peers those become relays whose cards say so, and 
   }
   await says(relay)
   await says(behind)
+  assert.equal(changes, 2)
   keeper.setPublic(true)
   assert.equal(keeper.relays.length, 2, 'a node that finds out that it is public keeps what it has')
 })
