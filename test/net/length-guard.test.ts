@@ -45,7 +45,7 @@ test('a length of the DHT that does not end ends the stream, whoever opened it',
   const asking = victim.libp2p.peerRouting.findPeer(attacker.libp2p.peerId, { signal }).catch(() => undefined)
   await until(() => answered.length > 0, 'the victim asks', 20_000)
   await asking
-  await Promise.all(answered.map(isReset))
+  await Promise.all(answered.map((stream) => isReset(stream)))
 })
 
 test('the DHT works with messages of the usual sizes', async () => {
