@@ -134,6 +134,7 @@ class Lane {
     from.stream.addEventListener('end', this.#onEnd)
     from.stream.addEventListener('message', this.#onMessage)
     if (from.stream.readableEnded) this.#onEnd()
+    this.#read()
   }
 
   close(): void {

@@ -4,7 +4,8 @@ import { MeshError } from '../core/base/index.ts'
 import { maxCircuitFrame } from '../core/nat/index.ts'
 
 /**
- * One frame of the circuit protocol behind its length (an unsigned varint), at most `maxCircuitFrame` bytes; what came after it is left in the stream.
+ * One frame of the circuit protocol behind its length (an unsigned varint), at most `maxCircuitFrame` bytes. What came after it is left in the stream, which is
+ * paused then: a stream that nobody reads grows to 4 MiB.
  * libp2p's own reader decodes a length anew for every byte of it and knows no longest one: 8 KiB of 0xff keep it busy for a tenth of a second.
  * @throws {MeshError} MESSAGE_MALFORMED; Error when the stream ends or the signal comes
  */
@@ -18,6 +19,7 @@ export async function readCircuitFrame(stream: Stream, signal: AbortSignal): Pro
     throw new MeshError('MESSAGE_MALFORMED', { what: 'circuit frame', reason: 'it is longer than it may be', offset: 0 })
   const frame = length === 0 ? new Uint8Array(0) : (await bytes.read({ bytes: length, signal })).subarray()
   bytes.unwrap()
+  if (stream.readStatus === 'readable') stream.pause()
   return frame
 }
 

@@ -207,6 +207,7 @@ export class RelayServer implements RelayServerPort {
       return this.#refuse(context, 'reservations', circuitStatus.reservationRefused)
     const isNew = !places.has(peer)
     await this.#upstream.handleReserve({ stream: pbStream(stream), connection }, { signal })
+    await endReading(stream)
     if (connection.status !== 'open') return this.#forget(peer)
     if (isNew) this.#log({ level: 'debug', event: 'relay.place-given', fields: { peer: peer.toString().slice(-8), count: places.size } })
   }
@@ -326,6 +327,7 @@ export class RelayServer implements RelayServerPort {
     this.#log({ level: 'debug', event: 'relay.refused', fields: { peer: connection.remotePeer.toString().slice(-8), reason } })
     await writeCircuitFrame(stream, encodeHopStatus(status), signal)
     await stream.close({ signal })
+    await endReading(stream)
   }
 
   #count(reason: RelayRefusal): void {
@@ -339,6 +341,16 @@ interface Joining {
   readonly near: Stream
   readonly far: Stream
   readonly release: () => void
+}
+
+/** Nothing more is expected: what comes is thrown away, and a stream that its peer does not close is ended. */
+async function endReading(stream: Stream): Promise<void> {
+  await stream.closeRead()
+  const cancel = systemTimers.schedule(hopTimeoutMs, () =>
+    stream.abort(new MeshError('TIMEOUT', { operation: 'the end of a request', timeoutMs: hopTimeoutMs }))
+  )
+  if (stream.status === 'open' || stream.status === 'closing') stream.addEventListener('close', cancel, { once: true })
+  else cancel()
 }
 
 function readPeerId(bytes: Uint8Array): PeerId | undefined {

@@ -4,6 +4,7 @@ import { circuitRelayTransport, RELAY_V2_STOP_CODEC } from '@libp2p/circuit-rela
 import { identify } from '@libp2p/identify'
 import type { Connection, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
 import { lpStream } from '@libp2p/utils'
 import { yamux } from '@libp2p/yamux'
@@ -11,7 +12,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { isMeshError } from '../../src/core/base/index.ts'
 import type { RelayServerLimits } from '../../src/node/relay-server.ts'
-import { circuitStatus, decodeHopAnswer, encodeStopConnect } from '../../src/core/nat/index.ts'
+import { circuitStatus, decodeHopAnswer, encodeHopReserve, encodeStopConnect } from '../../src/core/nat/index.ts'
 import { fill, RawPeer } from './circuit-support.ts'
 import { startTestHost, takePlace, type TestHost, type TestHostOptions, until } from './support.ts'
 
@@ -260,6 +261,33 @@ test('what is no request of the protocol is answered or cut, and costs no memory
   }
   assert.equal(serving(field).refused['malformed'], 6)
   assert.equal(await caller.reserve(), circuitStatus.ok, 'the peer is served after that')
+})
+
+test('what comes behind a request is thrown away, or waits within a window', async (t) => {
+  const field = await startRaw(t)
+  const caller = await rawPeer(t, field.address)
+  const silent = await rawPeer(t, field.address)
+  assert.equal(await silent.reserve(), circuitStatus.ok)
+  await silent.libp2p.unhandle(RELAY_V2_STOP_CODEC)
+  await silent.libp2p.handle(RELAY_V2_STOP_CODEC, () => undefined)
+  const id = peerIdFromString(silent.peerId).toMultihash().bytes
+  const requests = [encodeHopReserve(), new Uint8Array([0x08, 2]), new Uint8Array([0x08, 1, 0x12, id.length + 2, 0x0a, id.length, ...id])]
+  const floods = await Promise.all(
+    requests.map(async (request) => {
+      const stream = await caller.hop()
+      await lpStream(stream).write(request)
+      stream.addEventListener('drain', () => fill(stream, 4_000_000))
+      return fill(stream, 4_000_000)
+    })
+  )
+  assert.ok(floods.every((bytes) => bytes > 100_000))
+  const held = (): number =>
+    field.relay.libp2p
+      .getConnections(caller.libp2p.peerId)
+      .flatMap(({ streams }) => streams)
+      .reduce((sum, { readBufferLength }) => sum + readBufferLength, 0)
+  await until(() => held() > 0, 'the third one waits for the called peer')
+  for (let count = 0; count < 10; count++) assert.ok((await caller.reserve()) !== undefined && held() <= 393_216, `${held()} bytes`)
 })
 
 test('a circuit that has carried its bytes is cut, each direction by itself', async (t) => {
