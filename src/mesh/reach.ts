@@ -1,6 +1,6 @@
 import type { Connection, Libp2p } from '@libp2p/interface'
 import { MeshError } from '../core/base/index.ts'
-import type { NatClass, TraversalReport } from '../core/nat/index.ts'
+import type { TraversalReport } from '../core/nat/index.ts'
 import type { DialOutcome } from '../core/nat/nat-frames.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import { isRelayed, type Paths } from './connections.ts'
@@ -83,7 +83,7 @@ export class Reach {
       options: options.options,
       stunServers: () => this.network.servers(),
       isPaired,
-      isReachable: () => this.reachability.isReachable || isOpenToAll(this.network.facts?.natClass),
+      facts: () => this.network.facts,
       paths,
       log
     })
@@ -192,9 +192,6 @@ export class Reach {
     this.#cancelClosing.set(peerId, cancel)
   }
 }
-
-/** Whether strangers' packets come through the NAT. */
-const isOpenToAll = (natClass: NatClass | undefined): boolean => natClass === 'open' || natClass === 'full-cone'
 
 /** Peers that are not paired, and believed about our addresses and their STUN servers: those that the options name. */
 function helpersOf({ options }: ReachOptions): (peerId: string) => boolean {

@@ -3,7 +3,7 @@ import { fuzzDecoder } from './fuzz.ts'
 
 const credentials = { fragment: 'ab+/', password: 'p'.repeat(24), fingerprint: new Uint8Array(32).fill(7) }
 const frames: readonly IceFrame[] = [
-  { kind: 'offer', policy: 'all', credentials },
+  { kind: 'offer', policy: 'all', isSymmetric: false, credentials },
   { kind: 'answer', dtls: 'client', credentials },
   { kind: 'candidate', candidate: { type: 'host', priority: 2_114_977_791, address: '192.168.15.2', port: 40_000 } },
   { kind: 'candidate', candidate: { type: 'srflx', priority: 1, address: '2a0f:7777:1::2', port: 1 } },

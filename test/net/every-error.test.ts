@@ -126,7 +126,7 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
   },
   ICE_UNAVAILABLE: () => new IceEngine(() => Promise.reject(Object.assign(new Error('no such package'), { code: 'ERR_MODULE_NOT_FOUND' }))).load(),
   ICE_FAILED: () => {
-    const run = new IceRunMachine({ peer: 'peer', policy: 'all', dtls: 'server', scopes: [], tells: [], budgetMs: 0 })
+    const run = new IceRunMachine({ peer: 'peer', policy: 'all', nat: { isOpen: false, isSymmetric: false }, scopes: [], tells: [], budgetMs: 0 })
     run.handle({ type: 'gathered' }, millis(0))
     return run.handle({ type: 'wake' }, millis(1)).flatMap((output) => (output.type === 'failed' ? [output.error] : []))[0]
   },

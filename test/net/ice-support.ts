@@ -40,7 +40,7 @@ export async function runIceNode(relay: Relay, options: IceNodeOptions = {}): Pr
     options: noTurn,
     stunServers: () => [],
     isPaired: () => true,
-    isReachable: () => false,
+    facts: () => undefined,
     paths,
     log: (record) => host.logs.push(record),
     ...options.ice

@@ -158,6 +158,7 @@ async function say(a: IceNode, b: IceNode, frames: readonly IceFrame[]): Promise
 const offer: IceFrame = {
   kind: 'offer',
   policy: 'all',
+  isSymmetric: false,
   credentials: { fragment: 'abcd', password: 'p'.repeat(22), fingerprint: new Uint8Array(32).fill(1) }
 }
 

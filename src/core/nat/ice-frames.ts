@@ -36,7 +36,8 @@ export type IceRefusal = (typeof iceRefusals)[number]
 
 /** The frames of /synaptic-mesh/ice/1.0.0. See docs/wire/ice.md. */
 export type IceFrame =
-  | { readonly kind: 'offer'; readonly policy: IcePolicy; readonly credentials: IceCredentials }
+  /** `isSymmetric`: the initiator's NAT is known to map each destination to another port. */
+  | { readonly kind: 'offer'; readonly policy: IcePolicy; readonly isSymmetric: boolean; readonly credentials: IceCredentials }
   /** `dtls`: which part of its handshake the side that answers takes. */
   | { readonly kind: 'answer'; readonly dtls: DtlsRole; readonly credentials: IceCredentials }
   | { readonly kind: 'candidate'; readonly candidate: IceCandidate }
@@ -48,6 +49,7 @@ export type IceFrame =
 export const iceLimits = { candidates: 16, hostCandidates: 10, fingerprintBytes: 32 } as const
 
 const version = 1
+const flags = ['no', 'yes'] as const
 const kinds = { offer: 1, answer: 2, candidate: 3, gathered: 4, ended: 5 } as const
 const fragmentPattern = /^[A-Za-z0-9+/]{4,32}$/
 const passwordPattern = /^[A-Za-z0-9+/]{22,64}$/
@@ -56,7 +58,13 @@ export function encodeIceFrame(frame: IceFrame): Bytes {
   const writer = new ByteWriter().u8(kinds[frame.kind])
   switch (frame.kind) {
     case 'offer':
-      return writeCredentials(writer.u8(version).u8(icePolicies.indexOf(frame.policy)), frame.credentials)
+      return writeCredentials(
+        writer
+          .u8(version)
+          .u8(icePolicies.indexOf(frame.policy))
+          .u8(frame.isSymmetric ? 1 : 0),
+        frame.credentials
+      )
     case 'answer':
       return writeCredentials(writer.u8(dtlsRoles.indexOf(frame.dtls)), frame.credentials)
     case 'candidate':
@@ -88,7 +96,12 @@ function readFrame(reader: ByteReader): IceFrame {
     case kinds.offer: {
       const found = reader.u8()
       if (found !== version) throw new MeshError('UNSUPPORTED_VERSION', { what: 'The ICE offer', version: found })
-      return { kind: 'offer', policy: readChoice(reader, icePolicies), credentials: readCredentials(reader) }
+      return {
+        kind: 'offer',
+        policy: readChoice(reader, icePolicies),
+        isSymmetric: readChoice(reader, flags) === 'yes',
+        credentials: readCredentials(reader)
+      }
     }
     case kinds.answer:
       return { kind: 'answer', dtls: readChoice(reader, dtlsRoles), credentials: readCredentials(reader) }

@@ -18,12 +18,19 @@ export const iceBudgetMs = 6_000
 /** How long the client of DTLS leaves the checks to the other side. */
 const holdMs = 300
 
+export interface IceNat {
+  /** Whether packets of strangers reach this node: it has a public address, or a NAT that lets everybody in. */
+  readonly isOpen: boolean
+  /** Whether each destination sees another port of it. */
+  readonly isSymmetric: boolean
+}
+
 export interface IceRunOptions {
   readonly peer: string
   /** undefined for the side that is asked. */
   readonly policy: IcePolicy | undefined
-  /** For the side that is asked: the part that it takes in the DTLS handshake. */
-  readonly dtls: DtlsRole
+  /** What is known of the own NAT. */
+  readonly nat: IceNat
   /** Which addresses of the peer are tried; the others are dropped. */
   readonly scopes: readonly AddressScope[]
   /** Which addresses of this node it is told. */
@@ -45,8 +52,8 @@ export type IceRunInput =
 
 export type IceRunOutput =
   | { readonly type: 'send'; readonly frame: Bytes }
-  /** To the side that is asked: make an agent, and give it what the peer offers. */
-  | { readonly type: 'offered'; readonly policy: IcePolicy; readonly credentials: IceCredentials }
+  /** To the side that is asked: make an agent, and give it what the peer offers; `dtls` is the part that it takes in the DTLS handshake. */
+  | { readonly type: 'offered'; readonly policy: IcePolicy; readonly dtls: DtlsRole; readonly credentials: IceCredentials }
   | { readonly type: 'answered'; readonly dtls: DtlsRole; readonly credentials: IceCredentials }
   | { readonly type: 'check'; readonly candidate: IceCandidate }
   | { readonly type: 'connected' }
@@ -76,6 +83,7 @@ export class IceRunMachine implements Machine<IceRunInput, IceRunOutput> {
   readonly #held: IceRunOutput[] = []
   #holdUntil: Millis | undefined
   #policy: IcePolicy | undefined
+  #dtls: DtlsRole = 'server'
   #state: State = 'new'
   #heard = 0
   #isGathered = false
@@ -131,10 +139,10 @@ export class IceRunMachine implements Machine<IceRunInput, IceRunOutput> {
   }
 
   #described(credentials: IceCredentials): readonly IceRunOutput[] {
-    const { policy, dtls } = this.#options
-    if (policy === undefined) return [{ type: 'send', frame: encodeIceFrame({ kind: 'answer', dtls, credentials }) }]
+    const { policy, nat } = this.#options
+    if (policy === undefined) return [{ type: 'send', frame: encodeIceFrame({ kind: 'answer', dtls: this.#dtls, credentials }) }]
     this.#state = 'offered'
-    return [{ type: 'send', frame: encodeIceFrame({ kind: 'offer', policy, credentials }) }]
+    return [{ type: 'send', frame: encodeIceFrame({ kind: 'offer', policy, isSymmetric: nat.isSymmetric, credentials }) }]
   }
 
   #found(candidate: IceCandidate): readonly IceRunOutput[] {
@@ -161,8 +169,9 @@ export class IceRunMachine implements Machine<IceRunInput, IceRunOutput> {
     if (frame.kind === 'offer' && !isInitiator && this.#state === 'new') {
       this.#state = 'checking'
       this.#policy = frame.policy
-      if (this.#options.dtls === 'client') this.#holdUntil = after(now, holdMs)
-      return [{ type: 'offered', policy: frame.policy, credentials: frame.credentials }]
+      this.#dtls = this.#roleFor(frame.isSymmetric)
+      if (this.#options.nat.isOpen) this.#holdUntil = after(now, holdMs)
+      return [{ type: 'offered', policy: frame.policy, dtls: this.#dtls, credentials: frame.credentials }]
     }
     if (frame.kind === 'answer' && isInitiator && this.#state === 'offered') {
       this.#state = 'checking'
@@ -189,6 +198,15 @@ export class IceRunMachine implements Machine<IceRunInput, IceRunOutput> {
     if (!this.#isHeld(candidate)) return [output]
     this.#held.push(output)
     return []
+  }
+
+  /**
+   * DTLS has to begin where ICE is through last: the first flight is lost when the other side is not there yet, and comes again after a second. The initiator
+   * checks first, and is through first when its checks get in here, or when ours cannot get in there.
+   */
+  #roleFor(isInitiatorSymmetric: boolean): DtlsRole {
+    const { isOpen, isSymmetric } = this.#options.nat
+    return isOpen || (isInitiatorSymmetric && !isSymmetric) ? 'client' : 'server'
   }
 
   /** Whoever is the client of DTLS lets the other side's checks be answered first. The initiator has to check where NATs are opened by that: in one network nothing is. */

@@ -2,6 +2,7 @@ import type { MeshError } from '../../core/base/index.ts'
 import {
   type AddressScope,
   type DtlsRole,
+  type IceNat,
   encodeIceFrame,
   type IceCandidate,
   type IceCredentials,
@@ -24,8 +25,7 @@ export interface IceAttemptOptions {
   /** Addresses of the peer to try, and own ones to tell it. */
   readonly scopes: readonly AddressScope[]
   readonly tells: readonly AddressScope[]
-  /** For the side that is asked: the part that it takes in the DTLS handshake. */
-  readonly dtls: DtlsRole
+  readonly nat: IceNat
   readonly port: Pick<IcePort, 'createAgent'>
   readonly platform: Pick<Platform, 'clock' | 'timers'>
   /** What the agent may use under a policy. */
@@ -59,8 +59,8 @@ export class IceAttempt {
   constructor(options: IceAttemptOptions) {
     this.#options = options
     this.#policy = options.policy
-    const { stream, policy, scopes, tells, dtls, platform } = options
-    this.#machine = new IceRunMachine({ peer: stream.peerId, policy, scopes, tells, dtls })
+    const { stream, policy, scopes, tells, nat, platform } = options
+    this.#machine = new IceRunMachine({ peer: stream.peerId, policy, scopes, tells, nat })
     this.#driver = new Driver(this.#machine, { ...platform, perform: (output) => this.#perform(output) })
     // Nobody may be waiting yet when it ends.
     this.#done.promise.catch(() => undefined)
@@ -108,7 +108,7 @@ export class IceAttempt {
       case 'send':
         return this.#send(output.frame)
       case 'offered':
-        return this.#begin(output.policy, output.credentials)
+        return this.#begin(output.policy, output)
       case 'answered':
         return this.#agent?.answer(output.credentials, output.dtls)
       case 'check':
@@ -123,10 +123,15 @@ export class IceAttempt {
     }
   }
 
-  #begin(policy: IcePolicy, offer?: IceCredentials): void {
-    const { port, means, dtls } = this.#options
+  #begin(policy: IcePolicy, offered?: { readonly credentials: IceCredentials; readonly dtls: DtlsRole }): void {
+    const { port, means } = this.#options
     this.#policy = policy
-    this.#agent = port.createAgent({ ...means(policy), offer, dtls, onEvent: (event) => this.#heardOfAgent(event) })
+    this.#agent = port.createAgent({
+      ...means(policy),
+      offer: offered?.credentials,
+      dtls: offered?.dtls ?? 'client',
+      onEvent: (event) => this.#heardOfAgent(event)
+    })
   }
 
   #heardOfAgent(event: IceAgentEvent): void {

@@ -1,7 +1,7 @@
 import type { Libp2p, Upgrader } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError, isMeshError, toMeshError } from '../../core/base/index.ts'
-import { encodeIceFrame, type IcePolicy, type IceRefusal } from '../../core/nat/index.ts'
+import { encodeIceFrame, type IcePolicy, type IceRefusal, type NatFacts } from '../../core/nat/index.ts'
 import type { MeshOptions } from '../../core/options/index.ts'
 import type { Paths } from '../connections.ts'
 import { type Deadline, startDeadline, within } from '../deadline.ts'
@@ -26,8 +26,8 @@ export interface IceServiceOptions {
   /** Servers to ask for this node's address, the best first. */
   readonly stunServers: () => readonly IceServer[]
   readonly isPaired: (peerId: string) => boolean
-  /** Whether strangers' packets reach this node: it has a public address, or a NAT that lets everybody in. */
-  readonly isReachable: () => boolean
+  /** What is known of the own network. */
+  readonly facts: () => Pick<NatFacts, 'natClass'> | undefined
   readonly paths: Pick<Paths, 'note'>
   readonly log: (record: LogRecord) => void
 }
@@ -248,7 +248,8 @@ export class IceService {
   }
 
   #attemptOptions(stream: FrameStream, policy: IcePolicy | undefined): IceAttemptOptions {
-    const { port, platform, isReachable } = this.#options
+    const { port, platform, facts } = this.#options
+    const natClass = facts()?.natClass
     const bindAddress = this.#bindAddress()
     const isInitiator = policy !== undefined
     const isPaired = this.#options.isPaired(stream.peerId)
@@ -256,9 +257,7 @@ export class IceService {
       stream,
       policy,
       ...scopesOf({ isPaired, isInitiator, isLoopback: bindAddress !== undefined, isRelayOnly: policy === 'turn' }),
-      // DTLS begins where ICE is through last: the first flight is lost when the other side is not there yet, and comes again after a second. The initiator
-      // checks first, and is through first unless something on our side holds its checks back until ours have gone out.
-      dtls: bindAddress !== undefined || isReachable() ? 'client' : 'server',
+      nat: { isOpen: bindAddress !== undefined || natClass === 'open' || natClass === 'full-cone', isSymmetric: natClass === 'symmetric' },
       port,
       platform,
       means: (agreed) => ({

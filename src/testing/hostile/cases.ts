@@ -205,7 +205,7 @@ const natCases: readonly HostileCase[] = [
 ]
 
 const iceCredentials = (fragment = 'aaaa'): readonly number[] => [4, ...utf8(fragment), 22, ...utf8('p'.repeat(22)), ...systemRandom.bytes(32)]
-const iceOffer = (policy = 0, version = 1): readonly number[] => [1, version, policy, ...iceCredentials()]
+const iceOffer = (policy = 0, version = 1): readonly number[] => [1, version, policy, 0, ...iceCredentials()]
 const iceCandidate = (address: readonly number[], port = 9): readonly number[] => [
   3,
   0,
@@ -228,7 +228,7 @@ const iceCase = (name: string, codes: readonly ErrorCode[], frames: () => readon
 const iceCases: readonly HostileCase[] = [
   iceCase('an offer of version 9', ['UNSUPPORTED_VERSION'], () => [iceOffer(0, 9)]),
   iceCase('an offer of a policy that does not exist', malformed, () => [iceOffer(200)]),
-  iceCase('an offer with a line break in its credentials', malformed, () => [[1, 1, 0, ...iceCredentials('a\r\nb')]]),
+  iceCase('an offer with a line break in its credentials', malformed, () => [[1, 1, 0, 0, ...iceCredentials('a\r\nb')]]),
   iceCase('an offer with bytes left over', malformed, () => [[...iceOffer(), 0]]),
   iceCase('an answer that nobody asked for', malformed, () => [[2, 0, ...iceCredentials()]]),
   iceCase('a candidate before the offer', malformed, () => [iceCandidate([11, 77, 1, 2])]),

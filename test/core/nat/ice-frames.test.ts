@@ -26,7 +26,7 @@ const candidate = (changes: Partial<IceCandidate> = {}): IceCandidate => ({
 
 test('frames have the bytes of docs/wire/ice.md', () => {
   const known: readonly (readonly [IceFrame, string])[] = [
-    [{ kind: 'offer', policy: 'turn', credentials }, `010102${'04'}61622b2f${'16'}${'70'.repeat(22)}${'ab'.repeat(32)}`],
+    [{ kind: 'offer', policy: 'turn', isSymmetric: true, credentials }, `01010201${'04'}61622b2f${'16'}${'70'.repeat(22)}${'ab'.repeat(32)}`],
     [{ kind: 'answer', dtls: 'server', credentials }, `0201${'04'}61622b2f${'16'}${'70'.repeat(22)}${'ab'.repeat(32)}`],
     [{ kind: 'candidate', candidate: candidate() }, '03007e7fffff040b4d01020009'.replace('7e7fffff', (2_114_977_791).toString(16))],
     [

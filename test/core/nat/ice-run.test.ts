@@ -15,7 +15,13 @@ import {
 
 const credentials = { fragment: 'abcd', password: 'p'.repeat(22), fingerprint: new Uint8Array(32) }
 const candidate = (changes: Partial<IceCandidate> = {}): IceCandidate => ({ type: 'host', priority: 1, address: '11.77.1.2', port: 9, ...changes })
-const defaults: IceRunOptions = { peer: 'peer', policy: 'all', dtls: 'server', scopes: ['private', 'public'], tells: ['private', 'public'] }
+const defaults: IceRunOptions = {
+  peer: 'peer',
+  policy: 'all',
+  nat: { isOpen: false, isSymmetric: false },
+  scopes: ['private', 'public'],
+  tells: ['private', 'public']
+}
 
 /** What a machine does, in words. */
 function told(outputs: readonly IceRunOutput[]): readonly string[] {
@@ -23,7 +29,7 @@ function told(outputs: readonly IceRunOutput[]): readonly string[] {
     if (output.type === 'send') return `send ${decodeIceFrame(output.frame).kind}`
     if (output.type === 'check') return `check ${output.candidate.address}`
     if (output.type === 'failed') return `failed ${output.error.code}`
-    return output.type
+    return output.type === 'offered' ? `offered ${output.dtls}` : output.type
   })
 }
 
@@ -46,7 +52,9 @@ class Side {
 
 const answering = (changes: Partial<IceRunOptions> = {}): Side => {
   const side = new Side({ policy: undefined, ...changes })
-  assert.deepEqual(side.hear({ kind: 'offer', policy: 'all', credentials }), ['offered'])
+  assert.deepEqual(side.hear({ kind: 'offer', policy: 'all', isSymmetric: false, credentials }), [
+    `offered ${changes.nat?.isOpen === true ? 'client' : 'server'}`
+  ])
   return side
 }
 
@@ -94,7 +102,7 @@ describe('the initiator', () => {
 describe('the side that is asked', () => {
   test('checks at once as the server of DTLS, and leaves the checks to the other side for 300 ms as the client', () => {
     assert.deepEqual(answering().hear({ kind: 'candidate', candidate: candidate() }), ['check 11.77.1.2'])
-    const client = answering({ dtls: 'client' })
+    const client = answering({ nat: { isOpen: true, isSymmetric: false } })
     assert.deepEqual(client.hear({ kind: 'candidate', candidate: candidate() }), [])
     client.now = 299
     assert.deepEqual(client.do({ type: 'wake' }), [])
@@ -112,6 +120,16 @@ describe('the side that is asked', () => {
     assert.deepEqual(initiator.hear({ kind: 'candidate', candidate: candidate() }), ['check 11.77.1.2'])
     initiator.now = 300
     assert.deepEqual(initiator.do({ type: 'wake' }), ['check 192.168.1.2'])
+  })
+
+  test('is the client of DTLS where the checks of the initiator are answered first', () => {
+    const role = (nat: IceRunOptions['nat'], isSymmetric: boolean): readonly string[] =>
+      new Side({ policy: undefined, nat }).hear({ kind: 'offer', policy: 'all', isSymmetric, credentials })
+    assert.deepEqual(role({ isOpen: true, isSymmetric: false }, false), ['offered client'])
+    assert.deepEqual(role({ isOpen: false, isSymmetric: false }, true), ['offered client'], 'ours reach no symmetric NAT before they were called')
+    assert.deepEqual(role({ isOpen: false, isSymmetric: true }, true), ['offered server'])
+    assert.deepEqual(role({ isOpen: false, isSymmetric: true }, false), ['offered server'])
+    assert.deepEqual(role({ isOpen: false, isSymmetric: false }, false), ['offered server'])
   })
 
   test('tries addresses of the scopes that it was given, and drops the others', () => {
@@ -166,7 +184,7 @@ test('with policy stun no address of a TURN server is told or tried', () => {
   assert.deepEqual(side.hear({ kind: 'answer', dtls: 'server', credentials }), ['answered'])
   assert.deepEqual(side.hear({ kind: 'candidate', candidate: candidate({ type: 'relay' }) }), [])
   const asked = new Side({ policy: undefined })
-  asked.hear({ kind: 'offer', policy: 'stun', credentials })
+  asked.hear({ kind: 'offer', policy: 'stun', isSymmetric: false, credentials })
   assert.deepEqual(asked.hear({ kind: 'candidate', candidate: candidate({ type: 'relay' }) }), [])
 })
 
@@ -179,11 +197,11 @@ test('a frame at a wrong time is malformed, and gets no farewell', () => {
   const done = answering()
   done.hear({ kind: 'gathered' })
   const wrong: readonly (readonly [Side, IceFrame])[] = [
-    [started(), { kind: 'offer', policy: 'all', credentials }],
+    [started(), { kind: 'offer', policy: 'all', isSymmetric: false, credentials }],
     [started(), { kind: 'candidate', candidate: candidate() }],
     [new Side(), { kind: 'answer', dtls: 'client', credentials }],
     [new Side({ policy: undefined }), { kind: 'gathered' }],
-    [answering(), { kind: 'offer', policy: 'all', credentials }],
+    [answering(), { kind: 'offer', policy: 'all', isSymmetric: false, credentials }],
     [done, { kind: 'candidate', candidate: candidate() }]
   ]
   for (const [side, frame] of wrong) assert.deepEqual(side.hear(frame), ['failed MESSAGE_MALFORMED'], frame.kind)
