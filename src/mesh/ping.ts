@@ -39,7 +39,7 @@ export class Pinger {
     let stream: Stream | undefined
     try {
       const connection = await connect(peerIdFromString(peerId), { signal: deadline.signal })
-      stream = await connection.newStream(protocol, { signal: deadline.signal, runOnLimitedConnection: true })
+      stream = await connection.newStream(protocol, { signal: deadline.signal, runOnLimitedConnection: true, negotiateFully: false })
       const times: number[] = []
       for (let index = 0; index < count; index++) times.push(await within(deadline, this.#roundTrip(stream)))
       await stream.close({ signal: deadline.signal })

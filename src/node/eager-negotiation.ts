@@ -19,9 +19,13 @@ const hasInlet = (pipe: object): pipe is Inlet => 'onData' in pipe && typeof pip
 
 /**
  * The circuit protocols of relays, and ours: all but identify, for which nobody waits, the DHT and gossip, whose ids name the network, and ping: libp2p ends a
- * connection whose ping fails otherwise than by a peer that says it does not speak it, such as a relay of other software.
+ * connection whose ping fails otherwise than by a peer that says it does not speak it, such as a relay of other software. Our own pings say that they are sure.
  */
 const surePattern = /^(\/libp2p\/circuit\/relay\/0\.2\.0\/(hop|stop)|\/synaptic-mesh\/(?!(?:id|ping)\/)[a-z]+\/\d+\.\d+\.\d+)$/
+
+/** `negotiateFully: false` is libp2p's word for a caller that is sure. */
+const isSure = (protocol: string, options: object = {}): boolean =>
+  surePattern.test(protocol) || ('negotiateFully' in options && options.negotiateFully === false)
 
 /** The header of multistream-select and one protocol, each with its length: the question, and word for word the answer that agrees. */
 function offer(protocol: string): Uint8Array {
@@ -66,7 +70,7 @@ function withEagerStreams(muxer: StreamMuxer): StreamMuxer {
   muxer.createStream = async (options) => {
     const stream = await create(options)
     const protocol = options?.protocol
-    if (protocol === undefined || !surePattern.test(protocol) || !hasInlet(stream)) return stream
+    if (protocol === undefined || !isSure(protocol, options) || !hasInlet(stream)) return stream
     options?.signal?.throwIfAborted()
     if (protocol === RELAY_V2_HOP_CODEC) guardLengths(stream, oneCircuitFrame)
     const answered = Promise.withResolvers<void>()
