@@ -22,7 +22,7 @@ export interface AgentLog {
 /** What an agent tells without being asked. */
 export type AgentEvent =
   | { readonly event: 'peer'; readonly type: string; readonly peer: PeerInfo; readonly at: number }
-  | { readonly event: 'message'; readonly id: string; readonly text: string; readonly at: number }
+  | { readonly event: 'message'; readonly message: string; readonly text: string; readonly at: number }
   | { readonly event: 'log'; readonly record: AgentLog; readonly at: number }
 
 let mesh: Mesh | undefined
@@ -47,7 +47,7 @@ const calls = {
     const log = (record: AgentLog): void => tell({ event: 'log', record, at: now() })
     mesh = await createMesh(config, { onLog: log, ...(stateFolder === undefined ? {} : { stateFolder }) })
     mesh.on('peer', ({ type, peer }) => tell({ event: 'peer', type, peer, at: now() }))
-    mesh.on('message', ({ id, body }) => tell({ event: 'message', id, text: Buffer.from(body).toString(), at: now() }))
+    mesh.on('message', ({ id, body }) => tell({ event: 'message', message: id, text: Buffer.from(body).toString(), at: now() }))
     return calls.facts()
   },
   async stop(): Promise<void> {
