@@ -112,7 +112,9 @@ export class Neighbourhood {
 
   #makeRelayKeeper(): RelayKeeper {
     const { libp2p, dialler, nat, platform, log, options, book, tracker } = this.#options
-    nat.relayServer?.serve((peerId) => book.pairOf(peerId) !== undefined)
+    const isPaired = (peerId: string): boolean => book.pairOf(peerId) !== undefined
+    nat.relays.prefer(isPaired)
+    nat.relayServer?.serve(isPaired)
     return new RelayKeeper({
       libp2p,
       connect: dialler.connect.bind(dialler),

@@ -37,6 +37,8 @@ export interface RelayPlace {
 
 /** The client of circuit relays. */
 export interface RelayClientPort {
+  /** Says whose calls over relays are taken before those of others. */
+  prefer(isPaired: (peerId: string) => boolean): void
   /** Takes a place; resolves with how long the relay took to answer (ms). It is renewed until it is lost. @throws {MeshError} RELAY_REFUSED, or Error when the relay does not answer */
   reserve(place: RelayPlace, signal: AbortSignal): Promise<number>
   /** Gives a place back: nobody calls over it any more. */

@@ -1,6 +1,7 @@
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { hostOf } from '../mesh/connections.ts'
+import type { CircuitCallers } from './circuit-callers.ts'
 
 export interface GaterLimits {
   /** Connections from one address at one time, default 64. */
@@ -15,6 +16,8 @@ export const gaterDefaults: GaterLimits = { perAddress: 64, halfOpenPerAddress: 
 
 export interface GaterOptions {
   readonly limits: GaterLimits
+  /** Who may call over relays. */
+  readonly callers: Pick<CircuitCallers, 'mayCall' | 'enter'>
   /** What this node listens on: nobody else answers there. */
   readonly ownAddresses: () => readonly Multiaddr[]
   readonly onRefused: (reason: string, address: string) => void
@@ -27,8 +30,8 @@ interface Tally {
   halfOpen: number
 }
 
-/** libp2p counts connections in all; this counts them for each address and peer, so that one cannot take every place. Maps hold open connections only. */
-export function hostGater({ limits, ownAddresses, onRefused, onUpgraded }: GaterOptions): ConnectionGater {
+/** libp2p counts connections in all; this counts them for each address and peer, so that one cannot take every place, and those over relays by their callers. Maps hold open connections only. */
+export function hostGater({ limits, callers, ownAddresses, onRefused, onUpgraded }: GaterOptions): ConnectionGater {
   const addresses = new Map<string, Tally>()
   const peers = new Map<string, number>()
   const proved = new WeakSet<MultiaddrConnection>()
@@ -40,7 +43,9 @@ export function hostGater({ limits, ownAddresses, onRefused, onUpgraded }: Gater
   return {
     // A peer of this machine that had our port before: its remembered addresses lead to ourselves.
     denyDialMultiaddr: (address) => ownAddresses().some((own) => !isCircuit(address) && placeOf(own) === placeOf(address)),
+    denyInboundRelayedConnection: (_relay, source) => !callers.mayCall(source.toString()),
     denyInboundConnection: (connection) => {
+      if (isCircuit(connection.remoteAddr)) return !enters(callers, connection)
       const host = hostOf(connection.remoteAddr)
       const tally = addresses.get(host) ?? { open: 0, halfOpen: 0 }
       if (tally.open >= limits.perAddress || tally.halfOpen >= limits.halfOpenPerAddress) {
@@ -63,7 +68,7 @@ export function hostGater({ limits, ownAddresses, onRefused, onUpgraded }: Gater
         onRefused('its key is not Ed25519', hostOf(connection.remoteAddr))
         return true
       }
-      const tally = addresses.get(hostOf(connection.remoteAddr))
+      const tally = isCircuit(connection.remoteAddr) ? undefined : addresses.get(hostOf(connection.remoteAddr))
       if (tally !== undefined && !proved.has(connection)) tally.halfOpen -= 1
       proved.add(connection)
       return false
@@ -90,6 +95,14 @@ export function hostGater({ limits, ownAddresses, onRefused, onUpgraded }: Gater
 const isCircuit = (address: Multiaddr): boolean => address.getComponents().some(({ name }) => name === 'p2p-circuit')
 /** An address without the peer that is said to be there. */
 const placeOf = (address: Multiaddr): string => address.toString().replace(/\/p2p\/[^/]+$/, '')
+
+/** Whether a call over a relay is taken: it is counted until it ends. */
+function enters(callers: GaterOptions['callers'], connection: MultiaddrConnection): boolean {
+  const caller = connection.remoteAddr.getComponents().findLast(({ name }) => name === 'p2p')?.value ?? ''
+  const leave = callers.enter(caller)
+  if (leave !== undefined) connection.addEventListener('close', leave, { once: true })
+  return leave !== undefined
+}
 
 function countPeer(peers: Map<string, number>, peer: PeerId, connection: MultiaddrConnection): void {
   const key = peer.toString()

@@ -19,6 +19,7 @@ import type { LogRecord } from '../mesh/mesh.ts'
 import { gossipTopic, networkIds } from '../mesh/network-ids.ts'
 import { Tracker } from '../mesh/tracker.ts'
 import { announced } from './announced.ts'
+import { CircuitCallers } from './circuit-callers.ts'
 import { systemClock } from './clock.ts'
 import { AddressDialler } from './dial-port.ts'
 import { eagerStreams } from './eager-negotiation.ts'
@@ -110,10 +111,12 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
   const privateKey = await generateKeyPairFromSeed('Ed25519', options.seed)
   const handshakeFailures = new Map<FailureReason, number>()
   const logFailure = handshakeLog(systemClock(), options.log)
+  const callers = new CircuitCallers(systemClock())
   let running: MeshHost | undefined
   const parts: HostParts = {
     traffic,
-    relays: new RelayClient(options.log),
+    relays: new RelayClient(options.log, callers),
+    callers,
     relayServer: options.relay === undefined ? undefined : new RelayServer(options.relay, options.log),
     ownAddresses: () => running?.services.own.list().map(({ address }) => multiaddr(address)) ?? [],
     memory: await openNoiseMemory(datastore, new Tracker((what, { code, message }) => options.log(failureRecord(code, what, message)))),
@@ -146,6 +149,7 @@ interface HostParts {
   readonly traffic: TrafficMeter
   readonly memory: PeerMemory
   readonly relays: RelayClient
+  readonly callers: CircuitCallers
   readonly relayServer: RelayServer | undefined
   readonly ownAddresses: () => readonly Multiaddr[]
   readonly onHandshakeFailure: (failure: HandshakeFailure) => void
@@ -189,6 +193,7 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
     ],
     connectionGater: hostGater({
       limits: { ...gaterDefaults, ...options.gater },
+      callers: parts.callers,
       ownAddresses: parts.ownAddresses,
       onRefused: refused,
       onUpgraded: (connection) => parts.traffic.track(connection)

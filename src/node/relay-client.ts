@@ -7,6 +7,7 @@ import { circuitStatus, decodeHopAnswer, encodeHopReserve, type HopAnswer } from
 import { isCircuit, isRelayed } from '../mesh/connections.ts'
 import type { LogRecord } from '../mesh/mesh.ts'
 import type { RelayClientPort, RelayPlace } from '../mesh/relay-ports.ts'
+import type { CircuitCallers } from './circuit-callers.ts'
 import { withEagerUpgrader } from './eager-negotiation.ts'
 import { guardLengths, oneCircuitFrame } from './length-guard.ts'
 import { readCircuitFrame, writeCircuitFrame } from './relay-frames.ts'
@@ -38,14 +39,20 @@ interface Place {
  */
 export class RelayClient implements RelayClientPort {
   readonly #log: (record: LogRecord) => void
+  readonly #callers: Pick<CircuitCallers, 'prefer'>
   readonly #places = new Map<string, Place>()
   readonly #lostHandlers = new Set<(peerId: string) => void>()
   readonly #listeners = new Set<PlacesListener>()
   #components: CircuitRelayTransportComponents | undefined
   #isStopped = false
 
-  constructor(log: (record: LogRecord) => void) {
+  constructor(log: (record: LogRecord) => void, callers: Pick<CircuitCallers, 'prefer'>) {
     this.#log = log
+    this.#callers = callers
+  }
+
+  prefer(isPaired: (peerId: string) => boolean): void {
+    this.#callers.prefer(isPaired)
   }
 
   /** The transport for libp2p. It has to listen on `/p2p-circuit`. */
