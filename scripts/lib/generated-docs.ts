@@ -48,6 +48,8 @@ export function errorsPage(): string {
   return page('Errors', ['Every error that this software reports. ‹words› stand for details of the case.', exits, ...entries])
 }
 
+const itemNames: Readonly<Record<string, string>> = { stun: 'servers', turn: 'servers', 'peer-id': 'peer ids' }
+
 function rangeOf(entry: OptionEntry): string {
   switch (entry.type) {
     case 'boolean':
@@ -60,7 +62,7 @@ function rangeOf(entry: OptionEntry): string {
     case 'choice':
       return entry.choices.join(', ')
     case 'list':
-      return `up to ${entry.maxItems} multiaddrs`
+      return `up to ${entry.maxItems} ${itemNames[entry.of] ?? 'multiaddrs'}`
   }
 }
 

@@ -251,7 +251,7 @@ function statusLines(value: OutputOf<Catalogue['status']>, output: Output): read
       ['  outbox', `${value.outbox.queued} queued`],
       ['  traffic', `${bytes(value.bytes.sent)} sent, ${bytes(value.bytes.received)} received`],
       ['  latency', latency],
-      ['  reach', value.nat.count === 0 ? 'no peer connected to yet' : `${ratesText(value.nat.last100)}; ${ratesText(value.nat, 'all')}`],
+      ['  reach', value.nat.count === 0 ? 'no peer counted yet' : `${ratesText(value.nat.last100)}; ${ratesText(value.nat, 'all')}`],
       ...relayRows(value),
       ...value.addresses.map((address, index) => [index === 0 ? '  addresses' : '', safe(address)])
     ]),

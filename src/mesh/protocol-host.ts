@@ -2,6 +2,7 @@ import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Clock, MeshError, isMeshError, toMeshError } from '../core/base/index.ts'
 import { capacityOf, type Connect, hostOf, type Paths } from './connections.ts'
+import { dialReason } from './dial-reason.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { FramedStream } from './framed-stream.ts'
 import { handshakeErrorIn } from './hybrid-noise/failures.ts'
@@ -133,7 +134,7 @@ export class ProtocolHost {
       const refused = handshakeErrorIn(cause, peerId)
       if (refused !== undefined) throw refused
       if (signal?.aborted === true) throw new MeshError('ABORTED', { operation: `opening ${limits.id}` }, { cause })
-      throw new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: reasonOf(cause) }, { cause })
+      throw new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: dialReason(cause) }, { cause })
     }
   }
 
@@ -304,11 +305,4 @@ function parsePeerId(text: string): PeerId {
   } catch (cause) {
     throw new MeshError('ADDRESS_INVALID', { address: text, reason: 'not a peer id' }, { cause })
   }
-}
-
-function reasonOf(cause: unknown): string {
-  if (cause instanceof AggregateError) return cause.errors.map(reasonOf).slice(0, 3).join('; ')
-  if (cause instanceof Error) return cause.message
-  // libp2p sometimes rejects with the event that ended its waiting.
-  return typeof cause === 'string' ? cause : 'the connection ended'
 }

@@ -6,6 +6,7 @@ import { type RelayCandidate, type RelayKeeperInput, type RelayKeeperLimits, Rel
 import type { MeshOptions } from '../core/options/index.ts'
 import type { Card } from '../core/peers/index.ts'
 import { isRelayed } from './connections.ts'
+import { dialReason } from './dial-reason.ts'
 import { Driver } from './drive.ts'
 import type { HealthFinding, LogRecord, RelayInfo } from './mesh.ts'
 import type { PairRecord, Timers } from './ports.ts'
@@ -293,5 +294,5 @@ function parse(address: string): readonly Multiaddr[] {
 
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
-  return error instanceof Error ? error.message.slice(0, 200) : String(error)
+  return isMeshError(error) ? error.message.slice(0, 200) : dialReason(error)
 }

@@ -2,8 +2,9 @@ import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { MeshError } from '../core/base/index.ts'
-import { type ConnectionPath, hopelessReasons, type NetworkFacts, type PeerNetwork, type TraversalMeans } from '../core/nat/index.ts'
+import type { ConnectionPath, NetworkFacts, PeerNetwork, TraversalMeans } from '../core/nat/index.ts'
 import { addressOfPeer, bestConnection, isRelayed, type Paths } from './connections.ts'
+import { dialReason } from './dial-reason.ts'
 import type { Dialler } from './dialler.ts'
 import type { IceService } from './ice/ice-service.ts'
 import type { NatService } from './nat-service.ts'
@@ -148,29 +149,4 @@ async function connectTo(work: Promise<Connection>, peerId: string): Promise<Con
   } catch (cause) {
     throw new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: dialReason(cause) }, { cause })
   }
-}
-
-const ownAddress = 'it is an address of this node'
-
-/** What the system says of a dial (errno). */
-const socketReasons: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'connection refused'],
-  ['ECONNRESET', 'connection reset'],
-  ['EHOSTUNREACH', 'no way to that host'],
-  ['ENETUNREACH', 'no way to that network'],
-  ['ETIMEDOUT', 'no answer']
-])
-
-function dialReason(error: unknown): string {
-  if (error instanceof AggregateError) {
-    const reasons = [...new Set(error.errors.map(dialReason))].filter((reason) => reason !== ownAddress)
-    return reasons.length === 0 ? hopelessReasons.noAddress : reasons.slice(0, 3).join('; ')
-  }
-  const text = error instanceof Error ? error.message : String(error)
-  if (text.includes('is an address of this node')) return ownAddress
-  const code = /\bE[A-Z]{5,}\b/.exec(text)?.[0]
-  const known = code === undefined ? undefined : socketReasons.get(code)
-  if (known !== undefined) return known
-  if (/abort|timed? ?out|another address answered/i.test(text)) return 'no answer'
-  return text.slice(0, 120)
 }

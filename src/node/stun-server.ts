@@ -102,7 +102,7 @@ export class StunServer implements AsyncDisposable {
     const bound = await new Promise<AddressInfo>((resolve, reject) => {
       socket.once('error', (cause) => {
         socket.close()
-        reject(new MeshError('LISTEN_FAILED', { address: `udp ${host} port ${port}`, reason: cause.message.slice(0, 200) }, { cause }))
+        reject(new MeshError('LISTEN_FAILED', { address: `udp ${host} port ${port}`, reason: bindReason(cause, port) }, { cause }))
       })
       socket.bind({ address: host, port }, () => resolve(socket.address()))
     })
@@ -138,6 +138,9 @@ export class StunServer implements AsyncDisposable {
     return this.#corners.find((corner) => corner.host === host && corner.port === port)
   }
 }
+
+const bindReason = (cause: NodeJS.ErrnoException, port: number): string =>
+  cause.code === 'EADDRINUSE' ? `the port ${port} is taken` : cause.message.slice(0, 200)
 
 const turned = (side: 0 | 1, isTurned: boolean): 0 | 1 => (isTurned === (side === 0) ? 1 : 0)
 

@@ -27,7 +27,8 @@ export const localErrors = {
     exit: 2,
     retryable: false,
     message: (d) => `${d['address']} is not an address${because(d)}`,
-    hint: (d) => (d['suggestion'] === undefined ? 'An address looks like /ip4/192.0.2.1/tcp/9000/p2p/12D3Koo….' : `Write ${d['suggestion']}`)
+    hint: (d) =>
+      d['suggestion'] === undefined ? `It looks like ${d['example'] ?? '/ip4/192.0.2.1/tcp/9000/p2p/12D3Koo…'}.` : `Write ${d['suggestion']}`
   }),
   NAME_AMBIGUOUS: entry({
     exit: 2,
@@ -81,7 +82,7 @@ export const localErrors = {
     exit: 3,
     retryable: true,
     message: (d) => `Cannot listen on ${d['address']}${because(d)}`,
-    hint: 'Choose another address with --listen, or free the port.'
+    hint: 'Free the port, or choose another: --listen, of a relay --port, --ws-port or --stun-port.'
   }),
   PORT_PRIVILEGED: entry({
     exit: 3,

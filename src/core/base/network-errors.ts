@@ -13,8 +13,8 @@ export const networkErrors = {
     exit: 7,
     retryable: true,
     message: (d) => `Cannot reach ${d['peer']}${because(d)}`,
-    hint: 'A durable message stays in the outbox and is sent when the peer is back.',
-    next: ['synaptic-mesh p2p outbox', 'synaptic-mesh p2p peers']
+    hint: 'Look whether it runs and is connected, and what netcheck says on both sides. A message that was accepted waits in the outbox, and is sent when the peer is back.',
+    next: ['synaptic-mesh p2p netcheck', 'synaptic-mesh p2p outbox', 'synaptic-mesh p2p peers']
   }),
   ICE_UNAVAILABLE: entry({
     exit: 7,
@@ -51,9 +51,16 @@ export const networkErrors = {
     retryable: true,
     message: (d) => `No connection to ${d['peer']} by ${d['method'] === 'turn' ? 'a TURN server' : 'STUN alone'}${because(d)}`,
     hint: (d) =>
-      d['now'] === undefined
-        ? 'It is not connected at all now: try --method auto.'
-        : `It is connected all the same: ${d['now']}. --method auto takes the best way there is.`
+      [
+        d['now'] === undefined
+          ? 'It is not connected at all now: try --method auto.'
+          : `It is connected all the same: ${d['now']}. --method auto takes the best way there is.`,
+        d['method'] === 'turn'
+          ? 'TURN servers are named in turn_servers, with turn_username and turn_password, or turn_secret: docs/relay.md says how.'
+          : ''
+      ]
+        .join(' ')
+        .trimEnd()
   }),
   NOT_STORED_YET: entry({
     exit: 7,

@@ -41,7 +41,7 @@ export const hopelessReasons = {
   theirUdpBlocked: 'UDP is blocked on their side',
   ownUdpBlockedTurn: 'UDP is blocked on our side, and TURN over TCP is not possible in Node',
   noTurn: 'no TURN server is configured',
-  noTheirIce: 'the peer has no ICE',
+  noTheirIce: 'the peer has no ICE: node-datachannel is missing there, or its NAT traversal is off',
   noAddress: 'no address of the peer is known',
   noRelay: 'no relay is known',
   notReachable: 'no address of ours can be reached from outside',

@@ -32,6 +32,13 @@ test('without any layer every option has its default, and the object is complete
   assert.ok(Object.values(sources).every((source) => source === 'default'))
 })
 
+test('a STUN or TURN server that is none is told what one looks like', () => {
+  const hintOf = (options: Readonly<Record<string, unknown>>): string => errorOf(() => resolveConfig(options)).hint
+  assert.match(hintOf({ stunServers: ['stun:'] }), /stun:stun\.example\.org:3478/)
+  assert.match(hintOf({ turnServers: ['turns:turn.example.org'] }), /turn:turn\.example\.org:3478/)
+  assert.match(hintOf({ relays: ['/ip4/11.77.1.2/tcp/9000'] }), /\/ip4\/192\.0\.2\.1\/tcp\/9000\/p2p\//)
+})
+
 test('a flag beats the environment, which beats the file, which beats the default', () => {
   const file = { max_peers: 10, log_level: 'warn', network: 'blue' }
   const environment = { SYNAPTIC_MESH_MAX_PEERS: '20', SYNAPTIC_MESH_LOG_LEVEL: 'debug' }
