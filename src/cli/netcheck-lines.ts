@@ -21,7 +21,7 @@ export function netcheckLines(report: Report, output: Output): readonly string[]
     ...(report.stun.length === 0 ? [['  STUN', 'no server']] : []),
     ...report.relays.map((relay, index) => [index === 0 ? '  relays' : '', relayText(relay)]),
     ...(report.relays.length === 0 ? [['  relays', 'none']] : []),
-    ['  punching', report.ice.available ? `possible, ${count(report.turnServers, 'TURN server')}` : `not possible: ${safe(report.ice.reason ?? '')}`]
+    ['  punching', punchingText(report)]
   ]
   const good = `${output.paint('green', '✓')} nothing is wrong`
   return [
@@ -40,6 +40,11 @@ function headline({ nat, udp, ipv6 }: Report): string {
     ipv6 ? 'IPv6' : 'no IPv6'
   ]
   return `you: ${notes.join(' · ')}`
+}
+
+function punchingText({ ice, udp, turnServers }: Report): string {
+  if (!ice.available) return `not possible: ${safe(ice.reason ?? '')}`
+  return udp === 'blocked' ? 'not possible: UDP is blocked' : `possible, ${count(turnServers, 'TURN server')}`
 }
 
 const udpTexts = { open: 'open', blocked: 'blocked', unknown: 'not known' } as const

@@ -35,7 +35,7 @@ export interface NetcheckFacts extends Omit<NetcheckReport, keyof NatFacts | 'fi
   /** undefined when there was nobody to ask. */
   readonly probe: NatProbe | undefined
   readonly interfaces: readonly InterfaceAddress[]
-  readonly options: Pick<MeshOptions, 'listenAddrs' | 'natTraversal'>
+  readonly options: Pick<MeshOptions, 'listenAddrs' | 'natTraversal' | 'bootstrapPeers'>
 }
 
 /** The report on what was seen. */
@@ -90,12 +90,15 @@ const isOutside = ({ address, isInternal }: InterfaceAddress): boolean => !isInt
 const isLoopbackOnly = (listenAddrs: readonly string[]): boolean =>
   listenAddrs.length > 0 && listenAddrs.every((address) => /^\/(ip4\/127\.|ip6\/::1\/)/.test(address))
 
-function stunFindings({ probe }: NetcheckFacts): readonly HealthFinding[] {
+function stunFindings({ probe, confirmed }: NetcheckFacts): readonly HealthFinding[] {
+  // Who is called directly has no use for the kind of NAT.
+  const isCalled = confirmed.length > 0
+  if (probe === undefined && isCalled) return []
   if (probe === undefined) return [{ code: 'STUN_NONE', message: 'No STUN server is known, so the kind of NAT cannot be told', hint: setStun }]
   if (probe.udp === 'blocked') return [udpBlocked]
   const faults = probe.servers.filter(({ result }) => result !== 'answered').map(serverFault)
   const hosts = new Set(probe.servers.flatMap(({ result, address }) => (result === 'answered' ? [address] : [])))
-  if (hosts.size === 1 && probe.mapping === 'unknown') {
+  if (hosts.size === 1 && probe.mapping === 'unknown' && !isCalled) {
     const message = 'Only one STUN server with one address answers: two addresses are needed to tell the kind of NAT'
     return [...faults, { code: 'STUN_ONE', message, hint: setStun }]
   }
@@ -104,8 +107,8 @@ function stunFindings({ probe }: NetcheckFacts): readonly HealthFinding[] {
 
 const udpBlocked: HealthFinding = {
   code: 'UDP_BLOCKED',
-  message: 'No STUN server answers over UDP: a firewall blocks it',
-  hint: 'Allow outgoing UDP; until then peers are reached over relays and by direct TCP, and neither punching nor TURN can work.'
+  message: 'No STUN server answers over UDP: a firewall blocks it, here or at the server',
+  hint: 'Allow UDP, outgoing here, and to the STUN port of the server (of a relay UDP 3478); until then peers are reached over relays and by direct TCP, and neither punching nor TURN can work.'
 }
 
 const faultTexts = {
@@ -126,8 +129,7 @@ function pathFindings(facts: NetcheckFacts): readonly HealthFinding[] {
   const findings: HealthFinding[] = []
   const isHard = probe?.natClass === 'symmetric' && portMapping.state !== 'mapped' && turnServers === 0
   if (isHard && !interfaces.some(({ address, family }) => family === 6 && ipScope(address) === 'public')) findings.push(symmetric)
-  if (!isReachable && relays.length === 0)
-    findings.push({ code: 'RELAY_NONE', message: 'No relay is known: a peer behind another NAT can hardly reach this node', hint: setRelay })
+  if (!isReachable && relays.length === 0) findings.push(options.bootstrapPeers.length === 0 ? noRelay : noRelayAtBootstrap)
   for (const relay of relays) if (!relay.reserved) findings.push(withoutPlace(relay))
   if (iceUnavailable !== undefined && options.natTraversal)
     findings.push({
@@ -136,6 +138,18 @@ function pathFindings(facts: NetcheckFacts): readonly HealthFinding[] {
       hint: 'npm install node-datachannel beside synaptic-mesh, then restart'
     })
   return findings
+}
+
+const noRelay: HealthFinding = {
+  code: 'RELAY_NONE',
+  message: 'No relay is known: a peer behind another NAT can hardly reach this node',
+  hint: setRelay
+}
+
+const noRelayAtBootstrap: HealthFinding = {
+  code: 'RELAY_NONE',
+  message: 'No relay is connected, and no bootstrap node that is one: a peer behind another NAT can hardly reach this node',
+  hint: `Look whether the bootstrap nodes run and can be reached from here: they are asked again by themselves. Or ${setRelay}`
 }
 
 const symmetric: HealthFinding = {

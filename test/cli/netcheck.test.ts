@@ -30,3 +30,15 @@ test('p2p netcheck asks the STUN servers of the configuration, and says what to 
   assert.match(stdout, /no other machine can reach it \(LOOPBACK_ONLY\)\n {2}synaptic-mesh p2p config set listen_addrs/)
   assert.match(stdout, /does not answer \(STUN_SILENT\)/)
 })
+
+test('where UDP is blocked, p2p netcheck does not call punching possible, and names both ends', async (t) => {
+  const silent = createSocket('udp4').bind(0, '127.0.0.1')
+  t.after(() => silent.close())
+  await once(silent, 'listening')
+  const home = new Home(t, bin)
+  await json(home, 'init', ...local, '--stun', `stun:127.0.0.1:${silent.address().port}`)
+  const { code, stdout } = await home.p2p('netcheck')
+  assert.equal(code, 0)
+  assert.match(stdout, /\n {2}punching {8}not possible: UDP is blocked\n/)
+  assert.match(stdout, /here or at the server \(UDP_BLOCKED\)\n {2}Allow UDP, outgoing here, and to the STUN port of the server/)
+})

@@ -33,7 +33,7 @@ const usual: NetcheckFacts = {
     { address: '127.0.0.1', family: 4, isInternal: true },
     { address: '192.168.1.2', family: 4, isInternal: false }
   ],
-  options: { listenAddrs: ['/ip4/0.0.0.0/tcp/9000'], natTraversal: true },
+  options: { listenAddrs: ['/ip4/0.0.0.0/tcp/9000'], natTraversal: true, bootstrapPeers: [] },
   confirmed: [],
   portMapping: { state: 'none', reason: 'no router answers' },
   relays: [relay],
@@ -51,10 +51,12 @@ test('whatever is wrong is said once, with the next step', () => {
   const blocked = { ...probe, natClass: 'udp-blocked', udp: 'blocked', publicAddress: undefined, servers: [asked('11.77.1.2', 'silent')] } as const
   const symmetric = { ...probe, natClass: 'symmetric', mapping: 'address-and-port-dependent' } as const
   const one = { ...probe, natClass: 'unknown', mapping: 'unknown', servers: [asked('11.77.1.2')] } as const
-  const loopback = { options: { listenAddrs: ['/ip4/127.0.0.1/tcp/0', '/ip6/::1/tcp/0'], natTraversal: true } }
+  const loopback = { options: { listenAddrs: ['/ip4/127.0.0.1/tcp/0', '/ip6/::1/tcp/0'], natTraversal: true, bootstrapPeers: [] } }
   const ipv6 = { address: '2a0f:7777:1::2', family: 6, isInternal: false } as const
   const cases: readonly (readonly [Partial<NetcheckFacts>, readonly string[]])[] = [
     [nobody, ['STUN_NONE', 'RELAY_NONE']],
+    [{ probe: undefined, relays: [], confirmed: ['/ip4/11.77.3.2/tcp/9000'] }, []],
+    [{ probe: one, confirmed: ['/ip4/11.77.3.2/tcp/9000'] }, []],
     [{ probe: blocked }, ['UDP_BLOCKED']],
     [{ probe: blocked, relays: [] }, ['UDP_BLOCKED', 'RELAY_NONE']],
     [{ probe: { ...probe, servers: [asked('11.77.1.2'), asked('11.77.5.2', 'silent')] } }, ['STUN_SILENT']],
@@ -79,6 +81,13 @@ test('whatever is wrong is said once, with the next step', () => {
   for (const [changes, wanted] of cases) assert.deepEqual(codes(changes), wanted, JSON.stringify(changes))
   for (const [changes] of cases)
     for (const { message, hint } of netcheckReport({ ...usual, ...changes }, 0).findings) assert.ok(message.length > 10 && hint.length > 10)
+})
+
+test('where bootstrap nodes are configured, they are named as what may be the relay that is missing', () => {
+  const relayless = (bootstrapPeers: readonly string[]) =>
+    netcheckReport({ ...usual, relays: [], options: { ...usual.options, bootstrapPeers } }, 0).findings.map(({ hint }) => hint)
+  assert.match(relayless(['/ip4/11.77.1.2/tcp/9000/p2p/R'])[0] ?? '', /bootstrap nodes run/)
+  assert.doesNotMatch(relayless([])[0] ?? '', /bootstrap/)
 })
 
 test('a global IPv6 address is told also while no STUN server is known', () => {
