@@ -46,6 +46,7 @@ import { RelayClient } from './relay-client.ts'
 import { RelayServer, type RelayServerLimits } from './relay-server.ts'
 import { systemTimers } from './timers.ts'
 import { TrafficMeter } from './traffic-meter.ts'
+import { boundedWrites } from './write-bounds.ts'
 import { WriteBehindDatastore } from './write-behind-datastore.ts'
 
 /** How often mDNS asks; discovery waits for one question more. */
@@ -184,11 +185,13 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
     connectionEncrypters: hybridNoise({ policy: options.quantum ?? 'prefer', memory: parts.memory, onFailure: parts.onHandshakeFailure }),
     streamMuxers: [
       eagerStreams(
-        yamux({
-          maxInboundStreams: streamsPerConnection,
-          maxEarlyStreams: streamsPerConnection,
-          streamOptions: options.relay === undefined ? yamuxWindow : relayWindow
-        })
+        boundedWrites(
+          yamux({
+            maxInboundStreams: streamsPerConnection,
+            maxEarlyStreams: streamsPerConnection,
+            streamOptions: options.relay === undefined ? yamuxWindow : relayWindow
+          })
+        )
       )
     ],
     connectionGater: hostGater({
