@@ -9,8 +9,6 @@ import { RecordParser } from './record-parser.ts'
 const lengthBytes = 2
 const tagBytes = 16
 const maxPlaintextBytes = maxMessageBytes - tagBytes
-/** Sealed at once at most: what waits beyond it is sealed when the connection below takes more. */
-const maxBatchBytes = 16 * maxPlaintextBytes
 /** From here on a copy costs more than a write in pieces. */
 const piecesFrom = 8_192
 const none = new Uint8Array(0)
@@ -75,7 +73,7 @@ export class RecordStream extends AbstractMessageStream {
     // What fits into one record is not spread over two: the other side would have to put it together.
     if (this.#pendingBytes > 0 && this.#pendingBytes + data.byteLength > maxPlaintextBytes) this.#flush()
     const isQueued = this.sendingData || this.writableNeedsDrain || this.writeStatus !== 'writable' || this.writeBuffer.byteLength > 0
-    if (isQueued || this.#connection.status !== 'open' || data.byteLength === 0 || data.byteLength > maxBatchBytes) {
+    if (isQueued || this.#connection.status !== 'open' || data.byteLength === 0 || data.byteLength > maxPlaintextBytes) {
       this.#flush()
       return super.send(data)
     }
@@ -87,10 +85,10 @@ export class RecordStream extends AbstractMessageStream {
     return !this.writableNeedsDrain
   }
 
-  /** Called by the base class for what waited; it keeps what is not sent. */
+  /** Called by the base class for what waited; it keeps what is not sent. A record is sealed when the connection takes it: sealed ones that wait are memory. */
   sendData(data: QueuedData): { sentBytes: number; canSendMore: boolean } {
-    const batch = data.byteLength <= maxBatchBytes ? data : data.sublist(0, maxBatchBytes)
-    return { sentBytes: batch.byteLength, canSendMore: this.#connection.send(this.#seal([...batch], batch.byteLength)) }
+    const plaintext = data.byteLength <= maxPlaintextBytes ? data : data.sublist(0, maxPlaintextBytes)
+    return { sentBytes: plaintext.byteLength, canSendMore: this.#connection.send(this.#seal([...plaintext], plaintext.byteLength)) }
   }
 
   sendReset(error: Error): void {
@@ -126,41 +124,21 @@ export class RecordStream extends AbstractMessageStream {
     if (this.listenerCount('idle') > 0) this.safeDispatchEvent('idle')
   }
 
-  /** Every record of `length` bytes. */
-  #seal(pieces: readonly Uint8Array[], length: number): Data {
+  /** The next record, of `length` bytes of plaintext: as the cipher hands it out, or in one array. */
+  #seal(plaintext: readonly Uint8Array[], length: number): Data {
     const key = this.#sendKey
     if (key === undefined) throw closed()
-    return this.#sendsPieces && length >= piecesFrom ? this.#sealPieces(key, pieces, length) : this.#sealWhole(key, pieces, length)
-  }
-
-  /** The records as the cipher hands them out. */
-  #sealPieces(key: AeadKey, pieces: readonly Uint8Array[], length: number): Data {
-    const records: Uint8Array[] = []
-    const take = taker(pieces)
-    for (let left = length; left > 0; left -= maxPlaintextBytes) {
-      const size = Math.min(left, maxPlaintextBytes) + tagBytes
-      const plaintext = joinSmall(take(maxPlaintextBytes))
-      records.push(new Uint8Array([size >>> 8, size]), ...key.sealPieces({ nonce: this.#sendNonces.next(), ad: none, plaintext }))
+    const size = length + tagBytes
+    const prefix = [size >>> 8, size & 255]
+    const nonce = this.#sendNonces.next()
+    if (this.#sendsPieces && length >= piecesFrom) {
+      const sealed = key.sealPieces({ nonce, ad: none, plaintext: joinSmall(plaintext) })
+      return messageOf(this.#connection, joinSmall([new Uint8Array(prefix), ...sealed]))
     }
-    return messageOf(this.#connection, joinSmall(records))
-  }
-
-  /** The records in one array. */
-  #sealWhole(key: AeadKey, pieces: readonly Uint8Array[], length: number): Uint8Array {
-    const records = Math.ceil(length / maxPlaintextBytes)
-    const output = this.#allocate(length + records * (lengthBytes + tagBytes))
-    const take = taker(pieces)
-    let offset = 0
-    for (let left = length; left > 0; left -= maxPlaintextBytes) {
-      const size = Math.min(left, maxPlaintextBytes) + tagBytes
-      output[offset] = size >>> 8
-      output[offset + 1] = size
-      const start = offset + lengthBytes
-      offset = start + size
-      const plaintext = records === 1 ? pieces : take(maxPlaintextBytes)
-      key.sealInto(output.subarray(start, offset), { nonce: this.#sendNonces.next(), ad: none, plaintext })
-    }
-    return output
+    const record = this.#allocate(lengthBytes + size)
+    record.set(prefix)
+    key.sealInto(record.subarray(lengthBytes), { nonce, ad: none, plaintext })
+    return record
   }
 
   #receive(data: Data): void {
@@ -216,27 +194,6 @@ export class RecordStream extends AbstractMessageStream {
     this.#pending = []
     this.#pendingBytes = 0
     if (this.#connection.readBufferLength === 0) this.#receiveKey = undefined
-  }
-}
-
-/** Takes up to so many bytes from the front of `pieces` with each call. */
-function taker(pieces: readonly Uint8Array[]): (length: number) => readonly Uint8Array[] {
-  let index = 0
-  let offset = 0
-  return (length) => {
-    const taken: Uint8Array[] = []
-    for (let left = length; left > 0;) {
-      const piece = pieces[index]
-      if (piece === undefined) break
-      const part = piece.subarray(offset, offset + left)
-      taken.push(part)
-      left -= part.length
-      offset += part.length
-      if (offset < piece.length) break
-      index += 1
-      offset = 0
-    }
-    return taken
   }
 }
 
