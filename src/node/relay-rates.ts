@@ -11,9 +11,9 @@ export interface RelayRatesOptions {
 
 const minBurstBytes = 262_144
 /** What a peer may always send, however busy the relay is: messages, not floods. */
-const light = { perSecond: 16_384, burst: 131_072 } as const
+const light = { perSecond: 16_384, burst: 49_152 } as const
 /** What all may send together beyond that: as much as this process can carry without coming late. */
-const shared = { least: 1_048_576, first: 33_554_432, most: 1_073_741_824 } as const
+const shared = { least: 1_048_576, first: 8_388_608, most: 1_073_741_824 } as const
 const lookEveryMs = 200
 /** So late a timer comes when the process has more to do than it can. */
 const busyMs = 40

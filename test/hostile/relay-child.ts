@@ -13,7 +13,7 @@ const relay = await createMesh(
     relayServe: true,
     relayOpen: true,
     relayMaxReservations: 150,
-    relayMaxCircuits: 240,
+    relayMaxCircuits: 120,
     relayMaxCircuitsPerPeer: 4,
     relayBytesPerSecond: 524_288
   },

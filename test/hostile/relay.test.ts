@@ -39,7 +39,7 @@ async function start(t: TestContext, name: string, relay: string): Promise<Mesh>
 
 test(
   'under 200 peers that take places, flood and stall a relay keeps its quotas, carries honest messages, and forgets all of them',
-  { timeout: 240_000 },
+  { timeout: 400_000 },
   async (t) => {
     const relay = startChild(t, './relay-child.ts')
     const { address } = await answer<{ readonly address: string }>(relay)
@@ -54,9 +54,12 @@ test(
     assert.equal(places, 149, 'the last place is taken, and no more')
     const times: number[] = []
     const looks: Look[] = []
-    for (let round = 0; round < 10; round++) {
+    // On a busy machine attackers need a while to reach every quota.
+    const quotas = ['reservations', 'circuits', 'rate', 'stalled', 'malformed']
+    const areReached = (): boolean => quotas.every((reason) => (looks.at(-1)?.serving.refused[reason] ?? 0) > 0)
+    for (let round = 0; round < 8 || (round < 200 && !areReached()); round++) {
       const startedAt = performance.now()
-      const { status, path } = await caller.send('called', `honest ${round}`, { timeoutMs: 20_000 })
+      const { status, path } = await caller.send('called', `honest ${round}`, { timeoutMs: 45_000 })
       assert.deepEqual([status, path], ['stored', 'relayed'], `message ${round}`)
       times.push(performance.now() - startedAt)
       looks.push(await ask<Look>(relay))
@@ -65,16 +68,15 @@ test(
     const told = await ask<Readonly<Record<'reserve' | 'call', Readonly<Record<string, number>>>>>(attackers)
     const last = looks.at(-1)?.serving
     assert.ok(last !== undefined)
-    for (const { serving } of looks) assert.ok(serving.reservations <= 150 && serving.circuits <= 240, JSON.stringify(serving))
-    for (const reason of ['reservations', 'circuits', 'rate', 'stalled', 'malformed'])
-      assert.ok((last.refused[reason] ?? 0) > 0, `${reason}: ${JSON.stringify(last.refused)}`)
+    for (const { serving } of looks) assert.ok(serving.reservations <= 150 && serving.circuits <= 120, JSON.stringify(serving))
+    assert.ok(areReached(), JSON.stringify(last.refused))
     assert.ok((told.reserve['200'] ?? 0) >= 51 && (told.reserve['201'] ?? 0) > 0, JSON.stringify(told.reserve))
     const peak = Math.max(...looks.map(({ rss }) => rss))
     t.diagnostic(
       `honest messages ${times.map(Math.round).join(', ')} ms; memory ${mib(before.rss)} before, ${mib(peak)} at most; ${JSON.stringify(last)}`
     )
-    // 128 waiting directions with a window of 1 MiB each, and what 200 connections cost.
-    assert.ok(peak - before.rss < 450_000_000, `${mib(peak)} at most`)
+    // Windows of 256 KiB for each circuit, the same again on its way out, and what 200 connections cost.
+    assert.ok(peak - before.rss < 400_000_000, `${mib(peak)} at most`)
 
     attackers.kill('SIGKILL')
     await until(async () => (await ask<Look>(relay)).serving.reservations === 1, 'their places are free', 30_000)
