@@ -123,7 +123,13 @@ export const optionTable = {
   }),
   relay_max_reservations: option({ type: 'integer', default: 256, min: 1, max: 10_000, help: 'as a relay, peers that keep a place at one time' }),
   relay_max_circuits: option({ type: 'integer', default: 512, min: 1, max: 10_000, help: 'as a relay, circuits at one time' }),
-  relay_max_circuits_per_peer: option({ type: 'integer', default: 16, min: 1, max: 1_000, help: 'as a relay, circuits of one peer at one time' }),
+  relay_max_circuits_per_peer: option({
+    type: 'integer',
+    default: 16,
+    min: 1,
+    max: 1_000,
+    help: 'as a relay, circuits that one peer has opened at one time'
+  }),
   relay_circuit_bytes: option({
     type: 'integer',
     default: 1_073_741_824,
@@ -146,7 +152,7 @@ export const optionTable = {
     min: 16_384,
     max: 1_073_741_824,
     unit: 'bytes a second',
-    help: "as a relay, what one peer's circuits carry together"
+    help: 'as a relay, what one peer may send over all its circuits; over it the peer waits'
   }),
   stun_port: option({ type: 'integer', default: 3478, min: 0, max: 65_535, help: 'as a relay, the UDP port of the STUN server; 0 = none' }),
   mlkem_security_level: option({
