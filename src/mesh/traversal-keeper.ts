@@ -72,8 +72,8 @@ interface RunOptions {
 
 /**
  * Looks for better ways to the peers that are reached over relays only, by the schedule of core/nat/retry-schedule.ts, and runs the traversals that are asked
- * for: one at a time for a peer. Counts what share of peers is reached, and directly: paired peers when we connect to them, and every traversal that is asked for
- * unless the peer is direct and was counted when it came; a later retry counts only when it found a direct way, since the peer was counted at the first one.
+ * for: one at a time for a peer. Counts what share of peers is reached, and directly: paired peers when we connect to them, and whoever a traversal is asked for.
+ * What comes after, while the peer stays connected, counts only when it found a direct way: asking often about one peer does not move the rates.
  */
 export class TraversalKeeper {
   readonly #options: TraversalKeeperOptions
@@ -152,7 +152,8 @@ export class TraversalKeeper {
     this.#driver.input({ type: 'begun', peerId })
     try {
       const report = await this.#run(peerId, { method, isAsked: true, signal })
-      if (method === 'auto' && !(wasDirect && this.#connected.get(peerId) === true)) this.#count(peerId, report.path)
+      const isNews = this.#connected.get(peerId) !== true || (!wasDirect && this.#isDirect(peerId))
+      if (method === 'auto' && isNews) this.#count(peerId, report.path)
       return report
     } finally {
       this.#driver.input({ type: 'ended', peerId, wasAsked: true })

@@ -172,6 +172,26 @@ test('a peer reached over a relay is upgraded in the background: at once, after 
   assert.deepEqual(peer.keeper.rates.last100, { count: 2, reachable: 1, direct: 0.5 })
 })
 
+test('asking again and again about a peer that is counted and relayed does not move the rates; finding a direct way does', async (t) => {
+  const peer = await startPeer(t)
+  peer.their = 'full-cone'
+  peer.let('ice', '!checks failed')
+  peer.let('dial', '!refused')
+  peer.opened('relayed')
+  await peer.time.advance(1_000)
+  for (let round = 0; round < 3; round++) {
+    const asked = peer.keeper.traverse('peer', 'auto', never)
+    await peer.time.advance(10_000)
+    assert.equal((await asked).result, 'relayed')
+  }
+  assert.deepEqual(peer.keeper.rates.last100, { count: 1, reachable: 1, direct: 0 })
+  peer.let('ice', 'punched')
+  const asked = peer.keeper.traverse('peer', 'auto', never)
+  await peer.time.advance(10_000)
+  assert.equal((await asked).result, 'punched')
+  assert.deepEqual(peer.keeper.rates.last100, { count: 2, reachable: 1, direct: 0.5 })
+})
+
 test('between two symmetric NATs no ICE begins at all, in the background or when it is forced', async (t) => {
   const peer = await startPeer(t)
   peer.opened('relayed')
