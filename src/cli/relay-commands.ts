@@ -116,7 +116,7 @@ async function report(client: ControlClient, context: CommandContext, { created,
     addresses: [...addresses],
     reachable,
     stunPort: serving?.stunPort ?? 0,
-    flags: flagsOf(reachable)
+    flags: flagsOf(announcedFirst(reachable, options.announceAddrs))
   }
   await output.result(answer, (value) => renderers.relayServe(value, output))
 }
@@ -136,6 +136,12 @@ function reachableOf(addresses: readonly string[]): string[] {
   const everywhere = outside.filter((address) => !isLocal(address))
   if (everywhere.length > 0) return everywhere
   return outside.length > 0 ? outside : [...addresses]
+}
+
+/** What the operator named outlives a change of the machine's address. */
+const announcedFirst = (reachable: readonly string[], announced: readonly string[]): readonly string[] => {
+  const isNamed = (address: string): boolean => announced.some((named) => `${address}/`.startsWith(`${named}/`))
+  return [...reachable.filter(isNamed), ...reachable.filter((address) => !isNamed(address))]
 }
 
 /** One address of each kind as relay, TCP first; a relay is a bootstrap node, too. */

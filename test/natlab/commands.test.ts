@@ -43,6 +43,20 @@ async function configure(host: DaemonHost, settings: Readonly<Record<string, str
 
 const countOf = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0
 
+test('a relay with a public address tells others the host name that it announces', { timeout: 60_000 }, async (t) => {
+  if (isSkipped(t)) return
+  build()
+  const lab = await Lab.up({ sites: [], publicHosts: ['relay:1'] })
+  t.after(() => lab.down())
+  const relay = new DaemonHost(lab, 'relay')
+  const { flags } = await relay.serveRelay('--announce', 'relay.example.org')
+  t.after(() => relay[Symbol.asyncDispose]())
+  assert.deepEqual(
+    flags.map((flag) => flag.replace(/\/p2p\/.*/, '')),
+    ['--relay', '/dns/relay.example.org/tcp/9000', '--relay', '/dns/relay.example.org/tcp/443/ws', '--bootstrap', '/dns/relay.example.org/tcp/9000']
+  )
+})
+
 test('p2p nat peer-behind-nat --method auto, and p2p nat peer-stun --method stun', { timeout: 180_000 }, async (t) => {
   if (isSkipped(t)) return
   const { start } = await bringUp(t, ['port1:15:port', 'port2:16:port', 'sym1:17:sym', 'tcp1:21:tcp'])
