@@ -1,3 +1,4 @@
+import type { MeshError } from '../core/base/index.ts'
 import type { NatFacts } from '../core/nat/index.ts'
 import { ipScope } from '../core/nat/ip-scope.ts'
 import type { MeshOptions } from '../core/options/index.ts'
@@ -34,6 +35,8 @@ export interface NetcheckReport extends Pick<NatFacts, 'natClass' | 'mapping' | 
 export interface NetcheckFacts extends Omit<NetcheckReport, keyof NatFacts | 'findings' | 'ms' | 'stun'> {
   /** undefined when there was nobody to ask. */
   readonly probe: NatProbe | undefined
+  /** Why no TURN server gives an address; undefined when one does, or none is configured. */
+  readonly turnTrouble: MeshError | undefined
   readonly interfaces: readonly InterfaceAddress[]
   readonly options: Pick<MeshOptions, 'listenAddrs' | 'natTraversal' | 'bootstrapPeers'>
 }
@@ -124,12 +127,14 @@ function serverFault({ host, port, result }: StunServerReport): HealthFinding {
 }
 
 function pathFindings(facts: NetcheckFacts): readonly HealthFinding[] {
-  const { probe, confirmed, relays, portMapping, turnServers, iceUnavailable, interfaces, options } = facts
+  const { probe, confirmed, relays, portMapping, turnServers, turnTrouble, iceUnavailable, interfaces, options } = facts
   const isReachable = confirmed.length > 0 || probe?.natClass === 'open'
   const findings: HealthFinding[] = []
   const isHard = probe?.natClass === 'symmetric' && portMapping.state !== 'mapped' && turnServers === 0
   if (isHard && !interfaces.some(({ address, family }) => family === 6 && ipScope(address) === 'public')) findings.push(symmetric)
   if (!isReachable && relays.length === 0) findings.push(options.bootstrapPeers.length === 0 ? noRelay : noRelayAtBootstrap)
+  if (turnTrouble !== undefined && probe?.udp !== 'blocked')
+    findings.push({ code: turnTrouble.code, message: turnTrouble.message, hint: turnTrouble.hint })
   for (const relay of relays) if (!relay.reserved) findings.push(withoutPlace(relay))
   if (iceUnavailable !== undefined && options.natTraversal)
     findings.push({

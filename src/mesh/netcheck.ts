@@ -18,7 +18,7 @@ export interface NetcheckParts {
   readonly reach: {
     readonly network: Pick<OwnNetwork, 'measure'>
     readonly reachability: Pick<Reachability, 'mapping' | 'confirmed'>
-    readonly ice: Pick<IceService, 'unavailable' | 'hasTurn'>
+    readonly ice: Pick<IceService, 'unavailable' | 'turnTrouble'>
   }
   readonly watch: Pick<NetworkWatchPort, 'addresses'>
   readonly relays: readonly RelayInfo[]
@@ -34,8 +34,13 @@ export async function callNetcheck(parts: NetcheckParts, { timeoutMs = defaultTi
   const { options, clock, timers, reach, watch, relays } = parts
   const startedAt = clock.monotonic()
   using deadline = startDeadline(timers, { operation: 'The look at the network', timeoutMs, signal })
-  const seen = Promise.all([reach.network.measure(), Promise.all(relays.map((relay) => measuredRelay(parts, relay, deadline.signal)))])
-  const [probe, measured] = await within(deadline, seen)
+  const { network, ice } = reach
+  const seen = Promise.all([
+    network.measure(),
+    ice.turnTrouble(deadline.signal),
+    Promise.all(relays.map((relay) => measuredRelay(parts, relay, deadline.signal)))
+  ])
+  const [probe, turnTrouble, measured] = await within(deadline, seen)
   const { mapping, confirmed } = reach.reachability
   const facts = {
     probe,
@@ -45,7 +50,8 @@ export async function callNetcheck(parts: NetcheckParts, { timeoutMs = defaultTi
     portMapping: mapping,
     relays: measured,
     iceUnavailable: reach.ice.unavailable,
-    turnServers: options.turnServers.length
+    turnServers: options.turnServers.length,
+    turnTrouble
   }
   return netcheckReport(facts, clock.monotonic() - startedAt)
 }

@@ -63,7 +63,8 @@ export function fakeNetcheck(fra: PeerReference, options: MeshOptions): Netcheck
     portMapping: { state: 'none', reason: 'no router answers' },
     relays: [{ ...relay, reserved: true, latencyMs: 21.5 }],
     iceUnavailable: undefined,
-    turnServers: 0
+    turnServers: 0,
+    turnTrouble: undefined
   } as const
   return netcheckReport(facts, 510.4)
 }

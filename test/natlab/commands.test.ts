@@ -135,6 +135,7 @@ test('p2p nat peer-relay --method turn between two symmetric NATs, with both kin
     assert.equal(code, 7)
     assert.match(text, /password|credential|401|[Uu]nauthori[sz]ed/)
     assert.ok(!text.includes('"wrong"'))
+    assert.match((await me.p2p('netcheck')).stdout, /credentials are wrong \(401\) \(TURN_FAILED\)\n {2}Check turn_servers/)
   })
   await t.test('with a shared secret', async () => {
     const before = await allocations('b')

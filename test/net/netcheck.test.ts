@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { isMeshError, wallMillis } from '../../src/core/base/index.ts'
+import { isMeshError, MeshError, wallMillis } from '../../src/core/base/index.ts'
 import type { NatProbe, StunServerReport } from '../../src/mesh/nat-ports.ts'
 import { type NetcheckFacts, netcheckReport } from '../../src/mesh/netcheck-report.ts'
 import { createMesh, type Mesh } from '../../src/node/index.ts'
@@ -38,7 +38,8 @@ const usual: NetcheckFacts = {
   portMapping: { state: 'none', reason: 'no router answers' },
   relays: [relay],
   iceUnavailable: undefined,
-  turnServers: 0
+  turnServers: 0,
+  turnTrouble: undefined
 }
 const codes = (changes: Partial<NetcheckFacts>): readonly string[] => netcheckReport({ ...usual, ...changes }, 0).findings.map(({ code }) => code)
 
@@ -53,6 +54,7 @@ test('whatever is wrong is said once, with the next step', () => {
   const one = { ...probe, natClass: 'unknown', mapping: 'unknown', servers: [asked('11.77.1.2')] } as const
   const loopback = { options: { listenAddrs: ['/ip4/127.0.0.1/tcp/0', '/ip6/::1/tcp/0'], natTraversal: true, bootstrapPeers: [] } }
   const ipv6 = { address: '2a0f:7777:1::2', family: 6, isInternal: false } as const
+  const turnTrouble = new MeshError('TURN_FAILED', { server: 'turn:11.77.2.2:3478', reason: 'the credentials are wrong (401)' })
   const cases: readonly (readonly [Partial<NetcheckFacts>, readonly string[]])[] = [
     [nobody, ['STUN_NONE', 'RELAY_NONE']],
     [{ probe: undefined, relays: [], confirmed: ['/ip4/11.77.3.2/tcp/9000'] }, []],
@@ -67,6 +69,8 @@ test('whatever is wrong is said once, with the next step', () => {
     [{ probe: one }, ['STUN_ONE']],
     [{ probe: symmetric }, ['NAT_SYMMETRIC']],
     [{ probe: symmetric, turnServers: 1 }, []],
+    [{ turnServers: 1, turnTrouble }, ['TURN_FAILED']],
+    [{ probe: blocked, turnServers: 1, turnTrouble }, ['UDP_BLOCKED']],
     [{ probe: symmetric, interfaces: [...usual.interfaces, ipv6] }, []],
     [{ probe: symmetric, portMapping: { state: 'mapped', protocol: 'upnp', address: '/ip4/11.77.26.2/tcp/9000', isConfirmed: true } }, []],
     [{ relays: [{ ...relay, reserved: false, latencyMs: undefined }] }, ['RELAY_AWAY']],

@@ -88,6 +88,12 @@ export class IceService {
     return this.#turn().length > 0
   }
 
+  /** Asks the TURN servers for an address: TURN_FAILED when none gives one; undefined when one does, or none is configured. Takes some seconds at most. */
+  async turnTrouble(signal: AbortSignal): Promise<MeshError | undefined> {
+    const answers = this.#turn().map(async (server) => ({ server, verdict: await this.#options.port.probeTurn(server, signal) }))
+    return turnFailure(await Promise.all(answers))
+  }
+
   /** Runs at this time, of both directions. */
   get running(): number {
     return this.#runs.size
@@ -295,8 +301,7 @@ export class IceService {
 
   /** ICE does not tell why there is no address of a TURN server: the server does. */
   async #watchTurn(attempt: IceAttempt, signal: AbortSignal): Promise<void> {
-    const answers = this.#turn().map(async (server) => ({ server, verdict: await this.#options.port.probeTurn(server, signal) }))
-    const failure = turnFailure(await Promise.all(answers))
+    const failure = await this.turnTrouble(signal)
     if (failure !== undefined && attempt.tally.own.length === 0) attempt.end(failure, 'failed')
   }
 }
