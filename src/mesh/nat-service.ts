@@ -70,6 +70,11 @@ export class NatService {
     this.#stopped.abort()
   }
 
+  /** A peer is paired now, maybe over a direct connection: it is asked how that goes. */
+  paired(peerId: string): void {
+    for (const connection of this.#options.libp2p.getConnections(peerIdFromString(peerId))) this.#askHowReached(connection)
+  }
+
   /** What a peer last said of its network; undefined when it has said nothing. */
   heard(peerId: string): PeerNat | undefined {
     return this.#heard.get(peerId)
@@ -211,12 +216,14 @@ export class NatService {
     return { connection: promise, end: () => libp2p.removeEventListener('connection:open', onOpen) }
   }
 
+  readonly #onConnection = ({ detail }: CustomEvent<Connection>): void => this.#askHowReached(detail)
+
   // How a public IPv4 address that we dialled is reached, only its owner knows.
-  readonly #onConnection = ({ detail }: CustomEvent<Connection>): void => {
-    const peerId = detail.remotePeer.toString()
-    const host = hostOf(detail.remoteAddr)
-    if (detail.direction !== 'outbound' || isRelayed(detail) || host.includes(':') || ipScope(host) !== 'public') return
-    if (this.#options.book.pairOf(peerId) === undefined || this.isMapped(detail)) return
+  #askHowReached(connection: Connection): void {
+    const peerId = connection.remotePeer.toString()
+    const host = hostOf(connection.remoteAddr)
+    if (connection.direction !== 'outbound' || isRelayed(connection) || host.includes(':') || ipScope(host) !== 'public') return
+    if (this.#options.book.pairOf(peerId) === undefined || this.isMapped(connection)) return
     const asking = this.hello(peerId).catch(() => undefined)
     this.#options.tracker.track('asking a peer how it is reached', asking)
   }

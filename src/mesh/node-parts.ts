@@ -160,6 +160,7 @@ export class NodeParts {
       onDiscovered: (peerId) => this.events.emit('peer', { type: 'discovered', peer: this.book.info(peerId) }),
       onPaired: (pair) => {
         this.peers.paired(pair)
+        this.reach.reachability.nat.paired(pair.peerId)
         this.reach.network.refresh()
       },
       onCard: () => this.reach.network.refresh()
