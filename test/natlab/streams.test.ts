@@ -31,6 +31,12 @@ const flowing = async (host: Host, more: number): Promise<void> => {
 /** Ends the stream, and holds it to the promise: everything that was accepted arrived, and nothing was handed out again after its acknowledgement. */
 async function settle(t: TestContext, { a, b }: Couple): Promise<void> {
   const sent = await a.callWithin(90_000, 'pumped', 60_000)
+  // What is stored is read a moment later.
+  const isAllRead = async (): Promise<boolean> => {
+    const read = new Set((await b.call('collected')).ids)
+    return sent.accepted.every((id) => read.has(id))
+  }
+  await poll('all that is stored is read', 20_000, isAllRead).catch(() => undefined)
   const received = await b.call('collected')
   t.diagnostic(`${sent.accepted.length} sent, longest gap ${received.longestGapMs} ms`)
   const got = new Set(received.ids)
