@@ -1,11 +1,12 @@
 import type { AbortOptions, Connection, Libp2p, PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
+import { isPrivate } from '@libp2p/utils'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { type Clock, isMeshError, type Random } from '../core/base/index.ts'
 import { type RelayCandidate, type RelayKeeperInput, type RelayKeeperLimits, RelayKeeperMachine, type RelayKeeperOutput } from '../core/nat/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import type { Card } from '../core/peers/index.ts'
-import { isRelayed } from './connections.ts'
+import { isCircuit, isRelayed } from './connections.ts'
 import { dialReason } from './dial-reason.ts'
 import { Driver } from './drive.ts'
 import type { HealthFinding, LogRecord, RelayInfo } from './mesh.ts'
@@ -68,13 +69,12 @@ export class RelayKeeper {
   readonly #stopped = new AbortController()
   readonly #answered = Promise.withResolvers<undefined>()
   readonly #unanswered = new Set<string>()
-  #isPublic: boolean
+  #isPublic = false
   #ignoreLost: () => void = () => undefined
 
   constructor(options: RelayKeeperOptions) {
     this.#options = options
     const { random, clock, timers, limits } = options
-    this.#isPublic = options.options.relayServe || options.options.announceAddrs.length > 0
     this.#machine = new RelayKeeperMachine({ random, ...(limits === undefined ? {} : { limits }) })
     this.#driver = new Driver<RelayKeeperInput, RelayKeeperOutput>(this.#machine, { clock, timers, perform: (output) => this.#perform(output) })
   }
@@ -84,6 +84,8 @@ export class RelayKeeper {
     const { libp2p, port, want, timers } = this.#options
     this.#ignoreLost = port.onLost((peerId) => this.#lost(peerId))
     libp2p.addEventListener('connection:open', this.#onConnection)
+    libp2p.addEventListener('self:peer:update', this.#onSelf)
+    this.#isPublic = this.#isReachable()
     this.refresh()
     const explicit = [...this.#known.values()].filter(({ isExplicit }) => isExplicit)
     for (const { peerId, addresses } of explicit) want(peerId, addresses)
@@ -96,6 +98,7 @@ export class RelayKeeper {
 
   stop(): void {
     this.#options.libp2p.removeEventListener('connection:open', this.#onConnection)
+    this.#options.libp2p.removeEventListener('self:peer:update', this.#onSelf)
     this.#ignoreLost()
     this.#driver.stop()
     this.#stopped.abort()
@@ -115,11 +118,19 @@ export class RelayKeeper {
       }))
   }
 
-  /** Whether this node knows itself to be reachable from everywhere: then it looks for no relays, and keeps those that it has. */
-  setPublic(isPublic: boolean): void {
+  /** A node that finds out that it is reachable from everywhere looks for no relays any more, and keeps those that it has. */
+  readonly #onSelf = (): void => {
+    const isPublic = this.#isReachable()
     if (this.#isPublic === isPublic) return
     this.#isPublic = isPublic
     this.refresh()
+  }
+
+  /** Whether it is announced under a public IPv4 address of its own, or one of the options: not everybody has IPv6. */
+  #isReachable(): boolean {
+    const { libp2p, options } = this.#options
+    const isOwn = (address: Multiaddr): boolean => address.getComponents()[0]?.name === 'ip4' && !isCircuit(address) && !isPrivate(address)
+    return options.relayServe || options.announceAddrs.length > 0 || libp2p.getMultiaddrs().some(isOwn)
   }
 
   /** A card was verified, or a peer paired: it may be a relay, or be reached over one. */

@@ -5,7 +5,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import type { Card } from '../../src/core/peers/index.ts'
 import type { Mesh } from '../../src/mesh/mesh.ts'
 import { inviteAddresses } from '../../src/mesh/pairing.ts'
-import { RelayKeeper } from '../../src/mesh/relay-keeper.ts'
+import { RelayKeeper, type RelayKeeperOptions } from '../../src/mesh/relay-keeper.ts'
 import { createMesh, type MeshConfig } from '../../src/node/create-mesh.ts'
 import { clock, random, startTestHost, timers, until } from './support.ts'
 
@@ -137,10 +137,7 @@ test('of bootstrap and paired peers those become relays whose cards say so, and 
     pairedAt: 0 as never,
     addresses: [`${addressOf(behind)}/p2p-circuit/p2p/p`]
   }
-  const keeper = new RelayKeeper({
-    libp2p: host.libp2p,
-    connect: host.connect,
-    port: host.relays,
+  const options: Omit<RelayKeeperOptions, 'libp2p' | 'connect' | 'port'> = {
     clock,
     timers,
     random,
@@ -158,7 +155,8 @@ test('of bootstrap and paired peers those become relays whose cards say so, and 
     fetchCard: (peerId) => fetched.push(peerId),
     want: () => undefined,
     onChanged: () => changes++
-  })
+  }
+  const keeper = new RelayKeeper({ ...options, libp2p: host.libp2p, connect: host.connect, port: host.relays })
   t.after(() => keeper.stop())
   await keeper.start()
   assert.deepEqual(keeper.relays, [])
@@ -178,8 +176,12 @@ test('of bootstrap and paired peers those become relays whose cards say so, and 
   await says(relay)
   await says(behind)
   assert.equal(changes, 2)
-  keeper.setPublic(true)
-  assert.equal(keeper.relays.length, 2, 'a node that finds out that it is public keeps what it has')
+  // As when a peer has dialled a public address of it.
+  await using publicHost = await startTestHost({ network: common.network, announce: ['/ip4/192.88.0.1/tcp/9000'] })
+  const atEase = new RelayKeeper({ ...options, libp2p: publicHost.libp2p, connect: publicHost.connect, port: publicHost.relays })
+  t.after(() => atEase.stop())
+  await atEase.start()
+  assert.deepEqual(atEase.relays, [], 'a node that is public looks for no relay')
 })
 
 test('an invite names one address over each relay in turn, those on port 443 first, after public addresses and before local ones', () => {
