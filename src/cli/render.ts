@@ -183,10 +183,12 @@ const reportRow = (report: Report): readonly string[] => [
   timeOf(report.acceptedAt),
   report.error?.code ?? ''
 ]
+/** How the connection goes, as `message` and `nat` say it. */
+const connectedText = ({ path }: Peer): string => (path === undefined ? 'connected' : `connected (${path})`)
 const peerRow = (peer: Peer): readonly string[] => [
   safe(peer.name),
   peer.peerId,
-  peer.connected ? 'connected' : '-',
+  peer.connected ? connectedText(peer) : '-',
   peer.paired ? 'paired' : 'not paired',
   peer.rttMs === undefined ? '' : milliseconds(peer.rttMs),
   claimOf(peer)
@@ -198,7 +200,7 @@ function peerLines(peer: Peer, output: Output): readonly string[] {
   const claim = peer.claimedName !== undefined && !peer.paired ? `  claims the name ${safe(peer.claimedName)}: nobody has checked that` : undefined
   const rows = [
     `${output.paint('bold', safe(peer.name))}   ${peer.peerId}`,
-    `  ${peer.paired ? 'paired' : 'not paired'} · ${peer.connected ? 'connected' : 'not connected'}${peer.rttMs === undefined ? '' : ` · round trip ${milliseconds(peer.rttMs)}`}`,
+    `  ${peer.paired ? 'paired' : 'not paired'} · ${peer.connected ? connectedText(peer) : 'not connected'}${peer.rttMs === undefined ? '' : ` · round trip ${milliseconds(peer.rttMs)}`}`,
     claim,
     peer.labels.length === 0 ? undefined : `  labels ${peer.labels.map(safe).join(', ')}`,
     ...peer.addresses.map((address) => `  ${safe(address)}`)
