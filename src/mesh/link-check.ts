@@ -42,21 +42,24 @@ export class LinkCheck {
   }
 
   async #checkAll(connections: readonly Connection[]): Promise<void> {
-    await Promise.all(connections.filter(({ status }) => status === 'open').map((connection) => this.#checkOne(connection)))
+    await Promise.all(connections.filter(({ status }) => status === 'open').map((connection) => this.answers(connection)))
   }
 
-  async #checkOne(connection: Connection): Promise<void> {
+  /** Whether the far end of a connection answers within 3 s; if it does not, the connection is ended. */
+  async answers(connection: Connection): Promise<boolean> {
     const { log, timers } = this.#options
     const pinger = new Pinger({ ...this.#options, connect: () => Promise.resolve(connection) })
-    using deadline = startDeadline(timers, { operation: 'an answer after the change of network', timeoutMs: answerMs })
+    using deadline = startDeadline(timers, { operation: 'an answer over a connection', timeoutMs: answerMs })
     try {
       await within(deadline, pinger.ping(connection.remotePeer.toString(), { count: 1, timeoutMs: answerMs }))
+      return true
     } catch (cause) {
       // A peer of other software refuses the ping: that is an answer.
-      if (connection.status !== 'open' || !isMeshError(cause, 'TIMEOUT')) return
+      if (connection.status !== 'open' || !isMeshError(cause, 'TIMEOUT')) return connection.status === 'open'
       const peer = connection.remotePeer.toString()
       log({ level: 'info', event: 'connection.lost', fields: { peer: shortPeerId(peer), address: connection.remoteAddr.toString() } })
-      connection.abort(new MeshError('PEER_UNREACHABLE', { peer, reason: 'it did not answer after the change of network' }, { cause }))
+      connection.abort(new MeshError('PEER_UNREACHABLE', { peer, reason: 'it does not answer' }, { cause }))
+      return false
     }
   }
 }

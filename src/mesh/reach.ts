@@ -1,5 +1,4 @@
 import type { Connection, Libp2p } from '@libp2p/interface'
-import { MeshError } from '../core/base/index.ts'
 import type { TraversalReport } from '../core/nat/index.ts'
 import type { DialOutcome } from '../core/nat/nat-frames.ts'
 import type { MeshOptions } from '../core/options/index.ts'
@@ -9,6 +8,7 @@ import type { Dialler } from './dialler.ts'
 import { IceService } from './ice/ice-service.ts'
 import { LinkCheck } from './link-check.ts'
 import type { HealthFinding, LogRecord } from './mesh.ts'
+import { Mover } from './mover.ts'
 import type { NatPorts } from './nat-ports.ts'
 import { OwnNetwork } from './own-network.ts'
 import type { PeerBook } from './peer-book.ts'
@@ -44,9 +44,6 @@ export interface ReachOptions {
   readonly relays: () => readonly string[]
 }
 
-/** How long a relayed connection stays after the move to a direct one: for what is under way on it, in both directions. */
-const lingerMs = 2_000
-
 /** Everything about how peers are reached, and how this node is: relays, NATs, mapped ports, punching, and the move from a relayed to a direct connection. */
 export class Reach {
   /** What STUN servers say of the own network. */
@@ -56,7 +53,7 @@ export class Reach {
   readonly traversals: TraversalKeeper
   readonly #options: ReachOptions
   readonly #links: LinkCheck
-  readonly #cancelClosing = new Map<string, () => void>()
+  readonly #mover: Mover
   #stopWatching: () => void = () => undefined
 
   constructor(options: ReachOptions) {
@@ -115,6 +112,7 @@ export class Reach {
       onReport: options.onReport
     })
     this.#links = new LinkCheck({ ...options, clock: platform.clock, timers: platform.timers, random: platform.random })
+    this.#mover = new Mover({ ...options, links: this.#links, timers: platform.timers })
   }
 
   /** Serves its protocols and begins to look around. */
@@ -132,7 +130,7 @@ export class Reach {
     const { libp2p, dialler } = this.#options
     libp2p.removeEventListener('connection:open', this.#onConnection)
     this.#stopWatching()
-    for (const cancel of this.#cancelClosing.values()) cancel()
+    this.#mover.stop()
     this.network.stop()
     await this.traversals.stop()
     this.ice.stop()
@@ -163,33 +161,7 @@ export class Reach {
     if (detail.direction === 'inbound')
       this.#options.tracker.track(`asking whether older connections of ${shortPeerId(peerId)} answer`, this.#links.checkOlder(detail))
     if (isRelayed(detail) || !this.#options.libp2p.getConnections(detail.remotePeer).some(isRelayed)) return
-    this.#options.tracker.track(`the move to a direct connection with ${shortPeerId(peerId)}`, this.#move(detail, peerId))
-  }
-
-  async #move(direct: Connection, peerId: string): Promise<void> {
-    const { move, log, paths } = this.#options
-    try {
-      await move(peerId)
-    } catch (error) {
-      // A direct connection that carries no session is of no use: the relayed one stays.
-      direct.abort(new MeshError('PEER_UNREACHABLE', { peer: peerId, reason: 'no session opens over the direct connection' }, { cause: error }))
-      throw error
-    }
-    log({ level: 'info', event: 'peer.moved', fields: { peer: shortPeerId(peerId), path: paths.of(direct) } })
-    this.#closeRelayed(direct, peerId)
-  }
-
-  #closeRelayed(direct: Connection, peerId: string): void {
-    const { libp2p, platform, tracker } = this.#options
-    this.#cancelClosing.get(peerId)?.()
-    const close = async (): Promise<void> => {
-      this.#cancelClosing.delete(peerId)
-      if (direct.status !== 'open') return
-      const relayed = libp2p.getConnections(direct.remotePeer).filter(isRelayed)
-      await Promise.all(relayed.map((connection) => connection.close()))
-    }
-    const cancel = platform.timers.schedule(lingerMs, () => tracker.track('closing a relayed connection', close()))
-    this.#cancelClosing.set(peerId, cancel)
+    this.#options.tracker.track(`the move to a direct connection with ${shortPeerId(peerId)}`, this.#mover.moveTo(detail))
   }
 }
 
