@@ -19,7 +19,9 @@ export interface AddressKeeperOptions extends Pick<PortKeeperOptions, 'own' | 'm
 }
 
 const helpersAsked = 3
-const confirmAgainMs = 600_000
+/** After an attempt that told nothing of one: two nodes that have just met dial each other at one time, and ask over a connection that is closed again. */
+const confirmAgainMs = [5_000, 30_000] as const
+const confirmSeldomMs = 600_000
 /** After a change several things come at once. */
 const settleMs = 500
 
@@ -32,6 +34,10 @@ export class AddressKeeper {
   #ignoreHelpers: () => void = () => undefined
   #confirming: Promise<void> | undefined
   #isAgain = false
+  /** Attempts since a helper came. */
+  #attempts = 0
+  /** A helper did not say whether an address answers. */
+  #isUntold = false
   /** Something came while addresses were being confirmed. */
   #isMore = false
   /** A port that the router forwards without being asked, as far as it was tried. */
@@ -44,7 +50,7 @@ export class AddressKeeper {
   }
 
   start(): void {
-    this.#ignoreHelpers = this.#options.onHelper(() => this.#helperCame())
+    this.#ignoreHelpers = this.#options.onHelper(() => this.helperCame())
     this.#port.start()
     this.#confirmSoon(settleMs)
   }
@@ -112,6 +118,7 @@ export class AddressKeeper {
     this.#cancelConfirm()
     const again = this.#isAgain
     this.#isAgain = false
+    this.#isUntold = false
     let isOneLeft = false
     for (const { address, isVerified } of this.#options.own.list()) {
       if (dialAddress(address)?.scope !== 'public' || (isVerified && !again)) continue
@@ -121,7 +128,7 @@ export class AddressKeeper {
       isOneLeft ||= !isConfirmed
     }
     await this.#tryForwarded()
-    if (isOneLeft) this.#confirmSoon(confirmAgainMs)
+    if (isOneLeft) this.#confirmSoon((this.#isUntold ? confirmAgainMs[this.#attempts++] : undefined) ?? confirmSeldomMs)
   }
 
   /** Whether one of a few trusted peers could dial the address. */
@@ -132,6 +139,7 @@ export class AddressKeeper {
       if (this.#stopped.signal.aborted) return false
       const outcome = await dialBack(peerId, address, this.#stopped.signal).catch(() => 'no-answer' as const)
       asked.push(`${shortPeerId(peerId)}: ${outcome}`)
+      this.#isUntold ||= outcome === 'no-answer' || outcome === 'busy'
       if (outcome !== 'connected') continue
       own.confirm(address)
       log({ level: 'info', event: 'address.confirmed', fields: { address, by: shortPeerId(peerId) } })
@@ -172,10 +180,13 @@ export class AddressKeeper {
     this.#cancelConfirm = this.#options.timers.schedule(delayMs, () => this.#options.tracker.track('confirming addresses', this.confirmAddresses()))
   }
 
-  #helperCame(): void {
+  /** Somebody is here who may be asked to dial us. */
+  helperCame(): void {
     const list = this.#options.own.list()
     const isOneLeft = list.some(({ address, isVerified }) => !isVerified && dialAddress(address)?.scope === 'public')
     const isOneKnown = list.some(({ address, isVerified }) => isVerified && dialAddress(address)?.scope === 'public')
-    if (isOneLeft || !isOneKnown) this.#confirmSoon(settleMs)
+    if (!isOneLeft && isOneKnown) return
+    this.#attempts = 0
+    this.#confirmSoon(settleMs)
   }
 }

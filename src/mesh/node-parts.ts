@@ -162,6 +162,7 @@ export class NodeParts {
         this.peers.paired(pair)
         this.reach.reachability.nat.paired(pair.peerId)
         this.reach.network.refresh()
+        this.reach.reachability.paired()
       },
       onCard: () => this.reach.network.refresh()
     })

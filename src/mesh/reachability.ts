@@ -96,6 +96,11 @@ export class Reachability {
     this.#keeper.networkChanged()
   }
 
+  /** A peer that was connected before is trusted from now on. */
+  paired(): void {
+    this.#keeper.helperCame()
+  }
+
   /** STUN servers were asked anew. */
   measured(): void {
     this.#keeper.measured()

@@ -27,6 +27,9 @@ test('two hosts with public addresses meet by an invite alone: nobody has confir
   assert.match(path ?? '', /^direct-(public|ipv6)$/)
   const { path: back } = await b.call('send', 'open1', 'hello')
   assert.match(back ?? '', /^direct-(public|ipv6)$/)
+  const isConfirmed = async (host: typeof a): Promise<boolean> =>
+    (await host.call('facts')).addresses.some((address) => address.startsWith('/ip4/11.77.'))
+  await poll('each has dialled the other: both addresses are announced', 10_000, async () => (await isConfirmed(a)) && (await isConfirmed(b)))
 })
 
 test('they find each other by mDNS alone', { timeout: 60_000 }, async (t) => {

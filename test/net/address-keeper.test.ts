@@ -101,6 +101,16 @@ test('an address that nobody can dial is not announced; three are asked, and aga
   assert.deepEqual(timers.delays, [600_000])
 })
 
+test('where a helper does not tell, it is asked again soon, twice, and then seldom', async (t) => {
+  const { keeper, timers } = startRig(t, { addresses: [open4], answer: () => 'busy' })
+  const delays: number[] = []
+  for (let round = 0; round < 3; round++) {
+    await keeper.confirmAddresses()
+    delays.push(...timers.delays)
+  }
+  assert.deepEqual(delays, [5_000, 30_000, 600_000])
+})
+
 test('a second peer is asked when the first cannot tell', async (t) => {
   const answer = (peerId: string): DialOutcome => (peerId === 'helper-1' ? 'busy' : 'connected')
   const { keeper, own, asked } = startRig(t, { addresses: [open6], helpers: () => ['helper-1', 'helper-2'], answer })
