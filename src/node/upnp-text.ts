@@ -43,6 +43,36 @@ export function ssdpLocation(answer: string, sender: string): string | undefined
   return location === undefined ? undefined : onHost(location, sender)
 }
 
+const maxLocations = 8
+const maxOfOne = 2
+
+/** Where devices that answered describe themselves: of each host few, so that one that answers all the time does not crowd out the router. */
+export class SsdpAnswers {
+  readonly #gateway: string | undefined
+  readonly #senders = new Map<string, string>()
+
+  /** @param gateway - the default gateway, if it is known: its answer always counts */
+  constructor(gateway: string | undefined) {
+    this.#gateway = gateway
+  }
+
+  /** Takes an answer; whether it is the one of the gateway. */
+  take(answer: string, sender: string): boolean {
+    const isGateway = sender === this.#gateway
+    const ofSender = [...this.#senders.values()].filter((each) => each === sender).length
+    if (!isGateway && (ofSender >= maxOfOne || this.#senders.size >= maxLocations)) return false
+    const location = ssdpLocation(answer, sender)
+    if (location !== undefined) this.#senders.set(location, sender)
+    return isGateway && location !== undefined
+  }
+
+  /** The gateway's first. */
+  get locations(): readonly string[] {
+    const rank = (sender: string): number => Number(sender !== this.#gateway)
+    return [...this.#senders].sort((a, b) => rank(a[1]) - rank(b[1])).map(([location]) => location)
+  }
+}
+
 /** The first service that opens ports, of a device's description that was read from `location`; it, too, has to be on the same host. */
 export function upnpControl(xml: string, location: string): UpnpControl | undefined {
   const host = urlOf(location)?.hostname ?? ''

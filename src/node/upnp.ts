@@ -1,12 +1,11 @@
 import { createSocket } from 'node:dgram'
 import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { maxUpnpBytes, ssdpGroup, ssdpLocation, ssdpSearch, type UpnpControl, upnpControl, type UpnpOrder, upnpTargets } from './upnp-text.ts'
+import { maxUpnpBytes, SsdpAnswers, ssdpGroup, ssdpSearch, type UpnpControl, upnpControl, type UpnpOrder, upnpTargets } from './upnp-text.ts'
 
 /** Devices answer within the second that they are given; the question is repeated once, since it may be lost. */
 const searchMs = 1_800
 const searchAgainMs = 400
-const maxLocations = 8
 const httpMs = 3_000
 
 export interface UpnpSearch {
@@ -48,15 +47,12 @@ const nothing: HttpAnswer = { status: 0, text: '' }
 /** Descriptions of devices, the gateway's first. */
 async function findLocations({ from, gateway, isNear, signal }: UpnpSearch): Promise<readonly string[]> {
   const socket = createSocket('udp4')
-  const found = new Map<string, string>()
+  const answers = new SsdpAnswers(gateway)
   const ended = new AbortController()
   const stop = AbortSignal.any([signal, ended.signal])
   try {
     socket.on('message', (bytes, { address }) => {
-      const location = isNear(address) && found.size < maxLocations ? ssdpLocation(bytes.toString('latin1'), address) : undefined
-      if (location === undefined) return
-      found.set(location, address)
-      if (address === gateway) ended.abort()
+      if (isNear(address) && answers.take(bytes.toString('latin1'), address)) ended.abort()
     })
     socket.on('error', () => ended.abort())
     await new Promise<void>((resolve) => {
@@ -72,7 +68,7 @@ async function findLocations({ from, gateway, isNear, signal }: UpnpSearch): Pro
   } finally {
     socket.close()
   }
-  return [...found].sort((a, b) => Number(b[1] === gateway) - Number(a[1] === gateway)).map(([location]) => location)
+  return answers.locations
 }
 
 /** One HTTP request, without redirects, its answer bounded. */

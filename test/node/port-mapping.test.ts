@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test'
 import { natPmpPort } from '../../src/core/nat/nat-pmp.ts'
 import { RouterPorts } from '../../src/node/port-mapping.ts'
 import { gatewayInRoutes } from '../../src/node/route-table.ts'
-import { ssdpLocation, upnpAddressIn, upnpControl, upnpErrorIn } from '../../src/node/upnp-text.ts'
+import { SsdpAnswers, ssdpLocation, upnpAddressIn, upnpControl, upnpErrorIn } from '../../src/node/upnp-text.ts'
 
 const service = 'urn:schemas-upnp-org:service:WANIPConnection:1'
 const internal = { address: '127.0.0.1', port: 9_000 } as const
@@ -197,4 +197,21 @@ test('the default gateway is the one of the least metric', () => {
   assert.equal(gatewayInRoutes(`${head}${route('00000000', '011AA8C0', 100)}${route('00000000', '0101A8C0', 20)}`), '192.168.1.1')
   assert.equal(gatewayInRoutes(`${head}${route('001AA8C0', '00000000', 0)}`), undefined)
   assert.equal(gatewayInRoutes(''), undefined)
+})
+
+test('a neighbour that answers all the time does not crowd out the router', () => {
+  const answer = (location: string): string => `HTTP/1.1 200 OK\r\nLOCATION: ${location}\r\n\r\n`
+  for (const gateway of ['192.168.1.1', undefined]) {
+    const answers = new SsdpAnswers(gateway)
+    for (let path = 0; path < 100; path++) assert.equal(answers.take(answer(`http://192.168.1.66/${path}`), '192.168.1.66'), false)
+    assert.equal(answers.take(answer('http://192.168.1.1:5000/root.xml'), '192.168.1.1'), gateway !== undefined)
+    assert.equal(answers.locations.length, 3)
+    assert.equal(answers.locations.indexOf('http://192.168.1.1:5000/root.xml'), gateway === undefined ? 2 : 0)
+  }
+  const crowd = new SsdpAnswers('192.168.1.1')
+  for (let host = 2; host < 200; host++) crowd.take(answer(`http://192.168.1.${host}/`), `192.168.1.${host}`)
+  assert.equal(crowd.locations.length, 8)
+  assert.equal(crowd.take(answer('http://10.0.0.1/'), '192.168.1.1'), false, 'on another host')
+  assert.equal(crowd.take(answer('http://192.168.1.1/'), '192.168.1.1'), true)
+  assert.equal(crowd.locations[0], 'http://192.168.1.1/')
 })
