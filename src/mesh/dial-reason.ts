@@ -19,12 +19,21 @@ const words: ReadonlyMap<string, string> = new Map([
 ])
 const codePattern = /\bstatus ([A-Z_]{5,})\b|\b(E[A-Z_]{5,})\b/
 
+/** Most peers have addresses that a node without IPv6 cannot use, or that are no WebSocket: that is said only when there is nothing else to say. */
+const minor: ReadonlySet<string> = new Set(['no way to that network', 'no WebSocket there', 'the connection ended'])
+
 /** Why a dial did not connect: of several addresses each reason once, three at most. Addresses of this node itself are no reason. */
 export function dialReason(error: unknown): string {
-  if (error instanceof AggregateError) {
-    const reasons = [...new Set(error.errors.map(dialReason))].filter((reason) => reason !== ownAddress)
-    return reasons.length === 0 ? hopelessReasons.noAddress : reasons.slice(0, 3).join('; ')
-  }
+  if (!(error instanceof AggregateError)) return reasonOf(error)
+  const reasons = [...new Set(leavesOf(error).map(reasonOf))].filter((reason) => reason !== ownAddress)
+  const major = reasons.filter((reason) => !minor.has(reason))
+  const told = major.length > 0 ? major : reasons
+  return told.length === 0 ? hopelessReasons.noAddress : told.slice(0, 3).join('; ')
+}
+
+const leavesOf = (error: unknown): readonly unknown[] => (error instanceof AggregateError ? error.errors.flatMap(leavesOf) : [error])
+
+function reasonOf(error: unknown): string {
   // libp2p sometimes rejects with the event that ended its waiting.
   if (!(error instanceof Error) && typeof error !== 'string') return 'the connection ended'
   const text = error instanceof Error ? error.message : error

@@ -24,4 +24,8 @@ test('of several addresses each reason is told once, three at most, and addresse
   assert.equal(dialReason(errors('x is an address of this node')), 'no address of the peer is known')
   assert.equal(dialReason(errors('one', 'two', 'three', 'four')), 'one; two; three')
   assert.equal(dialReason(new AggregateError([errors('connect ETIMEDOUT a')])), 'no answer')
+  assert.equal(dialReason(new AggregateError([errors('one', 'two'), errors('two', 'three')])), 'one; two; three')
+  const withoutIp6 = [new Error('connect EADDRNOTAVAIL 2a0f::2:9000'), new Error('[object ErrorEvent]'), new Event('error')]
+  assert.equal(dialReason(new AggregateError([...withoutIp6, new Error('connect ECONNREFUSED a')])), 'connection refused')
+  assert.equal(dialReason(new AggregateError(withoutIp6.slice(0, 1))), 'no way to that network')
 })
