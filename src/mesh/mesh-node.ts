@@ -1,5 +1,5 @@
 import { MeshError } from '../core/base/index.ts'
-import type { MeshOptions } from '../core/options/index.ts'
+import { type MeshOptions, shownOptions } from '../core/options/index.ts'
 import type * as mesh from './mesh.ts'
 import type { MeshInbox } from './mesh-inbox.ts'
 import type { MeshNodeOptions } from './mesh-node-options.ts'
@@ -32,7 +32,7 @@ export class MeshNode implements mesh.Mesh {
   private constructor(config: MeshNodeOptions, parts: NodeParts) {
     this.#config = config
     this.#parts = parts
-    this.options = config.options
+    this.options = shownOptions(config.options)
     this.peerId = parts.peerId
     this.inbox = parts.inbox
     this.outbox = parts.outbox

@@ -289,6 +289,7 @@ export interface LogRecord {
 /** A running node. The daemon is a user of this interface, nothing more. */
 export interface Mesh extends AsyncDisposable {
   readonly peerId: string
+  /** As it was started; of secrets only whether they are set. */
   readonly options: MeshOptions
   addresses(): readonly string[]
   /** Sends to a name, alias, peer id (or its prefix) or multiaddr. @throws PEER_UNKNOWN, NAME_AMBIGUOUS, QUOTA, BODY_TOO_LARGE, ID_CONFLICT … */

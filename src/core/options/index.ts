@@ -16,6 +16,7 @@ export {
   resolveConfig,
   type ResolvedOptions,
   resolveOptions,
+  shownOptions,
   shownValue
 } from './resolve.ts'
 export { type OptionEntry, type OptionKey, optionTable } from './table.ts'

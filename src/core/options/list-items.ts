@@ -30,8 +30,11 @@ export function checkListItem(item: string, kind: ListItem, path: string): strin
 /** `stun:HOST[:PORT]` or `turn:HOST[:PORT][?transport=udp]` (RFC 7064, RFC 7065). @throws {MeshError} ADDRESS_INVALID */
 export function parseIceServer(text: string, scheme: IceServer['scheme'], path: string): IceServer {
   const fail = (reason: string): never => {
-    throw new MeshError('ADDRESS_INVALID', { address: text.slice(0, 300), path, reason, example: `${scheme}:${scheme}.example.org:${defaultPort}` })
+    // Other software takes credentials there: they are not repeated.
+    const address = text.replace(/:.*@/s, ':…@').slice(0, 300)
+    throw new MeshError('ADDRESS_INVALID', { address, path, reason, example: `${scheme}:${scheme}.example.org:${defaultPort}` })
   }
+  if (text.includes('@')) return fail('credentials have options of their own: turn_username, and turn_password or turn_secret')
   if (/^(stun|turn)s:/i.test(text)) return fail('servers over TLS are not possible in Node: only UDP is')
   const [, found, ip6, name, port, , transport] = serverPattern.exec(text) ?? []
   if (found?.toLowerCase() !== scheme) return fail(`it is not ${scheme}:HOST or ${scheme}:HOST:PORT`)

@@ -95,6 +95,13 @@ export function parseOption(key: OptionKey, text: string, path: string = key): O
 /** The value of an option as it may be seen: of a secret one only whether it is set. */
 export const shownValue = (key: OptionKey, value: OptionValue): OptionValue => (entries[key].secret === true && value !== '' ? '(set)' : value)
 
+/** All options as they may be seen, in an object that may end in a log. */
+export const shownOptions = (options: MeshOptions): MeshOptions => {
+  const secrets = optionKeys.filter((key) => entries[key].secret === true).map((key): string => camelCase(key))
+  const shown = Object.entries(options).map(([name, value]) => [name, secrets.includes(name) && value !== '' ? '(set)' : value] as const)
+  return Object.freeze({ ...options, ...Object.fromEntries(shown) })
+}
+
 /** What an option takes, in words. */
 export function allowedValues(key: OptionKey): string {
   const entry = entries[key]
