@@ -65,9 +65,11 @@ export interface IceQuestion {
 export function iceHopeless({ policy, own, their, iceUnavailable, theirIce, turn }: IceQuestion): string | undefined {
   if (iceUnavailable !== undefined) return iceUnavailable
   if (policy === 'turn' && !turn.own) return hopelessReasons.noTurn
-  if (own?.udp === 'blocked') return policy === 'turn' ? hopelessReasons.ownUdpBlockedTurn : hopelessReasons.ownUdpBlocked
+  // STUN servers were asked over IPv4, or are silent themselves: between two nodes with IPv6 that says nothing.
+  const isOverIp6 = policy !== 'turn' && own?.ipv6 === true && their?.ipv6 === true
+  if (own?.udp === 'blocked' && !isOverIp6) return policy === 'turn' ? hopelessReasons.ownUdpBlockedTurn : hopelessReasons.ownUdpBlocked
   if (theirIce === false) return hopelessReasons.noTheirIce
-  if (their?.udp === 'blocked') return hopelessReasons.theirUdpBlocked
+  if (their?.udp === 'blocked' && !isOverIp6) return hopelessReasons.theirUdpBlocked
   if (policy === 'turn' || (policy === 'all' && (turn.own || turn.their))) return undefined
   const verdict = punchVerdict(own, their)
   if (verdict === 'possible') return undefined

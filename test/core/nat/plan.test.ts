@@ -290,4 +290,13 @@ test('every technique that there is has a place in the plan', () => {
   assert.deepEqual([...seen].toSorted(), [...techniques].toSorted())
 })
 
+test('UDP that is blocked over IPv4 says nothing of two nodes with IPv6', () => {
+  const blocked = facts('udp-blocked')
+  const question = { policy: 'stun', iceUnavailable: undefined, theirIce: true, turn: { own: false, their: false } } as const
+  const overIp6 = { ...blocked, ipv6: true }
+  assert.equal(iceHopeless({ ...question, own: overIp6, their: overIp6 }), undefined)
+  assert.equal(iceHopeless({ ...question, own: overIp6, their: blocked }), 'UDP is blocked on our side')
+  assert.equal(iceHopeless({ ...question, own: facts('cone'), their: overIp6 }), 'UDP is blocked on their side')
+})
+
 const compareText = (a: string, b: string): number => a.localeCompare(b)
