@@ -112,10 +112,14 @@ export class RelayKeeper {
       .filter(({ peerId, isExplicit }) => isExplicit || reserved.has(peerId))
       .map(({ peerId, addresses }) => ({
         peerId,
-        address: addresses[0] ?? '',
+        address: addresses.find((address) => this.#isInUse(peerId, address)) ?? addresses[0] ?? '',
         reserved: reserved.has(peerId),
         latencyMs: reserved.has(peerId) ? this.#latencyMs.get(peerId) : undefined
       }))
+  }
+
+  #isInUse(peerId: string, address: string): boolean {
+    return this.#options.libp2p.getConnections(peerIdFromString(peerId)).some(({ remoteAddr }) => remoteAddr.toString() === address)
   }
 
   /** A node that finds out that it is reachable from everywhere looks for no relays any more, and keeps those that it has. */
@@ -304,6 +308,6 @@ function parse(address: string): readonly Multiaddr[] {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  if (isMeshError(error, 'RELAY_REFUSED')) return String(error.details['reason'])
   return isMeshError(error) ? error.message.slice(0, 200) : dialReason(error)
 }

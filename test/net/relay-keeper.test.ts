@@ -55,11 +55,23 @@ test('a node keeps places at two relays of three, goes on to the third when one 
   assert.ok((await b.status()).health.some(({ code }) => code === 'RELAY_AWAY'))
 })
 
+test('of the addresses of a relay the one in use is told', async (t) => {
+  const relay = await relayNode(t, { relayOpen: true })
+  const dead = addressOf(relay).replace(/\/tcp\/\d+\//, '/tcp/1/')
+  const b = await start(t, { name: 'b', relays: [dead, addressOf(relay)] })
+  await until(async () => (await reservedAt(b)).length === 1, 'it has a place')
+  assert.deepEqual(
+    (await b.status()).relays.map(({ address }) => address),
+    [addressOf(relay)]
+  )
+})
+
 test('a relay serves paired peers: one that was refused gets its place as soon as it is paired', async (t) => {
   const relay = await relayNode(t, { name: 'relay' })
   const b = await start(t, { name: 'b', relays: [addressOf(relay)] })
   assert.deepEqual([await reservedAt(b), b.addresses()], [[], []])
-  assert.ok((await b.status()).health.some(({ code, message }) => code === 'RELAY_AWAY' && message.includes('permissionDenied')))
+  assert.ok((await b.status()).health.some(({ code, message }) => code === 'RELAY_AWAY' && message.endsWith(': its answer is permissionDenied')))
+  assert.ok((await b.status()).health.every(({ message }) => !message.includes('gives this node no place')))
   assert.deepEqual((await relay.status()).serving?.refused, { 'not-paired': 1 })
   await b.join((await relay.invite()).invite)
   await until(async () => (await reservedAt(b)).length === 1, 'it has a place', 1_000)
