@@ -185,7 +185,9 @@ export class NatService {
   }
 
   #remember(peerId: string, hello: NatHello): PeerNat {
-    const heard = { ...hello, facts: { ...hello.facts, probedAt: this.#options.platform.clock.wall() } }
+    // Routers forward public addresses; at others the peer would have us call somebody of our own network, or of this machine.
+    const mapped = hello.mapped.filter((address) => dialAddress(address)?.scope === 'public')
+    const heard = { ...hello, mapped, facts: { ...hello.facts, probedAt: this.#options.platform.clock.wall() } }
     this.#heard.delete(peerId)
     if (this.#heard.size >= maxRemembered) this.#heard.delete(this.#heard.keys().next().value ?? '')
     this.#heard.set(peerId, heard)

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import { isMeshError, type MeshError, wallMillis } from '../../src/core/base/index.ts'
 import type { NatFacts } from '../../src/core/nat/index.ts'
+import { encodeNatFrame } from '../../src/core/nat/nat-frames.ts'
 import { type Reaching, startReaching } from './reach-support.ts'
 import { startRelay } from './relay-support.ts'
 import { until } from './support.ts'
@@ -50,6 +51,19 @@ test('a hello tells both sides; where a node is seen, it tells paired peers only
   a.pair(b)
   await a.reach.nat.hello(b.peerId)
   assert.deepEqual(b.reach.nat.heard(a.peerId)?.facts.publicAddress, facts.publicAddress)
+})
+
+test('of the ports that a peer says its router opened, only those at public addresses are remembered, to be dialled', async () => {
+  await using a = await startReaching()
+  await using b = await startReaching()
+  await connect(a, b)
+  const good = '/ip4/11.77.26.2/tcp/9000'
+  const mapped = ['/ip4/127.0.0.1/tcp/6379', '/ip4/192.168.1.1/tcp/80', '/ip6/::ffff:169.254.169.254/tcp/80', good]
+  const stream = await a.host.open(b.peerId, 'nat')
+  await stream.send(encodeNatFrame({ kind: 'hello', hello: { facts, mapped, ice: true, turn: false } }))
+  await until(() => b.reach.nat.heard(a.peerId) !== undefined, 'the hello is heard')
+  assert.deepEqual(b.reach.nat.heard(a.peerId)?.mapped, [good])
+  await stream.close()
 })
 
 test('a dial-back says whether somebody answers there, and leaves no connection behind', async () => {
