@@ -117,12 +117,14 @@ export class PortKeeper {
     const found = await port.map(internal, signal).catch((error: unknown) => ({ reason: error instanceof Error ? error.message : String(error) }))
     if (this.#stopped.signal.aborted) return
     if ('reason' in found) return this.#mapFailed(found.reason, internal)
-    if (ipScope(found.externalAddress) !== 'public') {
+    const external = { address: found.externalAddress, port: found.externalPort }
+    if (dialAddress(textOf(external))?.scope !== 'public') {
       await port.unmapAll()
-      return this.#mapFailed('the router is behind another NAT itself', internal)
+      const isNested = ipScope(external.address) !== 'public'
+      return this.#mapFailed(isNested ? 'the router is behind another NAT itself' : 'the router names no IPv4 address and port', internal)
     }
     this.#failures = 0
-    this.#mappedAs({ internal, external: { address: found.externalAddress, port: found.externalPort }, protocol: found.protocol })
+    this.#mappedAs({ internal, external, protocol: found.protocol })
     this.#mapSoon(Math.max(leastRenewMs, found.leaseMs / 2))
   }
 

@@ -156,6 +156,22 @@ test('a port in the router is mapped, confirmed, told, renewed after half its le
   assert.equal(router.unmapped, 1)
 })
 
+for (const [externalAddress, externalPort] of [
+  ['2a0f:7777:1::2', 9_000],
+  ['::ffff:11.77.26.2', 9_000],
+  ['11.77.26.2', 0],
+  ['11.77.26.2', 65_536]
+] as const) {
+  test(`a router that opens what is no port of the internet's IPv4 opens none: ${externalAddress} port ${externalPort}`, async (t) => {
+    const router = new FakeRouter()
+    router.answer = { externalAddress, externalPort, protocol: 'nat-pmp', leaseMs: 3_600_000 }
+    const { keeper, own, timers } = startRig(t, { addresses: [home], mapping: router })
+    timers.run(0)
+    await until(() => keeper.mapping.state === 'none', 'it is of no use')
+    assert.deepEqual([own.list().length, router.unmapped], [1, 1])
+  })
+}
+
 test('a router that is behind another NAT, or says no, is a finding and nothing else', async (t) => {
   const router = new FakeRouter()
   router.answer = { externalAddress: '100.64.19.2', externalPort: 9_000, protocol: 'upnp', leaseMs: 3_600_000 }
