@@ -203,7 +203,8 @@ export class RelayServer implements RelayServerPort {
     if (this.#upstream === undefined || places === undefined) return
     if (!this.#reserves.take(peer.toString())) return this.#refuse(context, 'rate', circuitStatus.resourceLimitExceeded)
     if (!this.#isServed(peer.toString())) return this.#refuse(context, 'not-paired', circuitStatus.permissionDenied)
-    if (places.size >= this.#limits.maxReservations && !places.has(peer))
+    const isFull = places.size >= this.#limits.maxReservations && !places.has(peer)
+    if (isFull && !(this.#isKnown(peer.toString()) && this.#makeRoom()))
       return this.#refuse(context, 'reservations', circuitStatus.reservationRefused)
     const isNew = !places.has(peer)
     await this.#upstream.handleReserve({ stream: pbStream(stream), connection }, { signal })
@@ -274,7 +275,20 @@ export class RelayServer implements RelayServerPort {
   }
 
   #isServed(peerId: string): boolean {
-    return this.#limits.open || this.#allowed.has(peerId) || this.#isPaired(peerId)
+    return this.#limits.open || this.#isKnown(peerId)
+  }
+
+  #isKnown(peerId: string): boolean {
+    return this.#allowed.has(peerId) || this.#isPaired(peerId)
+  }
+
+  /** Takes the place of a stranger, who learns it by the end of its connection and goes elsewhere; false when there is none. */
+  #makeRoom(): boolean {
+    const stranger = [...(this.#upstream?.reservations.keys() ?? [])].find((peer) => !this.#isKnown(peer.toString()))
+    if (stranger === undefined) return false
+    this.#forget(stranger)
+    for (const connection of this.#components?.connectionManager.getConnections(stranger) ?? []) void connection.close().catch(() => undefined)
+    return true
   }
 
   /** Strangers call peers that have a place here, such as one that gave them an invite; half of the circuits are not for them. */
