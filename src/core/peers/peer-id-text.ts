@@ -17,7 +17,7 @@ export function peerIdText(key: Uint8Array): string {
 /** The raw key in the text of an Ed25519 peer id; undefined when it is none. */
 export function keyOfPeerIdText(text: string): Bytes | undefined {
   if (!/^1[1-9A-HJ-NP-Za-km-z]{51}$/.test(text)) return undefined
-  let number = [...text].reduce((value, letter) => value * 58n + BigInt(alphabet.indexOf(letter)), 0n)
+  let number = Array.from(text).reduce((value, letter) => value * 58n + BigInt(alphabet.indexOf(letter)), 0n)
   const bytes = new Uint8Array(head.length + keyBytes)
   for (let index = bytes.length - 1; index >= 0; index--, number /= 256n) bytes[index] = Number(number % 256n)
   const isExact = number === 0n && equalBytes(bytes.subarray(0, head.length), head)
