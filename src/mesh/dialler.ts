@@ -34,6 +34,8 @@ const maxDirect = 8
 const maxRelayed = 4
 const lookUpMs = 8_000
 const maxAttempts = 64
+/** With the first attempts of each peer, direct and relayed: the many addresses of some keep nobody else waiting. */
+const maxWithFirst = 128
 
 interface Attempt {
   readonly address: Multiaddr
@@ -152,9 +154,18 @@ export class Dialler {
     })
   }
 
-  async #attempt({ address, budgetMs }: Attempt, signal: AbortSignal): Promise<Connection> {
-    if (this.#running >= maxAttempts) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  async #enter(isFirst: boolean): Promise<void> {
+    const most = isFirst ? maxWithFirst : maxAttempts
+    while (this.#running >= most)
+      await new Promise<void>((resolve) => {
+        if (isFirst) this.#waiting.unshift(resolve)
+        else this.#waiting.push(resolve)
+      })
     this.#running += 1
+  }
+
+  async #attempt({ address, startMs, budgetMs }: Attempt, signal: AbortSignal): Promise<Connection> {
+    await this.#enter(startMs <= relayHeadStartMs)
     // libp2p ends a connection whose signal aborts, even long after the dial: what we give it is let go of when the dial is done.
     const own = new AbortController()
     const abort = (): void => own.abort(new Error(signal.aborted ? 'another address answered first' : `no answer within ${budgetMs / 1_000} s`))

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
+import { Dialler } from '../../src/mesh/dialler.ts'
 import { startRelay } from './relay-support.ts'
 import { silentAddresses } from './silent.ts'
-import { startTestHost, until } from './support.ts'
+import { startTestHost, timers, until } from './support.ts'
 
 test('a relay is used at once while direct addresses do not answer, and one that answers later is told of', async () => {
   await using relay = await startRelay()
@@ -48,4 +49,32 @@ test('no address, wrong ones, and an abort are errors, and leave nothing behind'
   assert.ok(own !== undefined)
   await assert.rejects(a.connect(peer, { addresses: [multiaddr(own.toString().replace(a.peerId, b.peerId))] }), /address of this node/)
   assert.equal(a.libp2p.getConnections().length, 0)
+})
+
+test('peers with many addresses that do not answer keep nobody else waiting', async (t) => {
+  await using a = await startTestHost()
+  const silent = await Promise.all(Array.from({ length: 11 }, () => startTestHost({ listen: [] })))
+  t.after(() => Promise.all(silent.map((each) => each[Symbol.asyncDispose]())))
+  const dialled: string[] = []
+  const { dialler: real } = a.libp2p.services
+  const port: ConstructorParameters<typeof Dialler>[0]['port'] = {
+    dial: (address, options) => {
+      dialled.push(String(address))
+      if (!String(address).startsWith('/ip4/127.0.0.9/')) return real.dial(address, options)
+      return new Promise((_, reject) => options.signal?.addEventListener('abort', () => reject(new Error('no answer'))))
+    }
+  }
+  const dialler = new Dialler({ libp2p: a.libp2p, port, timers })
+  const dials = silent.map(({ libp2p, peerId }) => {
+    const addresses = Array.from({ length: 8 }, (_, index) => multiaddr(`/ip4/127.0.0.9/tcp/${9_000 + index}/p2p/${peerId}`))
+    return dialler.connect(libp2p.peerId, { addresses }).catch(() => undefined)
+  })
+  await until(() => dialled.length >= 64, 'all places are taken')
+  await using answers = await startTestHost()
+  const startedAt = performance.now()
+  await dialler.connect(answers.libp2p.peerId, { addresses: answers.libp2p.getMultiaddrs() })
+  assert.ok(performance.now() - startedAt < 2_000, 'a place is free after 6 s')
+  assert.ok(dialled.length < 128)
+  dialler.stop()
+  await Promise.all(dials)
 })
