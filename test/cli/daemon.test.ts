@@ -222,7 +222,9 @@ test('logs prints the end of the log and follows it', async (t) => {
   await home.p2p('init')
   const { stdout } = await home.p2p('logs', '--lines', '1')
   assert.match(stdout, /info +daemon\.started/)
-  const child = home.spawn(['p2p', 'logs', '-f', '--lines', '0', '--json'])
+  const child = home.spawn(['p2p', 'logs', '-f', '--lines', '1', '--json'])
+  // The end of the log was printed: from here on it follows.
+  await once(child.stdout, 'data')
   const [, chunk] = await Promise.all([home.p2p('message', 'nobody', 'x'), once(child.stdout, 'data')])
   assert.equal(JSON.parse(String(chunk[0])).event, 'PEER_UNKNOWN')
   child.kill('SIGINT')
