@@ -17,7 +17,7 @@ test('at least 12 faults are planted', () => assert.ok(mutants.length >= 12, `${
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 /** The suite's share; `npm run mutants` plants all of them. */
-const share = 60
+const share = 40
 
 /** Every n-th fault from one on that the seed chooses: some of each list. */
 const chosen = mutants.filter((_, index) => (index * share + seed) % mutants.length < share)
