@@ -39,7 +39,8 @@ export async function runProcess(parts: DaemonParts, args: readonly string[]): P
   } catch (error) {
     const known = toMeshError(error)
     notify({ ready: false, ...toWireError(known) })
-    process.stderr.write(`${known.code}: ${known.message}\n`)
+    // In the foreground whoever was notified says it himself, on this same stderr.
+    if (values.foreground !== true || values.notify !== true) process.stderr.write(`${known.code}: ${known.message}\n`)
     process.exit(known.exitCode)
   }
 }
