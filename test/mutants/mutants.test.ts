@@ -15,7 +15,8 @@ test('every pattern stands exactly once in the code, and its killer exists', asy
 
 test('at least 12 faults are planted', () => assert.ok(mutants.length >= 12, `${mutants.length} mutants`))
 
-const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
+/** The same faults in every run, so that one which nobody touched turns nothing red; SEED chooses others. */
+const seed = Number(process.env['SEED'] ?? 1)
 /** The suite's share; `npm run mutants` plants all of them. */
 const share = 40
 
