@@ -59,7 +59,15 @@ interface Served {
 /** libp2p's own cap, for each connection: never reached (the muxer takes fewer), so that what is refused is refused and seen here. */
 const libp2pInboundStreams = 1_000
 /** What a relay must still be willing to forward for a stream to begin; messages want most of what relays give. */
-const leastRelayedBytes = { pqs: 65_536n, card: 16_384n, pair: 16_384n, nat: 16_384n, ice: 4_096n } as const satisfies Record<ProtocolName, bigint>
+const leastRelayedBytes = {
+  pqs: 65_536n,
+  card: 16_384n,
+  pair: 16_384n,
+  nat: 16_384n,
+  ice: 4_096n,
+  onion: 1_048_576n,
+  onionDirectory: 16_384n
+} as const satisfies Record<ProtocolName, bigint>
 /** All strangers at one address together may open as many streams as so many peers. */
 const peersPerAddress = 5
 const openTimeoutMs = 10_000

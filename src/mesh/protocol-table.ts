@@ -74,6 +74,29 @@ export const protocolTable = {
     frameMs: 5_000,
     idleMs: 10_000,
     writeMs: 10_000
+  },
+  // A frame is 1 to 63 cells of 1,024 bytes; circuits have limits of their own.
+  onion: {
+    id: '/synaptic-mesh/onion/1.0.0',
+    maxFrameBytes: 64_512,
+    maxInboundStreams: 2,
+    streamsPerSecond: 2,
+    framesPerSecond: 50_000,
+    firstByteMs: 5_000,
+    frameMs: 10_000,
+    idleMs: 0,
+    writeMs: 30_000
+  },
+  onionDirectory: {
+    id: '/synaptic-mesh/onion-directory/1.0.0',
+    maxFrameBytes: 65_536,
+    maxInboundStreams: 2,
+    streamsPerSecond: 2,
+    framesPerSecond: 40,
+    firstByteMs: 5_000,
+    frameMs: 10_000,
+    idleMs: 10_000,
+    writeMs: 10_000
   }
 } as const satisfies Record<string, ProtocolLimits>
 

@@ -251,7 +251,7 @@ function makeGossip(network: string): (components: GossipSubComponents) => Gossi
     emitSelf: false,
     doPX: false,
     globalSignaturePolicy: 'StrictSign',
-    allowedTopics: [gossipTopic(network, 'cards')],
+    allowedTopics: [gossipTopic(network, 'cards'), gossipTopic(network, 'onion')],
     maxInboundStreams: 4,
     maxOutboundStreams: 4,
     maxInboundDataLength: 65_536,

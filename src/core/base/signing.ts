@@ -9,7 +9,9 @@ export const signingDomains = {
   receipt: 'receipt',
   card: 'card',
   session: 'session',
-  pqIdentity: 'pq-identity'
+  pqIdentity: 'pq-identity',
+  onionDescriptor: 'onion-descriptor',
+  onionLink: 'onion-link'
 } as const
 
 export type SigningDomain = (typeof signingDomains)[keyof typeof signingDomains]

@@ -39,10 +39,44 @@ export const optionTable = {
   onion_routing: option({
     type: 'boolean',
     default: false,
-    built: false,
     flag: '--onion',
     env: ['SYNAPTIC_ENABLE_ONION'],
-    help: 'send over onion circuits'
+    help: 'send messages over onion circuits and never directly, take circuits of others, and relay for the network unless onion_relay is off'
+  }),
+  onion_relay: option({
+    type: 'boolean',
+    default: true,
+    help: 'with onion_routing, carry the circuits of others inside of the network, within limits; never anything to the open Internet'
+  }),
+  onion_hops: option({ type: 'integer', default: 3, min: 1, max: 8, help: 'relays of a circuit, the destination not counted' }),
+  onion_policy: option({
+    type: 'choice',
+    default: 'auto',
+    choices: ['auto', 'lan', 'strict'],
+    help: 'how different the relays of a circuit must be: strict wants other networks, other families and relays known for a day; lan waives that, and every circuit says so; auto is lan while all known relays have private addresses, otherwise strict'
+  }),
+  onion_trust: option({
+    type: 'list',
+    of: 'peer-id',
+    maxItems: 256,
+    default: [],
+    help: 'relays of operators that you trust: every circuit has one of them, and one that is not, when any are named'
+  }),
+  onion_family: option({
+    type: 'list',
+    of: 'peer-id',
+    maxItems: 32,
+    default: [],
+    help: 'other relays of the same operator: no circuit has two of a family'
+  }),
+  onion_max_circuits: option({ type: 'integer', default: 1_024, min: 1, max: 100_000, help: 'as an onion relay, circuits at one time' }),
+  onion_bytes_per_second: option({
+    type: 'integer',
+    default: 1_048_576,
+    min: 16_384,
+    max: 1_073_741_824,
+    unit: 'bytes a second',
+    help: 'as an onion relay, what one neighbour may send; over it the neighbour waits'
   }),
   shadow_addresses: option({ type: 'boolean', default: false, built: false, flag: '--shadow', help: 'answer under shadow addresses' }),
   traffic_obfuscation: option({ type: 'boolean', default: false, built: false, help: 'shape traffic' }),
