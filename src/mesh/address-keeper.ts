@@ -1,5 +1,5 @@
-import { ipScope } from '../core/nat/ip-scope.ts'
-import { dialAddress } from '../core/nat/dial-address.ts'
+import { ipScope } from '../core/base/ip-scope.ts'
+import { dialAddress } from '../core/base/dial-address.ts'
 import type { DialOutcome } from '../core/nat/nat-frames.ts'
 import type { InternalPort } from './mapping-ports.ts'
 import { type MappingState, PortKeeper, type PortKeeperOptions, textOf } from './port-keeper.ts'

@@ -1,5 +1,5 @@
-import { type DialAddress, dialAddress } from '../core/nat/dial-address.ts'
-import { ipScope, isSameHost } from '../core/nat/ip-scope.ts'
+import { type DialAddress, dialAddress } from '../core/base/dial-address.ts'
+import { ipScope, isSameHost } from '../core/base/ip-scope.ts'
 
 /** Who asks for a dial, as far as this node knows by itself. */
 export interface Requester {

@@ -1,6 +1,6 @@
 import type { MeshError } from '../core/base/index.ts'
 import type { NatFacts } from '../core/nat/index.ts'
-import { ipScope } from '../core/nat/ip-scope.ts'
+import { ipScope } from '../core/base/ip-scope.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import type { MappingState } from './port-keeper.ts'
 import type { HealthFinding, PeerReference, RelayInfo } from './mesh.ts'

@@ -1,5 +1,5 @@
-import { dialAddress } from '../core/nat/dial-address.ts'
-import { ipScope } from '../core/nat/ip-scope.ts'
+import { dialAddress } from '../core/base/dial-address.ts'
+import { ipScope } from '../core/base/ip-scope.ts'
 import type { InternalPort, MappedPort, OwnAddressPort, PortMappingPort } from './mapping-ports.ts'
 import type { LogRecord } from './mesh.ts'
 import type { Timers } from './ports.ts'

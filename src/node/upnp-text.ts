@@ -1,4 +1,4 @@
-import { ipScope } from '../core/nat/ip-scope.ts'
+import { ipScope } from '../core/base/ip-scope.ts'
 
 /** What is looked for: gateways of both versions of the standard; the second kind answers to the first name as well, but not all do. */
 export const upnpTargets = [

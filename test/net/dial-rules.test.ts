@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dialAddress } from '../../src/core/nat/dial-address.ts'
+import { dialAddress } from '../../src/core/base/dial-address.ts'
 import { type DialPurpose, isDialAllowed, type Requester } from '../../src/mesh/dial-rules.ts'
 
 const stranger: Requester = { isPaired: false, hosts: ['11.77.3.2'], gates: ['11.77.3.2'], cardAddresses: [] }

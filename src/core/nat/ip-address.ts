@@ -1,4 +1,4 @@
-import { ipBytes, ipScope } from './ip-scope.ts'
+import { ipBytes, ipScope } from '../base/ip-scope.ts'
 
 /** An IP address and a UDP port. The address is written as RFC 5952 has it, without brackets or zone; an IPv4 address never as IPv6. */
 export interface Endpoint {

@@ -1,7 +1,7 @@
 import { decodeCbor, encodeCbor, malformedCbor } from '../base/cbor.ts'
 import { MeshError } from '../base/index.ts'
-import { dialAddress } from './dial-address.ts'
-import { ipScope } from './ip-scope.ts'
+import { dialAddress } from '../base/dial-address.ts'
+import { ipScope } from '../base/ip-scope.ts'
 import { type NatFacts, natClasses, natFilterings, natMappings } from './types.ts'
 
 /** What a node tells another one about how it can be reached. All of it is a claim. See docs/wire/nat.md. */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { dialAddress } from '../../../src/core/nat/dial-address.ts'
-import { type IpScope, ipBytes, ipScope, isSameHost } from '../../../src/core/nat/ip-scope.ts'
+import { dialAddress } from '../../../src/core/base/dial-address.ts'
+import { type IpScope, ipBytes, ipScope, isSameHost } from '../../../src/core/base/ip-scope.ts'
 
 const scopes: Readonly<Record<IpScope, readonly string[]>> = {
   loopback: ['127.0.0.1', '127.255.255.255', '::1', '::ffff:127.0.0.1', '0:0:0:0:0:0:0:1'],
