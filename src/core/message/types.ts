@@ -74,6 +74,10 @@ export type OutboxState = (typeof outboxStates)[number]
 export const inboxStates = ['unread', 'read', 'held'] as const
 export type InboxState = (typeof inboxStates)[number]
 
+/** The ways that a message can take: over connections with the peer, or over onion circuits. One that was accepted for the one never takes the other. */
+export const routes = ['direct', 'onion'] as const
+export type Via = (typeof routes)[number]
+
 /** The limits of docs/wire/envelope.md. */
 export const messageLimits = {
   idCharacters: 64,

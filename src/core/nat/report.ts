@@ -7,11 +7,12 @@ export type TraversalResult = (typeof traversalResults)[number]
 
 /** What a path means for a result. */
 export function resultOf(path: ConnectionPath): Exclude<TraversalResult, 'failed'> {
+  if (path === 'onion') return 'relayed'
   return path === 'punched' || path === 'turn' || path === 'relayed' ? path : 'direct'
 }
 
 /** Whether the traffic goes between the two nodes themselves: over no relay and no TURN server. */
-export const isDirectPath = (path: ConnectionPath): boolean => path !== 'relayed' && path !== 'turn'
+export const isDirectPath = (path: ConnectionPath): boolean => path !== 'relayed' && path !== 'turn' && path !== 'onion'
 
 /** One way that was tried, or left out. */
 export interface TraversalAttempt {

@@ -31,9 +31,10 @@ export interface NatFacts {
 /**
  * How a connection really goes. Over ICE it follows from the candidate pair that was selected, otherwise from the addresses of the connection.
  * direct-lan: private, link-local or loopback addresses; direct-ipv6: global IPv6; direct-mapped: a port that UPnP or NAT-PMP opened; direct-public: a public
- * IPv4 address; punched: two NATs were opened from inside (a server-reflexive or peer-reflexive candidate); turn: over a TURN server; relayed: over a circuit relay.
+ * IPv4 address; punched: two NATs were opened from inside (a server-reflexive or peer-reflexive candidate); turn: over a TURN server; relayed: over a circuit relay;
+ * onion: over an onion circuit (streams only: no connection with the peer is involved).
  */
-export const connectionPaths = ['direct-lan', 'direct-ipv6', 'direct-mapped', 'direct-public', 'punched', 'turn', 'relayed'] as const
+export const connectionPaths = ['direct-lan', 'direct-ipv6', 'direct-mapped', 'direct-public', 'punched', 'turn', 'relayed', 'onion'] as const
 export type ConnectionPath = (typeof connectionPaths)[number]
 
 /** auto: every way; stun: ICE with STUN only; turn: ICE over a TURN server only. */
