@@ -36,7 +36,7 @@ const common: BuildOptions = {
 }
 
 /** Optional peer dependencies with native parts: looked for when they are wanted. */
-const optionalPeers = ['node-datachannel']
+const optionalPeers = ['node-datachannel', 'sodium-native']
 
 /** What bundled CommonJS dependencies need to load Node's own modules. */
 const requireBanner = { js: "import{createRequire as nodeCreateRequire}from'node:module';const require=nodeCreateRequire(import.meta.url);" }

@@ -1,3 +1,4 @@
+export * from './cell/index.ts'
 export * from './digest.ts'
 export * from './ed25519.ts'
 export * from './handshake-crypto.ts'
