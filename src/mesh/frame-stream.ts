@@ -11,6 +11,8 @@ export interface FrameStream {
   readonly publicKey: Uint8Array
   /** How the peer is reached. */
   readonly path: ConnectionPath
+  /** Where the peer calls from or was dialled, without the port: an IP address or a name; behind a circuit relay, that of the relay. undefined when nobody knows. */
+  readonly remoteHost?: string | undefined
   /** How many bytes it can carry at most, about; undefined when nobody counts. */
   readonly capacityBytes?: number | undefined
   /** The frames in order; returns when the peer closed. @throws {MeshError} PROTOCOL_LIMIT, MESSAGE_MALFORMED, TIMEOUT, PEER_UNREACHABLE */

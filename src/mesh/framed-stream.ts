@@ -20,6 +20,7 @@ export interface FramedStreamOptions {
   readonly peerId: string
   readonly publicKey: Uint8Array
   readonly path: ConnectionPath
+  readonly remoteHost: string
   readonly capacityBytes?: number | undefined
   readonly limits: ProtocolLimits
   readonly clock: Clock
@@ -101,6 +102,10 @@ export class FramedStream implements FrameStream {
 
   get path(): ConnectionPath {
     return this.#options.path
+  }
+
+  get remoteHost(): string {
+    return this.#options.remoteHost
   }
 
   get capacityBytes(): number | undefined {

@@ -232,6 +232,7 @@ export class ProtocolHost {
       peerId,
       publicKey: rawPublicKey(connection.remotePeer),
       path: this.#options.paths.of(connection),
+      remoteHost: hostOf(connection.remoteAddr),
       capacityBytes: capacityOf(connection),
       limits,
       clock: this.#options.clock,

@@ -13,6 +13,7 @@ const wrap = (stream: Stream): FramedStream =>
     peerId: 'peer',
     publicKey: new Uint8Array(32),
     path: 'direct-lan',
+    remoteHost: '127.0.0.1',
     limits: protocolTable.card,
     clock,
     timers,

@@ -1,20 +1,24 @@
 export { type CellPrimitives, cellMemoryBytes, makeCellCipher, nobleCells } from './cell-cipher.ts'
+export { chooseCircuit, decodeCells, destroyCell, encodeCells, handshakeCells, joinHandshake, maxFrameCells } from './cell.ts'
 export {
   decodeDescriptor,
   descriptorLimits,
   encodeDescriptor,
   isOnionAddress,
   isSameFamily,
-  parseDescriptor,
-  timeProblem,
+  lionessCipher,
   type OnionDescriptor,
   type OnionRole,
   type ParsedDescriptor,
-  lionessCipher,
+  parseDescriptor,
+  timeProblem,
   verifyDescriptor
 } from './descriptor.ts'
+export { type ProofContext, isLinkProof, linkKinds, maxProofSkewMs, proveLink, provedKey } from './link-proof.ts'
 export * from './ntor-hashes.ts'
 export * from './onion-crypto.ts'
 export * from './onion-keys.ts'
 export * from './recognised.ts'
+export { decodeMessage, encodeMessage, type RelayMessage } from './relay-message.ts'
+export { MessageAssembler, packMessages } from './relay-messages.ts'
 export * from './types.ts'

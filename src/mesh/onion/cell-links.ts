@@ -1,0 +1,240 @@
+import type { Libp2p } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { type Clock, MeshError, type Signer, type Verifier, isMeshError, toHex, toMeshError } from '../../core/base/index.ts'
+import { type Cell, cellCommands, cellSizes, decodeCells, encodeCells, isLinkProof, provedKey, proveLink } from '../../core/onion/index.ts'
+import { startDeadline, within } from '../deadline.ts'
+import type { FrameStream } from '../frame-stream.ts'
+import type { LogRecord } from '../mesh.ts'
+import type { Timers } from '../ports.ts'
+import type { ProtocolHost, Refusal } from '../protocol-host.ts'
+import type { Tracker } from '../tracker.ts'
+import { addressPrefix } from './address-prefix.ts'
+import type { CellLink, CellLinkPort, LinkPeer, LinkTarget, MakeHandler } from './cell-link.ts'
+import { FrameLink, type FrameLinkOptions } from './frame-link.ts'
+import { DialHost, hangUp, type LinkHosts } from './link-host.ts'
+import { LinkKeys } from './link-keys.ts'
+
+/** Links that others may have to this node at one time. Connections of the node's libp2p host for them come on top of those for peers. */
+export const maxAcceptedLinks = 512
+/** Of them, of clients in one network (/24, /48). */
+const maxClientsOfPrefix = 64
+/** A link over which no circuit runs is closed by its opener after so long, */
+const idleMs = 900_000
+/** and otherwise by the other end, so much later that the two never do it at one time. */
+const acceptedIdleMs = idleMs + 300_000
+const checkMs = 60_000
+const openMs = 12_000
+/** For so long after the end of a link its peer is known as one: what libp2p tells of the end comes in any order. */
+const forgetMs = 5_000
+
+export interface CellLinksOptions {
+  /** The node's ordinary libp2p host, on which links of others arrive, and its protocols. */
+  readonly libp2p: Libp2p
+  readonly host: ProtocolHost
+  /** Where links of this node begin. */
+  readonly hosts: LinkHosts
+  readonly signer: Signer
+  readonly verifier: Verifier
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly tracker: Tracker
+  readonly log: (record: LogRecord) => void
+  readonly onRefused?: (refusal: Refusal) => void
+  /** Peers of the mesh have their own ways: a link comes from a key that nobody knows. */
+  readonly isPaired: (peerId: string) => boolean
+}
+
+interface Opened {
+  readonly key: string
+  readonly link: FrameLink
+  readonly from: DialHost
+}
+
+/** All links of a node: opened from ephemeral keys, accepted by the ordinary host. */
+export class CellLinks implements CellLinkPort {
+  readonly #options: CellLinksOptions
+  readonly #keys: LinkKeys
+  /** The link for each role and key. */
+  readonly #current = new Map<string, Opened>()
+  readonly #opening = new Map<string, Promise<CellLink>>()
+  /** Every link that was opened and has not ended. */
+  readonly #opened = new Set<Opened>()
+  readonly #accepted = new Set<FrameLink>()
+  /** Peer ids of accepted links, and how many links each has. */
+  readonly #linkPeers = new Map<string, number>()
+  readonly #clientsOfPrefix = new Map<string, number>()
+  #nextId = 1
+  #isStopped = false
+  #cancelCheck: () => void = () => undefined
+
+  constructor(options: CellLinksOptions) {
+    this.#options = options
+    const { hosts, clock, timers, tracker, log, onRefused = (): void => undefined } = options
+    this.#keys = new LinkKeys({
+      start: async () => new DialHost({ host: await hosts.start(), clock, timers, log, onRefused }),
+      now: () => clock.monotonic(),
+      onUnused: (stopped) => tracker.track('ending an ephemeral host', stopped)
+    })
+    this.#checkLater()
+  }
+
+  async serve(accept: MakeHandler): Promise<void> {
+    await this.#options.host.serve('onion', (stream) => this.#accept(stream, accept))
+  }
+
+  async open(target: LinkTarget): Promise<CellLink> {
+    const key = `${target.as} ${toHex(target.publicKey)}`
+    const current = this.#current.get(key)
+    if (current !== undefined && this.#isGood(current)) return current.link
+    const opening = this.#opening.get(key) ?? this.#open(key, target).finally(() => this.#opening.delete(key))
+    this.#opening.set(key, opening)
+    using deadline = startDeadline(this.#options.timers, { operation: 'opening a link', timeoutMs: openMs, signal: target.signal })
+    return await within(deadline, opening)
+  }
+
+  isLinkPeer(peerId: string): boolean {
+    return this.#linkPeers.has(peerId)
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#cancelCheck()
+    const reason = new MeshError('SHUTTING_DOWN')
+    for (const link of [...this.#accepted, ...[...this.#opened].map((opened) => opened.link)]) link.close(reason)
+    await Promise.allSettled(this.#opening.values())
+    await this.#keys.stop()
+  }
+
+  /** Whether new circuits may go over it. */
+  #isGood({ key, link }: Opened): boolean {
+    return !link.hasEnded && (isOfRelay(key) || this.#keys.isFresh(key))
+  }
+
+  async #open(key: string, target: LinkTarget): Promise<CellLink> {
+    if (this.#isStopped) throw new MeshError('SHUTTING_DOWN')
+    const from = await this.#keys.acquire(isOfRelay(key) ? undefined : key)
+    try {
+      const stream = await this.#dial(from, target)
+      const peer: LinkPeer = { kind: 'relay', publicKey: target.publicKey, prefix: addressPrefix(stream.remoteHost ?? '') }
+      const opened = { key, from, link: this.#makeLink({ opener: 'us', peer, stream }) }
+      this.#opened.add(opened)
+      this.#current.set(key, opened)
+      this.#options.tracker.track('a link of circuits', this.#runOpened(opened, stream.peerId, target))
+      return opened.link
+    } catch (error) {
+      await this.#keys.release(from)
+      throw error
+    }
+  }
+
+  /** The first cell says who opens the link, or that nobody says it; with it the other end knows the link. */
+  async #dial(from: DialHost, { as, publicKey, addresses }: LinkTarget): Promise<FrameStream> {
+    const stream = await from.open(publicKey, addresses)
+    try {
+      if (this.#isStopped) throw new MeshError('SHUTTING_DOWN')
+      await stream.send(encodeCells([as === 'relay' ? proof(this.#options, from.publicKey, publicKey) : nothing]))
+      return stream
+    } catch (error) {
+      stream.abort(toMeshError(error))
+      throw error
+    }
+  }
+
+  async #runOpened(opened: Opened, peerId: string, { publicKey, make }: LinkTarget): Promise<void> {
+    const { key, link, from } = opened
+    try {
+      await link.run(make)
+    } catch (thrown) {
+      const error = toMeshError(thrown)
+      if (isMeshError(error, 'CIRCUIT_VIOLATION') || isMeshError(error, 'MESSAGE_MALFORMED'))
+        this.#options.onRefused?.({ protocol: 'onion', peerId, error })
+    } finally {
+      this.#opened.delete(opened)
+      if (this.#current.get(key) === opened) this.#current.delete(key)
+      // Nothing but the link ran over the connection, unless the next one does.
+      if (this.#current.get(key)?.from !== from && !this.#opening.has(key)) await from.hangUp(publicKey)
+      await this.#keys.release(from)
+    }
+  }
+
+  async #accept(stream: FrameStream, make: MakeHandler): Promise<void> {
+    const { peerId } = stream
+    if (this.#options.isPaired(peerId)) throw new MeshError('CIRCUIT_VIOLATION', { reason: 'a link comes from the key of a peer' })
+    add(this.#linkPeers, peerId, 1)
+    try {
+      await this.#runAccepted(stream, make)
+    } finally {
+      await this.#forget(peerId)
+    }
+  }
+
+  async #runAccepted(stream: FrameStream, make: MakeHandler): Promise<void> {
+    const frames = stream.frames()[Symbol.asyncIterator]()
+    const first = await frames.next()
+    if (first.done === true) return
+    const cells = decodeCells(first.value)
+    const peer = this.#peerOf(cells[0], stream)
+    const prefix = peer.kind === 'client' ? peer.prefix : undefined
+    if (this.#accepted.size >= maxAcceptedLinks) throw tooMany(`over ${maxAcceptedLinks} links`)
+    if (prefix !== undefined && (this.#clientsOfPrefix.get(prefix) ?? 0) >= maxClientsOfPrefix)
+      throw tooMany(`over ${maxClientsOfPrefix} links of clients in one network`)
+    const link = this.#makeLink({ opener: 'peer', peer, stream, frames })
+    this.#accepted.add(link)
+    if (prefix !== undefined) add(this.#clientsOfPrefix, prefix, 1)
+    try {
+      await link.run(make, peer.kind === 'relay' ? cells.slice(1) : cells)
+    } finally {
+      this.#accepted.delete(link)
+      if (prefix !== undefined) add(this.#clientsOfPrefix, prefix, -1)
+    }
+  }
+
+  #peerOf(first: Cell | undefined, { publicKey, remoteHost = '' }: FrameStream): LinkPeer {
+    const prefix = addressPrefix(remoteHost)
+    if (first?.command !== cellCommands.link || !isLinkProof(first.body)) return { kind: 'client', prefix }
+    const { signer, verifier, clock } = this.#options
+    const proved = provedKey(verifier, first.body, { linkKey: publicKey, acceptor: signer.publicKey, now: clock.wall() })
+    return { kind: 'relay', publicKey: proved, prefix }
+  }
+
+  #makeLink(link: Pick<FrameLinkOptions, 'opener' | 'peer' | 'stream' | 'frames'>): FrameLink {
+    return new FrameLink({ ...link, id: this.#nextId++, now: () => this.#options.clock.monotonic() })
+  }
+
+  /** A link has ended: the peer has no other business here. */
+  async #forget(peerId: string): Promise<void> {
+    const { libp2p, timers } = this.#options
+    if (this.#linkPeers.get(peerId) === 1) await hangUp(libp2p, peerIdFromString(peerId))
+    timers.schedule(forgetMs, () => add(this.#linkPeers, peerId, -1))
+  }
+
+  #checkLater(): void {
+    this.#cancelCheck = this.#options.timers.schedule(checkMs, () => {
+      this.#closeIdle()
+      this.#checkLater()
+    })
+  }
+
+  #closeIdle(): void {
+    for (const link of this.#accepted) if (link.idleMs >= acceptedIdleMs) link.close()
+    for (const opened of this.#opened) if (opened.link.idleMs >= (this.#isGood(opened) ? idleMs : 0)) opened.link.close()
+  }
+}
+
+const nothing: Cell = { circuit: 0, command: cellCommands.padding, body: new Uint8Array(cellSizes.body) }
+
+const proof = ({ signer, clock }: CellLinksOptions, linkKey: Uint8Array, acceptor: Uint8Array): Cell => ({
+  circuit: 0,
+  command: cellCommands.link,
+  body: proveLink(signer, { linkKey, acceptor, now: clock.wall() })
+})
+
+const isOfRelay = (key: string): boolean => key.startsWith('relay ')
+
+const tooMany = (reason: string): MeshError => new MeshError('PROTOCOL_LIMIT', { protocol: 'onion', reason })
+
+function add(counts: Map<string, number>, key: string, more: number): void {
+  const count = (counts.get(key) ?? 0) + more
+  if (count > 0) counts.set(key, count)
+  else counts.delete(key)
+}

@@ -1,0 +1,128 @@
+import { isMeshError, MeshError, type Millis, toMeshError } from '../../core/base/index.ts'
+import { type Cell, cellCommands, decodeCells, encodeCells, isLinkProof, maxFrameCells } from '../../core/onion/index.ts'
+import type { FrameStream } from '../frame-stream.ts'
+import type { CellLink, LinkHandler, LinkPeer, MakeHandler } from './cell-link.ts'
+
+export interface FrameLinkOptions {
+  readonly id: number
+  readonly opener: CellLink['opener']
+  readonly peer: LinkPeer
+  readonly stream: FrameStream
+  /** Those of the stream, when somebody has read some of them already. */
+  readonly frames?: AsyncIterator<Uint8Array>
+  readonly now: () => Millis
+}
+
+const finished: IteratorResult<Uint8Array> = { done: true, value: undefined }
+
+/** A link over one stream. At most one frame waits in the stream's writer, so that what goes next is decided as late as it can be. */
+export class FrameLink implements CellLink {
+  readonly id: number
+  readonly opener: CellLink['opener']
+  readonly peer: LinkPeer
+  readonly #stream: FrameStream
+  readonly #frames: AsyncIterator<Uint8Array>
+  readonly #now: () => Millis
+  #handler: LinkHandler | undefined
+  #usedAt: Millis
+  #isScheduled = false
+  #isSending = false
+  #isClosing = false
+  #hasEnded = false
+  /** Lets a link that ended go on although its handler has not taken the last cells. */
+  #release: () => void = () => undefined
+
+  constructor({ id, opener, peer, stream, frames, now }: FrameLinkOptions) {
+    this.id = id
+    this.opener = opener
+    this.peer = peer
+    this.#stream = stream
+    this.#frames = frames ?? stream.frames()[Symbol.asyncIterator]()
+    this.#now = now
+    this.#usedAt = now()
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded || this.#isClosing
+  }
+
+  /** For how many ms no circuit ran over it. */
+  get idleMs(): number {
+    if ((this.#handler?.circuits ?? 0) > 0) this.#usedAt = this.#now()
+    return this.#now() - this.#usedAt
+  }
+
+  wake(): void {
+    if (this.#isScheduled || this.#isSending || this.#handler === undefined || this.hasEnded) return
+    this.#isScheduled = true
+    queueMicrotask(() => void this.#pump())
+  }
+
+  close(reason?: MeshError): void {
+    if (this.hasEnded) return
+    if (reason !== undefined) return this.#stream.abort(reason)
+    this.#isClosing = true
+    void this.#stream.close()
+  }
+
+  /** Runs the link until it ends, beginning with cells that were read already. @throws {MeshError} for what ended it, when that was no orderly end */
+  async run(make: MakeHandler, first: readonly Cell[] = []): Promise<void> {
+    let handler: LinkHandler | undefined
+    try {
+      handler = this.#handler = make(this)
+      void this.#stream.closed.then(() => this.#release())
+      this.wake()
+      await this.#receive(handler, first)
+      for (let next = await this.#frames.next(); next.done !== true; next = await this.#nextFrame())
+        await this.#receive(handler, decodeCells(next.value))
+      this.#end(handler, undefined)
+    } catch (thrown) {
+      const error = toMeshError(thrown)
+      this.#stream.abort(error)
+      this.#end(handler, error)
+      throw error
+    }
+  }
+
+  #nextFrame(): Promise<IteratorResult<Uint8Array>> {
+    return this.#isClosing ? Promise.resolve(finished) : this.#frames.next()
+  }
+
+  async #receive(handler: LinkHandler, cells: readonly Cell[]): Promise<void> {
+    const real = cells.some(isPadding) ? cells.filter((cell) => !isPadding(cell)) : cells
+    if (real.some(isProof)) throw new MeshError('CIRCUIT_VIOLATION', { reason: 'a link proves an identity in its first cell or not at all' })
+    if (real.length === 0 || this.#isClosing) return
+    const pending = handler.receive(real)
+    if (pending === undefined) return
+    await new Promise<void>((resolve, reject) => {
+      this.#release = resolve
+      pending.then(resolve, reject)
+    })
+  }
+
+  async #pump(): Promise<void> {
+    this.#isScheduled = false
+    const handler = this.#handler
+    if (handler === undefined || this.hasEnded) return
+    this.#isSending = true
+    try {
+      for (let cells = handler.take(maxFrameCells); cells.length > 0 && !this.hasEnded; cells = handler.take(maxFrameCells)) {
+        await this.#stream.send(encodeCells(cells))
+        await this.#stream.flush()
+      }
+    } catch (thrown) {
+      // A stream that ended says so to its reader as well.
+      if (!isMeshError(thrown, 'PEER_UNREACHABLE')) this.#stream.abort(toMeshError(thrown))
+    } finally {
+      this.#isSending = false
+    }
+  }
+
+  #end(handler: LinkHandler | undefined, error: MeshError | undefined): void {
+    this.#hasEnded = true
+    handler?.ended(error)
+  }
+}
+
+const isPadding = ({ command }: Cell): boolean => command === cellCommands.padding
+const isProof = ({ command, body }: Cell): boolean => command === cellCommands.link && isLinkProof(body)

@@ -1,0 +1,61 @@
+import type { ConnectionGater } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { webSockets } from '@libp2p/websockets'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p } from 'libp2p'
+import type { LogRecord } from '../mesh/mesh.ts'
+import type { LinkHost, LinkHosts } from '../mesh/onion/link-host.ts'
+import { CircuitCallers } from './circuit-callers.ts'
+import { systemClock } from './clock.ts'
+import { AddressDialler } from './dial-port.ts'
+import { eagerStreams, withEagerUpgrader } from './eager-negotiation.ts'
+import { hostLogger } from './host-logger.ts'
+import { handshakeMs, yamuxWindow } from './libp2p-workarounds.ts'
+import { hybridNoise } from './noise.ts'
+import { RelayClient } from './relay-client.ts'
+import { boundedWrites } from './write-bounds.ts'
+
+/** A peer opens no streams here: what libp2p's own protocols of a host try is refused by there being none. */
+const maxInboundStreams = 8
+/** Links to relays and endpoints, connections with circuit relays. */
+const maxConnections = 4_096
+
+export interface OnionHostsOptions {
+  readonly log: (record: LogRecord) => void
+}
+
+/**
+ * Makes libp2p nodes that dial and do nothing else, each with a key of its own: links of circuits go over them, so that no gossip, DHT or identify rides along, and the
+ * peer that is called learns an ephemeral key. They listen nowhere, serve nothing, ask and tell nobody anything. All that they call is software of this
+ * kind: they take hybrid Noise only, so that nobody on the way can take it away.
+ */
+export function onionHosts({ log }: OnionHostsOptions): LinkHosts {
+  return { start: () => startOnionHost(log) }
+}
+
+async function startOnionHost(log: (record: LogRecord) => void): Promise<LinkHost> {
+  const relays = new RelayClient(log, new CircuitCallers(systemClock()))
+  const libp2p = await createLibp2p({
+    logger: hostLogger(log),
+    addresses: { listen: [], announce: [] },
+    transports: [
+      (components) => tcp({ dialOpts: { noDelay: true } })(withEagerUpgrader(components)),
+      (components) => webSockets()(withEagerUpgrader(components)),
+      (components) => relays.transport(components)
+    ],
+    connectionEncrypters: hybridNoise({ policy: 'require' }),
+    streamMuxers: [eagerStreams(boundedWrites(yamux({ maxInboundStreams, maxEarlyStreams: maxInboundStreams, streamOptions: yamuxWindow })))],
+    connectionGater: dialOnly,
+    connectionManager: { maxConnections, maxParallelDials: 32, inboundUpgradeTimeout: handshakeMs, dialTimeout: 10_000, reconnectRetries: 0 },
+    connectionMonitor: { enabled: false },
+    services: { dialler: (components: ConstructorParameters<typeof AddressDialler>[0]) => new AddressDialler(components) }
+  })
+  return { libp2p, dial: libp2p.services.dialler, stop: async () => libp2p.stop() }
+}
+
+/** Nobody calls such a host, not over a relay either; identities are Ed25519 keys. */
+const dialOnly: ConnectionGater = {
+  denyInboundConnection: () => true,
+  denyInboundRelayedConnection: () => true,
+  denyOutboundEncryptedConnection: (peer) => peer.type !== 'Ed25519'
+}
