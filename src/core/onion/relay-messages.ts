@@ -47,10 +47,10 @@ export class MessagePacker {
   }
 
   /**
-   * The next body: 16 zero bytes, then what is queued as far as it goes in, then what `more` gives for the room that is left
-   * (bytes of a message, header not counted; it must fit), the rest random.
+   * The next body: 16 zero bytes, then what is queued as far as it goes in, then what `fill` writes, the rest random.
+   * @param fill - writes one whole message with its header at `at`, where more than a header has room, and returns where it ended; `at` when it has none
    */
-  next(more?: (room: number) => RawMessage | undefined): PackedCell {
+  next(fill?: (body: Uint8Array, at: number) => number): PackedCell {
     const body = new Uint8Array(cellSizes.body)
     let at: number = cellSizes.recognised
     let carriesData = false
@@ -58,11 +58,11 @@ export class MessagePacker {
       carriesData ||= raw.command === relayCommands.data
       at = this.#put(raw, body, at)
     }
-    while (more !== undefined && this.#queue.length === 0 && at + messageHeaderBytes < body.length) {
-      const raw = more(body.length - at - messageHeaderBytes)
-      if (raw === undefined) break
-      carriesData ||= raw.command === relayCommands.data
-      at = write(raw, body, at)
+    while (fill !== undefined && this.#queue.length === 0 && at + messageHeaderBytes < body.length) {
+      const end = fill(body, at)
+      if (end === at) break
+      carriesData ||= body[at] === relayCommands.data
+      at = end
     }
     // The first byte of what is left stays 0: no message begins there.
     if (at + 1 < body.length) body.set(this.#random.bytes(body.length - at - 1), at + 1)
@@ -77,7 +77,7 @@ export class MessagePacker {
   #put(raw: RawMessage, body: Uint8Array, start: number): number {
     let at = start
     if (this.#begun === undefined) {
-      at = writeHeader(raw, body, at)
+      at = writeHeader(body, at, { command: raw.command, length: raw.data.length })
       this.#begun = 0
     }
     const piece = raw.data.subarray(this.#begun, this.#begun + body.length - at)
@@ -91,17 +91,12 @@ export class MessagePacker {
   }
 }
 
-function writeHeader({ command, data }: RawMessage, body: Uint8Array, at: number): number {
-  body[at] = command
-  body[at + 1] = data.length >>> 8
-  body[at + 2] = data.length & 255
+/** Writes a message's header; returns where its data begin. */
+export function writeHeader(body: Uint8Array, at: number, header: { readonly command: RelayCommand; readonly length: number }): number {
+  body[at] = header.command
+  body[at + 1] = header.length >>> 8
+  body[at + 2] = header.length & 255
   return at + messageHeaderBytes
-}
-
-function write(raw: RawMessage, body: Uint8Array, at: number): number {
-  const dataAt = writeHeader(raw, body, at)
-  body.set(raw.data, dataAt)
-  return dataAt + raw.data.length
 }
 
 /** The bodies that carry `messages`, from the start of a cell. */

@@ -3,7 +3,14 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { isMeshError } from '../../../src/core/base/index.ts'
 import { decodeMessage, encodeMessage, type RelayMessage } from '../../../src/core/onion/relay-message.ts'
-import { type AssembledMessage, MessageAssembler, MessagePacker, packMessages } from '../../../src/core/onion/relay-messages.ts'
+import {
+  type AssembledMessage,
+  MessageAssembler,
+  MessagePacker,
+  messageHeaderBytes,
+  packMessages,
+  writeHeader
+} from '../../../src/core/onion/relay-messages.ts'
 import { cellSizes, relayCommands } from '../../../src/core/onion/types.ts'
 import { SeededRandom } from '../../../src/testing/seeded-random.ts'
 
@@ -112,12 +119,14 @@ test('the packer says the same of its cells, and fills them with what comes by n
   assert.equal(packer.next().carriesData, false)
   packer.add({ type: 'xon', stream: 9 })
   const bytes = random.bytes(cellSizes.plain - 5 - 3 - 2)
-  const rooms: number[] = []
-  const cell = packer.next((free) => {
-    rooms.push(free)
-    return encodeMessage({ type: 'data', stream: 9, bytes })
+  const places: number[] = []
+  const cell = packer.next((body, at) => {
+    places.push(at)
+    const { command, data } = encodeMessage({ type: 'data', stream: 9, bytes })
+    body.set(data, writeHeader(body, at, { command, length: data.length }))
+    return at + messageHeaderBytes + data.length
   })
-  assert.deepEqual(rooms, [bytes.length + 2])
+  assert.deepEqual(places, [cellSizes.recognised + 5])
   assert.equal(cell.carriesData, true)
   assert.deepEqual(
     carry([cell.body]).map((taken) => taken.message),

@@ -1,0 +1,42 @@
+import { equalBytes, MeshError } from '../base/index.ts'
+import { circuitWindow } from './types.ts'
+
+/** Flow control at the sender of one direction: 256 cells may be under way, and each SENDME proves the arrival of 32. */
+export class SendWindow {
+  #room: number = circuitWindow.cells
+  #sinceTag = 0
+  /** What the next SENDMEs must say; at most 8. */
+  readonly #tags: Uint8Array[] = []
+
+  get isOpen(): boolean {
+    return this.#room > 0
+  }
+
+  /** Counts a cell that carries data, right after the layer encrypted it. */
+  sent(tag: () => Uint8Array): void {
+    this.#room--
+    this.#sinceTag++
+    if (this.#sinceTag < circuitWindow.sendmeEvery) return
+    this.#sinceTag = 0
+    this.#tags.push(tag())
+  }
+
+  /** Opens the window by 32 cells. @throws {MeshError} CIRCUIT_VIOLATION when no SENDME is due, or the tag is another */
+  sendme(tag: Uint8Array): void {
+    const expected = this.#tags.shift()
+    if (expected === undefined) throw new MeshError('CIRCUIT_VIOLATION', { reason: 'a SENDME for cells that were not sent' })
+    if (!equalBytes(expected, tag)) throw new MeshError('CIRCUIT_VIOLATION', { reason: 'a SENDME with a wrong tag' })
+    this.#room += circuitWindow.sendmeEvery
+  }
+}
+
+/** Flow control at the receiver of one direction. */
+export class ReceiveWindow {
+  #count = 0
+
+  /** Counts a cell that carries data, right after the layer took it; returns the tag of the SENDME that is due with each 32nd. */
+  received(tag: () => Uint8Array): Uint8Array | undefined {
+    this.#count = (this.#count + 1) % circuitWindow.sendmeEvery
+    return this.#count === 0 ? tag() : undefined
+  }
+}
