@@ -1,5 +1,6 @@
 export { type CellPrimitives, cellMemoryBytes, makeCellCipher, nobleCells } from './cell-cipher.ts'
 export { chooseCircuit, decodeCells, destroyCell, encodeCells, handshakeCells, joinHandshake, maxFrameCells } from './cell.ts'
+export { CircuitEnd, type CircuitEndOptions, type EndLayers, type EndOutput, type RelayCellCommand } from './circuit-end.ts'
 export {
   decodeDescriptor,
   descriptorLimits,
@@ -21,4 +22,5 @@ export * from './onion-keys.ts'
 export * from './recognised.ts'
 export { decodeMessage, encodeMessage, type RelayMessage } from './relay-message.ts'
 export { MessageAssembler, packMessages } from './relay-messages.ts'
+export { type StreamEndReason, type StreamOutput, streamLimits } from './stream-mux.ts'
 export * from './types.ts'
