@@ -32,5 +32,5 @@ export function descriptorOf(publicKey: Uint8Array, changes: Partial<OnionDescri
 export function signedBy(name: string, changes: Partial<OnionDescriptor> = {}): { readonly descriptor: OnionDescriptor; readonly bytes: Uint8Array } {
   const signer = signerNamed(name)
   const descriptor = descriptorOf(signer.publicKey, changes)
-  return { descriptor, bytes: encodeDescriptor(descriptor, signer) }
+  return { descriptor, bytes: Uint8Array.from(encodeDescriptor(descriptor, signer)) }
 }
