@@ -110,7 +110,7 @@ export class NtorClient {
     const final = finalKeys(facts, mixing, length)
     this.wipe()
     if (!equalBytes(authTag(facts, { verify: final.verify, mac: this.#mac, sealed }), reply.subarray(keyBytes, 2 * keyBytes))) {
-      final.keys.fill(0)
+      for (const secret of [final.messageKey, final.keys]) secret.fill(0)
       throw handshakeFailed('auth')
     }
     const message = this.#terms.hashes.crypt(final.messageKey, sealed.subarray(mixing.prefix.length))

@@ -148,6 +148,49 @@ test('an altered reply gives no keys', () => {
   }
 })
 
+test('every shared secret is wiped, however a handshake ends', () => {
+  const secrets: Uint8Array[] = []
+  const kept = (secret: Uint8Array): Uint8Array => {
+    secrets.push(secret)
+    return secret
+  }
+  const watched = {
+    hashes: { ...hashes, shake: (length: number, ...pieces: readonly Uint8Array[]) => kept(hashes.shake(length, ...pieces)) },
+    crypto: {
+      ...crypto,
+      generateDh: () => {
+        const dh = crypto.generateDh()
+        return { ...dh, agree: (remote: Uint8Array) => kept(dh.agree(remote)) }
+      },
+      kem: (level: KemLevel) => {
+        const kem = crypto.kem(level)
+        return {
+          ...kem,
+          generate: () => {
+            const key = kem.generate()
+            return { ...key, decapsulate: (ciphertext: Uint8Array) => kept(key.decapsulate(ciphertext)) }
+          },
+          encapsulate: (publicKey: Uint8Array) => {
+            const encapsulated = kem.encapsulate(publicKey)
+            kept(encapsulated.sharedSecret)
+            return encapsulated
+          }
+        }
+      }
+    }
+  }
+  const onionKey = watched.crypto.generateDh()
+  const relay = { publicKey: crypto.randomBytes(32), onionKey, once: () => undefined }
+  const begin = () => beginHandshake(watched, { publicKey: relay.publicKey, onionKey: onionKey.publicKey }, 3)
+  const [good, cheated, abandoned] = [begin(), begin(), begin()]
+  good.finish(answerHandshake(watched, relay, good.request).reply)
+  assert.throws(() => cheated.finish(answerHandshake(watched, relay, cheated.request).reply.fill(7, 40)), failed('auth'))
+  assert.throws(() => answerHandshake(watched, relay, abandoned.request.slice().fill(7, 1_890)), failed('mac'))
+  abandoned.abandon()
+  assert.ok(secrets.length > 25)
+  for (const secret of secrets) assert.ok(secret.every((byte) => byte === 0))
+})
+
 test("noble's hashes and the platform's are the same", () => {
   const random = new SeededRandom(3)
   for (let round = 0; round < 200; round++) {
