@@ -1,0 +1,56 @@
+/** A CREATE that waits for its handshake. */
+export interface WaitingCreate {
+  readonly link: number
+  readonly circuit: number
+  /** `cellSizes.create` bytes. */
+  readonly request: Uint8Array
+}
+
+export const createQueueLimits = { lane: 32, all: 512 } as const
+
+/**
+ * CREATEs that wait: lanes take turns, so that one who asks often waits behind himself only. A lane is a neighbour, or a link that worked for its place.
+ * A full lane takes no more.
+ */
+export class CreateQueue {
+  readonly #lanes = new Map<string, WaitingCreate[]>()
+  #length = 0
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** False when there is no room. */
+  push(lane: string, create: WaitingCreate): boolean {
+    const waiting = this.#lanes.get(lane) ?? []
+    if (waiting.length >= createQueueLimits.lane || this.#length >= createQueueLimits.all) return false
+    waiting.push(create)
+    this.#lanes.set(lane, waiting)
+    this.#length += 1
+    return true
+  }
+
+  /** The next one: the first of the lane whose turn it is. */
+  next(): WaitingCreate | undefined {
+    for (const [lane, waiting] of this.#lanes) {
+      const create = waiting.shift()
+      // Moved to the end: the map keeps the order of turns.
+      this.#lanes.delete(lane)
+      if (waiting.length > 0) this.#lanes.set(lane, waiting)
+      if (create === undefined) continue
+      this.#length -= 1
+      return create
+    }
+    return undefined
+  }
+
+  /** Forgets those of a link, or the one of a circuit of it. */
+  remove(link: number, circuit?: number): void {
+    for (const [lane, waiting] of this.#lanes) {
+      const left = waiting.filter((create) => create.link !== link || (circuit !== undefined && create.circuit !== circuit))
+      this.#length -= waiting.length - left.length
+      if (left.length > 0) this.#lanes.set(lane, left)
+      else this.#lanes.delete(lane)
+    }
+  }
+}

@@ -1,0 +1,273 @@
+import { type MeshError, type Millis, type Random, after, earliest } from '../base/index.ts'
+import { destroyCell } from './cell.ts'
+import type { CellQueues, QueueName } from './cell-queues.ts'
+import { type CircuitSource, neighbourKey, type RelayLimits, type RelayNeighbour } from './relay-limits.ts'
+import type { CircuitEnd, EndOutput } from './circuit-end.ts'
+import type { RelayOutput } from './relay-types.ts'
+import type { StreamOutput } from './stream-mux.ts'
+import { type Cell, type CellLayer, cellSizes } from './types.ts'
+
+/** How far a circuit of others has come here. */
+export type CircuitStage =
+  /** The first cell of its CREATE came. */
+  | { readonly is: 'half'; readonly first: Uint8Array }
+  /** Its handshake waits for its turn, or for work of the client. */
+  | { readonly is: 'waiting' }
+  /** It ends here, so far. */
+  | { readonly is: 'open' }
+  /** The next hop is being connected (no `next` yet), or asked. `first` = the first cell of its CREATED. */
+  | {
+      readonly is: 'extending'
+      readonly token: number
+      readonly until: Millis
+      readonly next: QueueName | undefined
+      readonly first: Uint8Array | undefined
+    }
+  | { readonly is: 'joined'; readonly next: QueueName }
+
+/** What this node has of a circuit once its handshake is done: both layers, and what runs over them between the client and this node. */
+export interface RelayLayers {
+  readonly forward: CellLayer
+  readonly backward: CellLayer
+  readonly end: CircuitEnd
+}
+
+/** One circuit of others. */
+export interface RelayCircuit {
+  /** This node's own number for it. */
+  readonly id: number
+  readonly source: CircuitSource
+  /** Its name on the link that it came over. */
+  readonly back: QueueName
+  readonly bornAt: Millis
+  usedAt: Millis
+  stage: CircuitStage
+  layers: RelayLayers | undefined
+  /** RELAY_EARLY cells that came forward. */
+  early: number
+}
+
+export interface RelayLink {
+  readonly id: number
+  readonly opener: 'us' | 'peer'
+  readonly neighbour: RelayNeighbour
+  readonly key: string
+  readonly circuits: Map<number, RelayCircuit>
+}
+
+/** From which side a circuit's end came; `here` = this node ends it, `failed` = it does after it told the client why. */
+export type EndedBy = 'back' | 'next' | 'here' | 'failed'
+
+export interface RelayTableEvents {
+  /** A circuit ended, however that was. */
+  readonly ended: (circuit: RelayCircuit) => void
+  /** The link to its next hop closed; the circuit is to be ended. */
+  readonly nextGone: (circuit: RelayCircuit, now: Millis) => void
+}
+
+export const relayTimes = {
+  /** A CREATE of two cells that is not answered, an EXTEND that nobody answers. */
+  stepMs: 10_000,
+  idleMs: 720_000,
+  lifeMs: 3_600_000
+} as const
+
+const lookEveryMs = 1_000
+
+/** DESTROY cells that wait for a link, beyond which a refused CREATE gets no answer any more. */
+const maxRefusals = 1_024
+
+/** The circuits of others that run through this node, the links that they use, and what waits to be sent. */
+export class RelayTable {
+  readonly links = new Map<number, RelayLink>()
+  readonly circuits = new Map<number, RelayCircuit>()
+  readonly queues: CellQueues
+  readonly limits: RelayLimits
+  readonly random: Random
+  readonly #on: RelayTableEvents
+  #effects: RelayOutput[] = []
+  readonly #ready = new Set<number>()
+  #lastId = 0
+  #stuck = 0
+  #dueAt: Millis | undefined
+
+  constructor(options: { readonly queues: CellQueues; readonly limits: RelayLimits; readonly random: Random; readonly on: RelayTableEvents }) {
+    this.queues = options.queues
+    this.limits = options.limits
+    this.random = options.random
+    this.#on = options.on
+  }
+
+  /** When the circuits are to be looked through for those that are over their time. */
+  get dueAt(): Millis | undefined {
+    return this.#dueAt
+  }
+
+  /** Circuits that were ended since nobody took their cells. */
+  get stuck(): number {
+    return this.#stuck
+  }
+
+  /** What is to happen since the last call. */
+  takeEffects(): readonly RelayOutput[] {
+    const effects = this.#effects
+    this.#effects = []
+    for (const link of this.#ready) effects.push({ type: 'ready', link })
+    this.#ready.clear()
+    return effects
+  }
+
+  effect(output: RelayOutput): void {
+    this.#effects.push(output)
+  }
+
+  /** Says that a link has cells, once for each call of the machine. */
+  ready(link: number): void {
+    this.#ready.add(link)
+  }
+
+  openLink(id: number, opener: 'us' | 'peer', neighbour: RelayNeighbour): void {
+    if (this.links.has(id)) return
+    const key = neighbourKey(neighbour)
+    this.links.set(id, { id, opener, neighbour, key, circuits: new Map() })
+    this.queues.openLink(id, key)
+  }
+
+  /** Forgets a link; its circuits end towards the other side. */
+  closeLink(id: number, now: Millis): void {
+    const link = this.links.get(id)
+    if (link === undefined) return
+    this.links.delete(id)
+    this.queues.closeLink(id)
+    this.#ready.delete(id)
+    for (const circuit of [...link.circuits.values()]) {
+      if (link.opener === 'us') this.#on.nextGone(circuit, now)
+      else this.end(circuit, 'back', now)
+    }
+  }
+
+  /** Gives up a link whose peer broke the rules. */
+  breakLink(link: RelayLink, error: MeshError, now: Millis): void {
+    this.closeLink(link.id, now)
+    this.effect({ type: 'close-link', link: link.id, error })
+  }
+
+  /** Takes up a circuit, when the limits let it in. */
+  enter(link: RelayLink, circuit: number, first: { readonly body: Uint8Array; readonly now: Millis }): RelayCircuit | undefined {
+    const source: CircuitSource = { link: link.id, kind: link.neighbour.kind, key: link.key }
+    if (!this.limits.enter(source)) return undefined
+    this.#lastId += 1
+    const entered: RelayCircuit = {
+      id: this.#lastId,
+      source,
+      back: { link: link.id, circuit },
+      bornAt: first.now,
+      usedAt: first.now,
+      stage: { is: 'half', first: first.body },
+      layers: undefined,
+      early: 0
+    }
+    this.due(after(first.now, relayTimes.stepMs))
+    link.circuits.set(circuit, entered)
+    this.circuits.set(entered.id, entered)
+    return entered
+  }
+
+  /** Answers a CREATE that is not taken, unless so many answers wait for that link already. */
+  refuse({ link, circuit }: QueueName, now: Millis): void {
+    if (this.queues.circuitsWaiting(link) >= maxRefusals) return
+    this.queues.push(link, destroyCell(circuit, 'destroyed', this.random), now)
+    this.ready(link)
+  }
+
+  /** Queues a cell of a circuit; a full queue ends it. */
+  send(circuit: RelayCircuit, to: { readonly link: number; readonly cell: Cell }, now: Millis): void {
+    if (circuit.layers === undefined) return
+    if (this.queues.push(to.link, to.cell, now)) this.ready(to.link)
+    else this.#endStuck(circuit, now)
+    for (let queue = this.queues.overflow(); queue !== undefined; queue = this.queues.overflow()) this.#shed(queue, now)
+  }
+
+  /** Carries out what this node's end of a circuit gave out, but for the messages that are for its owner. */
+  perform(circuit: RelayCircuit, outputs: readonly EndOutput[], now: Millis): void {
+    const { link, circuit: number } = circuit.back
+    for (const output of outputs) {
+      if (output.type === 'cell') this.send(circuit, { link, cell: { circuit: number, command: output.command, body: output.body } }, now)
+      else if (output.type !== 'message' && output.type !== 'pong') this.effect({ type: 'stream', circuit: circuit.id, event: owned(output) })
+    }
+  }
+
+  /** Forgets the name of a circuit on a link whose peer ended it there. */
+  detach({ link, circuit }: QueueName): void {
+    this.links.get(link)?.circuits.delete(circuit)
+    this.queues.drop({ link, circuit })
+  }
+
+  /** Has the circuits looked through at this time, if not before. */
+  due(at: Millis): void {
+    this.#dueAt = earliest(this.#dueAt, at)
+  }
+
+  /** The circuits that are over their time; the next look is when the next one can be, a second later at the earliest. */
+  overdue(now: Millis): readonly RelayCircuit[] {
+    if (this.#dueAt === undefined || now < this.#dueAt) return []
+    this.#dueAt = undefined
+    const over: RelayCircuit[] = []
+    for (const circuit of this.circuits.values()) {
+      const deadline = deadlineOf(circuit)
+      if (deadline <= now) over.push(circuit)
+      else this.due(deadline)
+    }
+    if (this.#dueAt !== undefined) this.#dueAt = after(now, Math.max(lookEveryMs, this.#dueAt - now))
+    return over
+  }
+
+  /**
+   * Ends a circuit. What came before a DESTROY is still sent on before it; when this node ends it, nothing is.
+   */
+  end(circuit: RelayCircuit, by: EndedBy, now: Millis): void {
+    if (!this.circuits.delete(circuit.id)) return
+    this.limits.leave(circuit.source)
+    this.#part(circuit.back, { quiet: by === 'back', keep: by === 'next' || by === 'failed' }, now)
+    const next = nextOf(circuit)
+    if (next !== undefined) this.#part(next, { quiet: by === 'next', keep: by === 'back' }, now)
+    circuit.layers?.forward.wipe()
+    circuit.layers?.backward.wipe()
+    circuit.layers = undefined
+    this.#on.ended(circuit)
+  }
+
+  #part(side: QueueName, how: { readonly quiet: boolean; readonly keep: boolean }, now: Millis): void {
+    this.links.get(side.link)?.circuits.delete(side.circuit)
+    if (!how.keep) this.queues.drop(side)
+    if (how.quiet || !this.links.has(side.link)) return
+    this.queues.push(side.link, destroyCell(side.circuit, 'destroyed', this.random), now)
+    this.ready(side.link)
+  }
+
+  // Each turn ends a circuit, or drops the queue of one that ended before: it comes to an end.
+  #shed(queue: QueueName, now: Millis): void {
+    this.queues.drop(queue)
+    const circuit = this.links.get(queue.link)?.circuits.get(queue.circuit)
+    if (circuit !== undefined) this.#endStuck(circuit, now)
+  }
+
+  #endStuck(circuit: RelayCircuit, now: Millis): void {
+    this.#stuck += 1
+    this.end(circuit, 'here', now)
+  }
+}
+
+/** The circuit's name on the link to its next hop, when there is one. */
+export const nextOf = ({ stage }: RelayCircuit): QueueName | undefined => (stage.is === 'extending' || stage.is === 'joined' ? stage.next : undefined)
+
+/** When a circuit is to end if nothing happens. */
+function deadlineOf({ stage, bornAt, usedAt }: RelayCircuit): Millis {
+  if (stage.is === 'half' || stage.is === 'waiting') return after(bornAt, relayTimes.stepMs)
+  if (stage.is === 'extending') return stage.until
+  return after(bornAt, Math.min(relayTimes.lifeMs, usedAt - bornAt + relayTimes.idleMs))
+}
+
+/** Bytes that are part of a frame would hold the whole frame for as long as a stream's user keeps them. */
+const owned = (event: StreamOutput): StreamOutput =>
+  event.type === 'data' && event.bytes.buffer.byteLength > 2 * cellSizes.cell ? { ...event, bytes: event.bytes.slice() } : event
