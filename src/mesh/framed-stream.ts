@@ -71,6 +71,7 @@ export class FramedStream implements FrameStream {
   #remoteClosed = false
   #closing = false
   #paused = false
+  #resuming = false
   #paidFor = false
   #cancelTimer: (() => void) | undefined
   #timerAt: Millis | undefined
@@ -270,19 +271,31 @@ export class FramedStream implements FrameStream {
   // Reading pauses only while a whole frame waits for its consumer, so that a large frame can always be completed.
   #regulate(): void {
     if (this.#readEnded) return
-    const { stream, clock } = this.#options
+    const { clock } = this.#options
     const ready = this.#reader.ready
-    const full = ready && this.#reader.held >= highWaterBytes
-    if (full !== this.#paused && stream.readStatus !== 'closed' && stream.readStatus !== 'closing') {
-      this.#paused = full
-      if (full) stream.pause()
-      else stream.resume()
-    }
+    if (!this.#resuming) this.#throttle()
     const partial = !ready && this.#reader.held > 0
     if (!partial) this.#partialSince = undefined
     else if (this.#partialSince === undefined) {
       this.#partialSince = clock.monotonic()
       this.#arm()
+    }
+  }
+
+  // libp2p hands out what it held before it goes on: a pause in the midst of that would be undone by the muxer, which then lets the peer send without end.
+  #throttle(): void {
+    const { stream } = this.#options
+    const isFull = (): boolean => this.#reader.ready && this.#reader.held >= highWaterBytes
+    const isOpen = (): boolean => stream.readStatus !== 'closed' && stream.readStatus !== 'closing'
+    while (isFull() !== this.#paused && isOpen()) {
+      this.#paused = !this.#paused
+      if (this.#paused) {
+        stream.pause()
+        continue
+      }
+      this.#resuming = true
+      stream.resume()
+      this.#resuming = false
     }
   }
 

@@ -116,6 +116,32 @@ test('a consumer that stops reading stops the sender, holds a bounded amount, an
   assert.equal(await received, total)
 })
 
+test('a slow consumer of a fast sender holds a bounded amount all the time: what comes while reading goes on stops it again', async () => {
+  await using nodes = await pairOf()
+  const count = 600
+  let mostHeld = 0
+  const { promise: done, resolve, reject } = Promise.withResolvers<number>()
+  await nodes.b.host.serve('pqs', async (stream) => {
+    let taken = 0
+    try {
+      for await (const frame of stream.frames()) {
+        assert.equal(frame[0], taken++ % 256)
+        mostHeld = Math.max(mostHeld, nodes.b.host.heldBytes)
+        // Slower than a sender in the same process, by a turn of the event loop for each frame.
+        await new Promise((go) => setTimeout(go, 1))
+      }
+      resolve(taken)
+    } catch (error) {
+      reject(error instanceof Error ? error : new Error(String(error)))
+    }
+  })
+  const stream = await nodes.a.host.open(nodes.b.peerId, 'pqs')
+  for (let index = 0; index < count; index++) await stream.send(new Uint8Array(64_512).fill(index))
+  await stream.close()
+  assert.equal(await done, count)
+  assert.ok(mostHeld < 2_700_000, `${mostHeld} bytes were held`)
+})
+
 test('a request and its answer have a deadline, and missing it resets the stream', async () => {
   await using nodes = await pairOf()
   const { promise: ended, resolve } = Promise.withResolvers<unknown>()
