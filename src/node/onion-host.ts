@@ -1,4 +1,4 @@
-import type { ConnectionGater } from '@libp2p/interface'
+import { type ConnectionGater, serviceCapabilities } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
 import { yamux } from '@libp2p/yamux'
@@ -48,7 +48,10 @@ async function startOnionHost(log: (record: LogRecord) => void): Promise<LinkHos
     connectionGater: dialOnly,
     connectionManager: { maxConnections, maxParallelDials: 32, inboundUpgradeTimeout: handshakeMs, dialTimeout: 10_000, reconnectRetries: 0 },
     connectionMonitor: { enabled: false },
-    services: { dialler: (components: ConstructorParameters<typeof AddressDialler>[0]) => new AddressDialler(components) }
+    services: {
+      dialler: (components: ConstructorParameters<typeof AddressDialler>[0]) => new AddressDialler(components),
+      identify: () => noIdentify
+    }
   })
   return { libp2p, dial: libp2p.services.dialler, stop: async () => libp2p.stop() }
 }
@@ -59,3 +62,6 @@ const dialOnly: ConnectionGater = {
   denyInboundRelayedConnection: () => true,
   denyOutboundEncryptedConnection: (peer) => peer.type !== 'Ed25519'
 }
+
+/** libp2p's circuit transport does not start without; nothing of ours asks who a peer is. */
+const noIdentify = { [serviceCapabilities]: ['@libp2p/identify'] }
