@@ -63,6 +63,7 @@ class Pair {
         id: `m-${call}`,
         type: 'Thought',
         destination: { kind: 'peer', key: bob.publicKey, label: '' },
+        via: 'direct',
         label: '',
         inReplyTo: undefined,
         expectsReply: false,
@@ -86,6 +87,7 @@ class Pair {
       this.#feedInbox({
         type: 'batch',
         stream: 1,
+        via: 'direct',
         peer: { publicKey: alice.publicKey, limits, messagesPerSecond: 1e9 },
         frame,
         at: instant(this.now)
@@ -100,7 +102,7 @@ class Pair {
 
   #feedOutbox(input: OutboxInput): void {
     for (const output of this.#outbox.handle(input, millis(this.now))) {
-      if (output.type === 'connect') this.#feedOutbox({ type: 'connected', destination: output.destination, link: 1, path: 'direct' })
+      if (output.type === 'connect') this.#feedOutbox({ type: 'connected', destination: output.destination, via: 'direct', link: 1, path: 'direct' })
       else if (output.type === 'send') this.#batches.push(output.frame)
       else if (output.type === 'settle') this.#feedOutbox({ type: 'settled', token: output.token })
       else if (output.type === 'state' && output.entry.state === 'stored') this.stored++

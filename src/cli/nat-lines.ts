@@ -51,7 +51,8 @@ const wayTexts = {
   'direct-mapped': 'direct, by a port that a router opened',
   'direct-public': 'direct, to a public address',
   punched: 'direct, punched through the NATs',
-  turn: 'over a TURN server'
+  turn: 'over a TURN server',
+  onion: 'over an onion circuit'
 } as const
 
 const attemptText = ({ ok, path, reason }: Report['attempts'][number]): string => (ok ? (path ?? 'connected') : safe(reason ?? 'failed'))

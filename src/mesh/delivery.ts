@@ -16,13 +16,16 @@ import {
   type OutboxOutput,
   type OutboxRecovery,
   frameKinds,
+  type Via,
   type VolatileMessage
 } from '../core/message/index.ts'
+import { DeliveryCalls, type CallResult, type Submitted } from './delivery-calls.ts'
 import { Driver } from './drive.ts'
 import { type MessageLink, MessageLinks } from './message-links.ts'
 import { peerIdOfKey } from './peer-keys.ts'
 import type { Platform } from './ports.ts'
 import { shortPeerId } from './protocol-host.ts'
+import { ReadingGates } from './reading-gates.ts'
 import type { Sessions } from './sessions.ts'
 import type { Tracker } from './tracker.ts'
 import { type VolatileBatch, type VolatileRecipient, VolatileSender } from './volatile-sender.ts'
@@ -33,6 +36,8 @@ export interface DeliveryOptions {
   readonly tracker: Tracker
   readonly recovery: OutboxRecovery
   readonly outboxLimits: { readonly maxMessages: number; readonly maxBytes: number }
+  /** With `onion_routing` on, no direct session is opened but for messages that were accepted for the direct way: what a peer is told beside its own streams is left out. */
+  readonly onionRouting: boolean
   /** What an authenticated peer is allowed at this moment. */
   readonly limitsOf: (publicKey: Uint8Array) => InboxPeer
   readonly onArrived: (publicKey: Uint8Array, messages: readonly ArrivedMessage[]) => void
@@ -47,27 +52,8 @@ export interface DeliveryOptions {
   readonly onFatal: (error: MeshError) => void
 }
 
-export interface Submitted {
-  readonly entry: OutboxEntry
-  readonly duplicate: boolean
-}
-
-/** The answers that a call to the outbox machine can get. */
-type CallResult = Submitted | { readonly entry: OutboxEntry } | { readonly count: number }
-
-interface Call {
-  readonly resolve: (result: CallResult) => void
-  readonly reject: (error: MeshError) => void
-}
-
-/** The exit code of what is wrong with keys, signatures and handshakes. */
-const unsafeExitCode = 8
-
-/** A pause of one link's reading. */
-interface Gate {
-  readonly promise: Promise<void>
-  readonly open: () => void
-}
+/** The exit codes of what is wrong with keys, signatures and handshakes, and of what this node was told not to do, or cannot, for the sake of privacy. */
+const toldExitCodes: readonly number[] = [8, 10]
 
 /** Runs the outbox and the inbox machine over the message streams and the store. */
 export class Delivery {
@@ -77,12 +63,11 @@ export class Delivery {
   readonly #machine: OutboxMachine
   readonly #outbox: Driver<OutboxInput, OutboxOutput>
   readonly #inbox: Driver<InboxInput, InboxOutput>
-  readonly #calls = new Map<number, Call>()
-  readonly #gates = new Map<number, Gate>()
+  readonly #calls = new DeliveryCalls()
+  readonly #gates = new ReadingGates()
   /** Destinations whose link ends and shall be opened anew. */
   readonly #reopening = new Set<string>()
   #enqueued: { readonly call: number; readonly outcome: EnqueueOutcome }[] = []
-  #lastCall = 0
   #poisoned = false
   #stopped = false
 
@@ -97,9 +82,9 @@ export class Delivery {
       sessions,
       tracker,
       onFrame: (link, frame) => this.#onFrame(link, frame),
-      onOpened: ({ stream: { publicKey, path, capacityBytes }, number }) =>
-        this.#outbox.input({ type: 'connected', destination: publicKey, link: number, path, capacityBytes }),
-      onClosed: (link) => this.#onClosed(link)
+      onOpened: (link) => this.#connected(link),
+      onClosed: (link) => this.#onClosed(link),
+      onPresence: (publicKey, via, isThere) => this.#onPresence(publicKey, via, isThere)
     })
     this.#volatile = new VolatileSender(this.#links, options.platform.clock)
   }
@@ -124,10 +109,9 @@ export class Delivery {
     this.#stopped = true
     this.#outbox.stop()
     this.#inbox.stop()
-    for (const { open } of this.#gates.values()) open()
+    this.#gates.openAll()
     this.#links.stop()
-    for (const call of this.#calls.values()) call.reject(new MeshError('SHUTTING_DOWN'))
-    this.#calls.clear()
+    this.#calls.rejectAll(new MeshError('SHUTTING_DOWN'))
   }
 
   /** Puts a message into the outbox; resolves after its commit. @throws {MeshError} QUOTA, ID_CONFLICT, BODY_TOO_LARGE, DISK_FULL … */
@@ -158,6 +142,7 @@ export class Delivery {
   async ack(messages: readonly { readonly source: Uint8Array; readonly id: string }[]): Promise<readonly AckOutcome[]> {
     const outcomes = await this.#stored(this.#options.platform.deliveryStore.ack(messages))
     this.#inbox.input({ type: 'acked', outcomes })
+    this.#tellOverCircuits(outcomes.filter(({ changed }) => changed))
     return outcomes
   }
 
@@ -165,39 +150,59 @@ export class Delivery {
   async release(publicKey: Uint8Array): Promise<number> {
     const rows = await this.#stored(this.#options.platform.deliveryStore.release(publicKey))
     this.#inbox.input({ type: 'released', rows })
+    this.#tellOverCircuits(rows)
     return rows.length
+  }
+
+  /** Receipts of what came over circuits wait until one with the sender is there: one is made for them, and where that fails they go on waiting. */
+  #tellOverCircuits(messages: readonly { readonly source: Uint8Array; readonly via: Via }[]): void {
+    const sources = messages.filter(({ via, source }) => via === 'onion' && this.#links.any(source, via) === undefined)
+    for (const { source, via } of sources) this.#links.open(source, via).catch(() => undefined)
   }
 
   /** The peer is there: it connected, was discovered or paired. */
   peerConnected(publicKey: Uint8Array): void {
-    this.#outbox.input({ type: 'reachable', destination: publicKey })
-    this.#inbox.input({ type: 'peer-connected', publicKey })
+    this.reachable(publicKey, 'direct')
+    if (!this.#options.onionRouting) this.#inbox.input({ type: 'peer-connected', publicKey, via: 'direct' })
   }
 
-  /** A better connection to the peer is there: its messages take it from now on. @throws {MeshError} when no session opens over it */
-  move(publicKey: Uint8Array): Promise<void> {
-    return this.#links.renew(publicKey)
+  /** There may be a way to the peer now: what waits for that route is tried. */
+  reachable(publicKey: Uint8Array, via: Via): void {
+    this.#outbox.input({ type: 'reachable', destination: publicKey, via })
+  }
+
+  /**
+   * A better connection to the peer, or a fresh circuit, is there: the messages of that route take it from now on, and nothing that was under way is lost.
+   * @throws {MeshError} when no session opens over it; everything stays as it is then
+   */
+  move(publicKey: Uint8Array, via: Via): Promise<void> {
+    return this.#links.renew(publicKey, via)
+  }
+
+  /** Whether there is a way to a peer over circuits now. @throws {MeshError} as `OnionStreams.check` */
+  checkOnion(publicKey: Uint8Array): Promise<void> {
+    return this.#links.any(publicKey, 'onion') === undefined ? this.#options.sessions.checkOnion(publicKey) : Promise.resolve()
   }
 
   peerDisconnected(publicKey: Uint8Array): void {
-    this.#inbox.input({ type: 'peer-disconnected', publicKey })
+    if (!this.#options.onionRouting) this.#inbox.input({ type: 'peer-disconnected', publicKey, via: 'direct' })
+  }
+
+  /** Where no connection tells whether a peer can be told something, an open link does. */
+  #onPresence(publicKey: Uint8Array, via: Via, isThere: boolean): void {
+    if (via === 'direct' && !this.#options.onionRouting) return
+    this.#inbox.input({ type: isThere ? 'peer-connected' : 'peer-disconnected', publicKey, via })
+    if (isThere && via === 'onion') this.reachable(publicKey, via)
+  }
+
+  #connected({ stream: { publicKey, path, capacityBytes }, number, via }: MessageLink): void {
+    this.#outbox.input({ type: 'connected', destination: publicKey, via, link: number, path, capacityBytes })
   }
 
   #call<Result extends CallResult>(input: (call: number) => OutboxInput): Promise<Result> {
     if (this.#stopped) return Promise.reject(new MeshError('SHUTTING_DOWN'))
     if (this.#poisoned) return Promise.reject(new MeshError('STORE_FAILED'))
-    const call = ++this.#lastCall
-    const { promise, resolve, reject } = Promise.withResolvers<Result>()
-    this.#calls.set(call, { resolve: resolve as Call['resolve'], reject })
-    this.#outbox.input(input(call))
-    return promise
-  }
-
-  #answer(call: number, result: CallResult | MeshError): void {
-    const waiting = this.#calls.get(call)
-    this.#calls.delete(call)
-    if (result instanceof MeshError) waiting?.reject(result)
-    else waiting?.resolve(result)
+    return this.#calls.make<Result>((call) => this.#outbox.input(input(call)))
   }
 
   // The machine's switch: one line a case, what is longer stands below.
@@ -207,28 +212,28 @@ export class Delivery {
         return this.#enqueue(output)
       case 'submitted':
         if (!output.duplicate) this.#options.onAccepted(output.entry)
-        return this.#answer(output.call, output)
+        return this.#calls.answer(output.call, output)
       case 'cancelled':
       case 'retried':
-        return this.#answer(output.call, output)
+        return this.#calls.answer(output.call, output)
       case 'rejected':
-        return this.#answer(output.call, output.error)
+        return this.#calls.reject(output.call, output.error)
       case 'load':
         return this.#load(output)
       case 'send':
-        return this.#send(this.#links.get(output.link), output.frame)
+        return this.#sendBatch(output)
       case 'settle':
         return this.#settle(output)
       case 'state':
         return this.#options.onState(output.entry)
       case 'connect':
-        return this.#connect(output.destination)
+        return this.#connect(output.destination, output.via)
       case 'save-retry':
         return this.#track('saving a retry', this.#options.platform.deliveryStore.saveRetry(output.retry))
       case 'reset':
         return this.#links.get(output.link)?.stream.abort(new MeshError('TIMEOUT', { operation: 'the receipt of a message', timeoutMs: 30_000 }))
       case 'misbehaved':
-        return this.#misbehaved(this.#links.any(output.source), output.source, output.error)
+        return this.#misbehaved(this.#links.get(output.stream ?? 0), output.source, output.error)
       default:
         return output satisfies never
     }
@@ -245,9 +250,9 @@ export class Delivery {
       case 'volatile':
         return this.#options.onVolatile(output.publicKey, output.messages)
       case 'pause':
-        return this.#pause(output.stream)
+        return this.#links.get(output.stream) === undefined ? undefined : this.#gates.pause(output.stream)
       case 'resume':
-        return this.#resume(output.stream)
+        return this.#gates.resume(output.stream)
       case 'misbehaved':
         return this.#misbehaved(this.#links.get(output.stream), output.publicKey, output.error)
       case 'refused':
@@ -294,24 +299,35 @@ export class Delivery {
     )
   }
 
-  #connect(destination: Uint8Array): void {
+  #connect(destination: Uint8Array, via: Via): void {
     // The machine was told of a link when it opened. Where it asks nevertheless, that one is ending: the next one follows it.
-    if (this.#links.outbound(destination) !== undefined) {
-      this.#reopening.add(toHex(destination))
+    if (this.#links.outbound(destination, via) !== undefined) {
+      this.#reopening.add(`${via} ${toHex(destination)}`)
       return
     }
-    this.#links.open(destination).catch((error: unknown) => {
-      // A peer that is away is nothing new. That no session with it is safe is: the messages wait, and only the log can say why.
-      if (isMeshError(error) && error.exitCode === unsafeExitCode)
+    const theirs = this.#links.ready(destination, via)
+    if (theirs !== undefined) return this.#connected(theirs)
+    this.#links.open(destination, via).catch((error: unknown) => {
+      // A peer that is away is nothing new. That no session with it is safe, or no circuit can be made, is: the messages wait, and only the log can say why.
+      if (isMeshError(error) && toldExitCodes.includes(error.exitCode))
         this.#options.tracker.track(`a session for messages to ${shortPeerId(peerIdOfKey(destination))}`, Promise.reject(error))
-      this.#outbox.input({ type: 'unreachable', destination })
+      this.#outbox.input({ type: 'unreachable', destination, via })
     })
   }
 
-  #sendReceipts({ stream, publicKey, frame }: Extract<InboxOutput, { type: 'receipts' }>): void {
-    const link = (stream === undefined ? undefined : this.#links.get(stream)) ?? this.#links.any(publicKey)
+  /** The last place at which a message could take the wrong way: there it is stopped, and the machine never errs here. */
+  #sendBatch({ destination, via, link, frame }: Extract<OutboxOutput, { type: 'send' }>): void {
+    const found = this.#links.get(link)
+    if (found === undefined || found.via === via) return this.#send(found, frame)
+    const reason = `a message to ${shortPeerId(peerIdOfKey(destination))} was about to leave ${found.via === 'direct' ? 'directly' : 'over a circuit'}`
+    found.stream.abort(new MeshError('INTERNAL', { reason }))
+  }
+
+  #sendReceipts({ stream, via, publicKey, frame }: Extract<InboxOutput, { type: 'receipts' }>): void {
+    const link = (stream === undefined ? undefined : this.#links.get(stream)) ?? this.#links.any(publicKey, via)
     if (link !== undefined) return this.#send(link, frame)
-    this.#links.open(publicKey).then(
+    if (via === 'direct' && this.#options.onionRouting) return
+    this.#links.open(publicKey, via).then(
       (opened) => this.#send(opened, frame),
       // The sender asks again, and gets the same receipt.
       () => undefined
@@ -324,42 +340,31 @@ export class Delivery {
   }
 
   async #onFrame(link: MessageLink, frame: Uint8Array): Promise<void> {
-    const { stream, number } = link
+    const { stream, number, via } = link
     const { publicKey } = stream
     switch (frame[0]) {
       case frameKinds.batch:
-        this.#inbox.input({ type: 'batch', stream: number, peer: this.#options.limitsOf(publicKey), frame, at: this.now() })
+        this.#inbox.input({ type: 'batch', stream: number, via, peer: this.#options.limitsOf(publicKey), frame, at: this.now() })
         break
       case frameKinds.volatile:
         this.#inbox.input({ type: 'volatile', stream: number, peer: this.#options.limitsOf(publicKey), frame })
         break
       case frameKinds.receipts:
-        this.#outbox.input({ type: 'receipts', source: publicKey, frame })
+        this.#outbox.input({ type: 'receipts', source: publicKey, stream: number, frame })
         break
       default:
         throw new MeshError('MESSAGE_MALFORMED', { what: 'message frame', reason: `unknown kind ${frame[0]}`, offset: 0 })
     }
-    await this.#gates.get(number)?.promise
+    await this.#gates.wait(number)
   }
 
-  #onClosed({ stream, number, outbound }: MessageLink): void {
-    this.#resume(number)
+  #onClosed({ stream, number, outbound, via }: MessageLink): void {
+    this.#gates.resume(number)
     this.#inbox.input({ type: 'stream-closed', stream: number })
-    if (!outbound) return
     const destination = stream.publicKey
-    this.#outbox.input({ type: 'disconnected', destination, link: number })
-    if (this.#reopening.delete(toHex(destination)) && !this.#stopped) this.#connect(destination)
-  }
-
-  #pause(stream: number): void {
-    if (this.#gates.has(stream) || this.#links.get(stream) === undefined) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#gates.set(stream, { promise, open: resolve })
-  }
-
-  #resume(stream: number): void {
-    this.#gates.get(stream)?.open()
-    this.#gates.delete(stream)
+    // A link that the peer opened may have carried messages to it as well: see `MessageLinks.ready`.
+    if (outbound || via === 'onion') this.#outbox.input({ type: 'disconnected', destination, via, link: number })
+    if (outbound && this.#reopening.delete(`${via} ${toHex(destination)}`) && !this.#stopped) this.#connect(destination, via)
   }
 
   #misbehaved(link: MessageLink | undefined, publicKey: Uint8Array, error: MeshError): void {

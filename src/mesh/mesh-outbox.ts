@@ -1,8 +1,8 @@
 import { MeshError, utf8 } from '../core/base/index.ts'
-import { type MessageDraft, messageLimits, type OutboxEntry, type OutboxState, Ulids, type VolatileMessage } from '../core/message/index.ts'
+import { type MessageDraft, messageLimits, type OutboxEntry, type OutboxState, Ulids, type Via, type VolatileMessage } from '../core/message/index.ts'
 import { startDeadline, within } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
-import type { Outbox, PeerReference, SendOptions, SendReport } from './mesh.ts'
+import type { Outbox, PeerReference, RouteOptions, SendOptions, SendReport } from './mesh.ts'
 import type { PeerBook } from './peer-book.ts'
 import type { Platform } from './ports.ts'
 import { sendReport, settledStates } from './send-report.ts'
@@ -16,6 +16,8 @@ export interface MeshOutboxOptions {
   readonly platform: Platform
   readonly delivery: Delivery
   readonly book: PeerBook
+  /** The route of messages that name none. */
+  readonly via: Via
 }
 
 /** Whom a message goes to. */
@@ -48,6 +50,8 @@ export class MeshOutbox implements Outbox {
   /** Sends durably: resolves when the wanted state is reached, or with what is true when the time is over. */
   async send(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
     const draft = this.#draft(recipient, content, options)
+    // Refused at once where no circuit can be made: nothing waits in silence, and nothing goes directly instead.
+    if (draft.via === 'onion') await this.#options.delivery.checkOnion(recipient.publicKey)
     const settled = this.#settled(draft.id)
     try {
       const { entry } = await this.#options.delivery.submit(draft)
@@ -77,7 +81,8 @@ export class MeshOutbox implements Outbox {
       contentType: options.contentType ?? (typeof content === 'string' ? textType : bytesType),
       body: typeof content === 'string' ? utf8(content) : content
     }
-    const { sent, begun } = delivery.sendVolatile({ peerId, publicKey }, message)
+    const via = this.routeOf(options)
+    const { sent, begun } = delivery.sendVolatile({ peerId, publicKey, via }, message)
     const path = await sent
     return {
       id: message.id,
@@ -85,6 +90,7 @@ export class MeshOutbox implements Outbox {
       type: message.type,
       priority: message.priority,
       status: 'sent',
+      via,
       path,
       ms: clock.monotonic() - begun,
       attempts: 1,
@@ -121,11 +127,17 @@ export class MeshOutbox implements Outbox {
     return Promise.resolve({ queued, bytes })
   }
 
+  /** The route that a call names, or else this node's own. */
+  routeOf({ via }: RouteOptions): Via {
+    return via ?? this.#options.via
+  }
+
   #draft(recipient: Recipient, content: string | Uint8Array, options: SendOptions): MessageDraft {
     return {
       id: options.id ?? this.nextId(),
       type: options.type ?? 'Thought',
       destination: { kind: 'peer', key: recipient.publicKey, label: options.toLabel ?? recipient.label },
+      via: this.routeOf(options),
       label: options.label ?? '',
       inReplyTo: options.inReplyTo,
       expectsReply: options.expectsReply ?? false,

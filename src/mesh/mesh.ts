@@ -1,5 +1,5 @@
 import type { ErrorReport, Millis, WallMillis } from '../core/base/index.ts'
-import type { InboxState, MessageType, OutboxState } from '../core/message/index.ts'
+import type { InboxState, MessageType, OutboxState, Via } from '../core/message/index.ts'
 import type { TraversalMethod } from '../core/nat/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import type { NatRates, NatReport } from './nat-report.ts'
@@ -12,7 +12,16 @@ export interface CallOptions {
   readonly timeoutMs?: number
 }
 
-export interface SendOptions extends CallOptions {
+/** What a call that goes to a peer may say of its way. */
+export interface RouteOptions {
+  /**
+   * `direct`: over a connection with the peer; `onion`: over a circuit. By default onion when `onion_routing` is on, else direct; what was chosen for a message
+   * stays so until it ends.
+   */
+  readonly via?: Via
+}
+
+export interface SendOptions extends CallOptions, RouteOptions {
   readonly type?: MessageType // default 'Thought'
   readonly priority?: number // 0–10, default 5
   readonly ttlS?: number // default 86,400
@@ -36,7 +45,9 @@ export interface SendReport {
   readonly type: MessageType
   readonly priority: number
   readonly status: OutboxState
-  /** How the last transmission went out: a ConnectionPath such as direct-lan, punched or relayed; undefined when there was none. */
+  /** The way that was chosen when it was accepted; it never takes the other. */
+  readonly via: Via
+  /** How the last transmission went out: a ConnectionPath such as direct-lan, punched, relayed or onion; undefined when there was none. */
   readonly path: string | undefined
   /** From acceptance to the state that is reported. */
   readonly ms: number
@@ -206,7 +217,7 @@ export interface SessionProtection {
 }
 
 /** What kind of session `quantum` opens. */
-export interface SessionCall extends CallOptions {
+export interface SessionCall extends CallOptions, RouteOptions {
   /** 1, 3 or 5; by default the node's own. */
   readonly level?: number
   /** Whether both sides shall sign with ML-DSA-65 as well; by default as the node does. */

@@ -1,4 +1,5 @@
 import { MeshError, toHex, toMeshError } from '../core/base/index.ts'
+import type { Via } from '../core/message/index.ts'
 import type { FrameStream } from './frame-stream.ts'
 import type { Sessions } from './sessions.ts'
 import type { Tracker } from './tracker.ts'
@@ -6,6 +7,8 @@ import type { Tracker } from './tracker.ts'
 /** One session for messages with a peer, with the number by which the machines know it. */
 export interface MessageLink {
   readonly number: number
+  /** Over a connection or over a circuit: what may go over it. */
+  readonly via: Via
   readonly stream: FrameStream
   readonly outbound: boolean
 }
@@ -17,9 +20,14 @@ export interface MessageLinksOptions {
   readonly onFrame: (link: MessageLink, frame: Uint8Array) => Promise<void>
   readonly onOpened: (link: MessageLink) => void
   readonly onClosed: (link: MessageLink) => void
+  /** The first link of a route with a peer is there, whoever opened it, or the last one is gone. */
+  readonly onPresence: (publicKey: Uint8Array, via: Via, isThere: boolean) => void
 }
 
-/** The message sessions of a node: at most one outbound for each peer, opened when somebody needs it, and those that peers opened. */
+/** What has one route to a peer has nothing to do with what has the other. */
+const keyOf = (publicKey: Uint8Array, via: Via): string => `${via} ${toHex(publicKey)}`
+
+/** The message sessions of a node: at most one outbound for each peer and route, opened when somebody needs it, and those that peers opened. */
 export class MessageLinks {
   readonly #options: MessageLinksOptions
   readonly #links = new Map<number, MessageLink>()
@@ -34,7 +42,7 @@ export class MessageLinks {
 
   /** Serves inbound sessions. */
   async start(): Promise<void> {
-    await this.#options.sessions.serve((stream) => this.#run(this.#add(stream, false)))
+    await this.#options.sessions.serve((stream, via) => this.#run(this.#add(stream, { via, outbound: false })))
   }
 
   stop(): void {
@@ -47,44 +55,52 @@ export class MessageLinks {
     return this.#links.get(number)
   }
 
-  /** Any open link of a peer; the outbound one first. */
-  any(publicKey: Uint8Array): MessageLink | undefined {
-    const links = [...(this.#byPeer.get(toHex(publicKey)) ?? [])]
+  /** Any open link of that route with a peer; the outbound one first. */
+  any(publicKey: Uint8Array, via: Via): MessageLink | undefined {
+    const links = [...(this.#byPeer.get(keyOf(publicKey, via)) ?? [])]
     return links.findLast((link) => link.outbound) ?? links[0]
   }
 
   /** The outbound link to a peer, when it is open. */
-  outbound(publicKey: Uint8Array): MessageLink | undefined {
-    return [...(this.#byPeer.get(toHex(publicKey)) ?? [])].findLast((link) => link.outbound)
+  outbound(publicKey: Uint8Array, via: Via): MessageLink | undefined {
+    return [...(this.#byPeer.get(keyOf(publicKey, via)) ?? [])].findLast((link) => link.outbound)
   }
 
-  /** The outbound link to a peer, opened (dialling if needed) when there is none. @throws {MeshError} PEER_UNREACHABLE */
-  open(publicKey: Uint8Array): Promise<MessageLink> {
-    const key = toHex(publicKey)
+  /**
+   * A link that can carry messages to a peer now: the outbound one, or over circuits one that the peer opened. Who answers over the circuit of whoever asked needs
+   * none of its own, and reaches a peer that takes no circuits itself.
+   */
+  ready(publicKey: Uint8Array, via: Via): MessageLink | undefined {
+    return via === 'onion' ? this.any(publicKey, via) : this.outbound(publicKey, via)
+  }
+
+  /** The outbound link of that route to a peer, opened (dialling if needed) when there is none. @throws {MeshError} PEER_UNREACHABLE, and as `Sessions.open` */
+  open(publicKey: Uint8Array, via: Via): Promise<MessageLink> {
+    const key = keyOf(publicKey, via)
     const open = this.#outbound.get(key)
     if (open !== undefined) return open
-    const opening = this.#dial(publicKey)
+    const opening = this.#dial(publicKey, via)
     this.#outbound.set(key, opening)
     opening.catch(() => this.#outbound.delete(key))
     return opening
   }
 
   /**
-   * Opens a new outbound link where there is one, over the best connection there is now; from then on everything takes it. What the old one has queued is sent
+   * Opens a new outbound link where there is one, over the best connection, or the circuit, there is now; from then on everything takes it. What the old one has queued is sent
    * before that closes. Does nothing while there is no outbound link. @throws {MeshError} PEER_UNREACHABLE …; the old link stays then
    */
-  async renew(publicKey: Uint8Array): Promise<void> {
-    const key = toHex(publicKey)
+  async renew(publicKey: Uint8Array, via: Via): Promise<void> {
+    const key = keyOf(publicKey, via)
     const before = await this.#outbound.get(key)?.catch(() => undefined)
     if (before === undefined) return
-    const renewed = await this.#dial(publicKey)
+    const renewed = await this.#dial(publicKey, via)
     this.#outbound.set(key, Promise.resolve(renewed))
     await before.stream.close()
   }
 
-  async #dial(publicKey: Uint8Array): Promise<MessageLink> {
-    const stream = await this.#options.sessions.open(publicKey, this.#stopping.signal)
-    const link = this.#add(stream, true)
+  async #dial(publicKey: Uint8Array, via: Via): Promise<MessageLink> {
+    const stream = await this.#options.sessions.open(publicKey, via, this.#stopping.signal)
+    const link = this.#add(stream, { via, outbound: true })
     this.#options.tracker.track(
       'message stream',
       this.#run(link).catch((error: unknown) => link.stream.abort(toMeshError(error)))
@@ -93,12 +109,14 @@ export class MessageLinks {
     return link
   }
 
-  #add(stream: FrameStream, outbound: boolean): MessageLink {
-    const link: MessageLink = { number: ++this.#lastNumber, stream, outbound }
-    const key = toHex(stream.publicKey)
+  #add(stream: FrameStream, how: Pick<MessageLink, 'via' | 'outbound'>): MessageLink {
+    const link: MessageLink = { number: ++this.#lastNumber, stream, ...how }
+    const { publicKey } = stream
+    const key = keyOf(publicKey, link.via)
     this.#links.set(link.number, link)
     const links = this.#byPeer.get(key) ?? new Set()
     this.#byPeer.set(key, links.add(link))
+    if (links.size === 1) this.#options.onPresence(publicKey, link.via, true)
     return link
   }
 
@@ -113,12 +131,15 @@ export class MessageLinks {
   }
 
   #remove(link: MessageLink): void {
-    const key = toHex(link.stream.publicKey)
+    const { publicKey } = link.stream
+    const key = keyOf(publicKey, link.via)
     this.#links.delete(link.number)
     const links = this.#byPeer.get(key)
     links?.delete(link)
     // One that was renewed has a successor.
     if (link.outbound && ![...(links ?? [])].some(({ outbound }) => outbound)) this.#outbound.delete(key)
-    if (links?.size === 0) this.#byPeer.delete(key)
+    if (links?.size !== 0) return
+    this.#byPeer.delete(key)
+    this.#options.onPresence(publicKey, link.via, false)
   }
 }

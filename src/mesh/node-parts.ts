@@ -87,7 +87,7 @@ export class NodeParts {
     this.delivery = this.#makeDelivery(recovery)
     const parts = { platform, delivery: this.delivery, book: this.book }
     this.inbox = new MeshInbox(parts)
-    this.outbox = new MeshOutbox(parts)
+    this.outbox = new MeshOutbox({ ...parts, via: config.options.onionRouting ? 'onion' : 'direct' })
     this.requests = new PendingRequests(platform.timers)
     this.arrivals = new Arrivals({
       book: this.book,
@@ -126,6 +126,7 @@ export class NodeParts {
       sessions: this.sessions,
       tracker: this.tracker,
       recovery,
+      onionRouting: options.onionRouting,
       outboxLimits: { maxMessages: options.outboxMaxMessages, maxBytes: options.outboxMaxBytes },
       limitsOf: (publicKey) => inboxLimits(publicKey, this.book.isPaired(publicKey), options),
       onArrived: (publicKey, messages) => this.arrivals.durable(publicKey, messages),
@@ -237,7 +238,7 @@ export class NodeParts {
       dialler: this.dialler,
       tracker: this.tracker,
       log: (record) => this.#emitLog(record),
-      move: (peerId) => this.delivery.move(keyOf(peerId)),
+      move: (peerId) => this.delivery.move(keyOf(peerId), 'direct'),
       showCard: (peerId, signal) => this.neighbourhood.showCard(peerId, signal),
       relays: () => this.neighbourhood.relays.relays.map(({ address }) => address),
       onReport: (report) => this.metrics.traversed(report),

@@ -12,6 +12,11 @@ export interface OnionStreams {
    * @throws {MeshError} CIRCUIT_TOO_FEW_RELAYS, CIRCUIT_NO_ENDPOINT, CIRCUIT_GUARDS_FAILED, CIRCUIT_BUILD_TIMEOUT, CIRCUIT_EXTEND_REFUSED … and ABORTED
    */
   open(publicKey: Uint8Array, signal: AbortSignal): Promise<FrameStream>
+  /**
+   * Whether there is a way to a peer now, judged without using one; may wait some seconds while the node has just started and its directory is still coming.
+   * @throws {MeshError} CIRCUIT_TOO_FEW_RELAYS, CIRCUIT_NO_ENDPOINT, CIRCUIT_GUARDS_FAILED
+   */
+  check(publicKey: Uint8Array): Promise<void>
   /** Hands over the streams that others open to this node, each once; the stream is ended when the handler's promise settles, by us when it rejects. */
   serve(handler: (stream: FrameStream) => Promise<void>): Promise<void>
 }

@@ -13,6 +13,7 @@ export function sendReport(entry: OutboxEntry, to: PeerReference): SendReport {
     type: entry.type,
     priority: entry.priority,
     status: entry.state,
+    via: entry.via,
     path: entry.path === '' ? undefined : entry.path,
     ms: entry.settledMs,
     attempts: entry.attempts,

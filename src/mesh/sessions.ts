@@ -1,6 +1,9 @@
 import { isMeshError, type KemLevel, MeshError, type WallMillis } from '../core/base/index.ts'
+import type { Via } from '../core/message/index.ts'
 import { startDeadline, within } from './deadline.ts'
+import type { FrameStream } from './frame-stream.ts'
 import type { QuantumReport, SessionCall, SessionProtection } from './mesh.ts'
+import type { OnionStreams } from './onion-streams.ts'
 import { peerIdOfKey } from './peer-keys.ts'
 import type { Platform } from './ports.ts'
 import type { ProtocolHost } from './protocol-host.ts'
@@ -14,6 +17,8 @@ const measureMs = 10_000
 
 export interface SessionsOptions {
   readonly host: Pick<ProtocolHost, 'open' | 'serve'>
+  /** Streams over circuits; without them every session is direct. */
+  readonly onion?: OnionStreams
   readonly platform: Platform
   readonly network: string
   /** Our own peer id, as which peers address us. */
@@ -33,6 +38,8 @@ export interface SessionsOptions {
 /** A session that did not come to be. */
 export interface SessionFailure {
   readonly direction: 'inbound' | 'outbound'
+  readonly via: Via
+  /** The peer's; of an inbound one over a circuit whatever the stream says, which names nobody. */
   readonly peerId: string
   readonly error: MeshError
 }
@@ -48,6 +55,11 @@ export interface KnownSession {
   readonly words: readonly string[] | undefined
   /** undefined while it is open. */
   readonly endedAt: WallMillis | undefined
+}
+
+interface Target {
+  readonly publicKey: Uint8Array
+  readonly via: Via
 }
 
 interface Wanted {
@@ -102,29 +114,37 @@ export class Sessions {
     return this.#refused
   }
 
-  /** Serves the sessions that peers open. */
-  serve(handler: (session: SessionStream) => Promise<void>): Promise<void> {
-    const { host, peerId: responder, minimumLevel, pqAuth: requirePqAuth } = this.#options
-    return host.serve('pqs', async (stream) => {
-      const inner = this.#inner(stream.peerId)
-      const accepted = acceptSession(stream, { context: this.#context, inner, minimumLevel, requirePqAuth, responder })
-      const session = await this.#counted(accepted, { direction: 'inbound', peerId: stream.peerId })
-      await handler(session)
-      await session.close()
-    })
+  /** Serves the sessions that peers open, over connections and over circuits. */
+  async serve(handler: (session: SessionStream, via: Via) => Promise<void>): Promise<void> {
+    const { host, onion } = this.#options
+    await host.serve('pqs', (stream) => this.#accept(stream, 'direct', handler))
+    await onion?.serve((stream) => this.#accept(stream, 'onion', handler))
+  }
+
+  /** Over a circuit the stream names nobody: the peer is whoever the session proves, and what it sends counts for that key. */
+  async #accept(stream: FrameStream, via: Via, handler: (session: SessionStream, via: Via) => Promise<void>): Promise<void> {
+    const { peerId: responder, minimumLevel, pqAuth: requirePqAuth } = this.#options
+    let { peerId } = stream
+    const inner = this.#inner(() => peerId)
+    const initiator = via === 'onion' ? 'anybody' : 'peer-of-stream'
+    const accepted = acceptSession(stream, { context: this.#context, inner, minimumLevel, requirePqAuth, responder, initiator })
+    const session = await this.#counted(accepted, { direction: 'inbound', via, peerId })
+    peerId = session.peerId
+    await handler(session, via)
+    await session.close()
   }
 
   /**
-   * Opens a session for messages, as our options say or as the peer asks for beyond that: never at a lower level, nor with fewer signatures.
-   * @throws {MeshError} as `openSession`
+   * Opens a session for messages over a connection or a circuit, as our options say or as the peer asks for beyond that: never at a lower level, nor with fewer
+   * signatures, and never the other way than `via` says. @throws {MeshError} as `openSession`, and as `OnionStreams.open`
    */
-  async open(publicKey: Uint8Array, signal: AbortSignal): Promise<SessionStream> {
+  async open(publicKey: Uint8Array, via: Via, signal: AbortSignal): Promise<SessionStream> {
     const peerId = peerIdOfKey(publicKey)
     const { level, pqAuth } = this.#options
     let wanted: Wanted = { level, pqAuth }
     for (;;) {
       try {
-        const session = await this.#openAt(peerId, wanted, signal)
+        const session = await this.#openAt({ publicKey, via }, wanted, signal)
         this.#refused.delete(peerId)
         return session
       } catch (error) {
@@ -150,7 +170,7 @@ export class Sessions {
     const pqAuth = this.#options.pqAuth || options.mlDsa === true
     const timeoutMs = options.timeoutMs ?? measureMs
     using deadline = startDeadline(platform.timers, { operation: 'The session', timeoutMs, signal: options.signal })
-    const session = await within(deadline, this.#openAt(peerIdOfKey(publicKey), { level, pqAuth }, deadline.signal))
+    const session = await within(deadline, this.#openAt({ publicKey, via: options.via ?? 'direct' }, { level, pqAuth }, deadline.signal))
     try {
       const words = await within(deadline, session.words())
       const { info, path } = session
@@ -160,18 +180,31 @@ export class Sessions {
     }
   }
 
-  async #openAt(peerId: string, wanted: Wanted, signal: AbortSignal): Promise<SessionStream> {
-    const stream = await this.#options.host.open(peerId, 'pqs', signal)
+  async #openAt({ publicKey, via }: Target, wanted: Wanted, signal: AbortSignal): Promise<SessionStream> {
+    const peerId = peerIdOfKey(publicKey)
+    const stream = via === 'onion' ? await this.#onion.open(publicKey, signal) : await this.#options.host.open(peerId, 'pqs', signal)
     // A session that nobody waits for any more would stay open, and take one of the few places that the peer has for us.
     const giveUp = (): void => stream.abort(new MeshError('ABORTED', { operation: 'opening the session' }))
     signal.addEventListener('abort', giveUp)
     try {
       if (signal.aborted) giveUp()
-      const opened = openSession(stream, { context: this.#context, inner: this.#inner(peerId), ...wanted })
-      return await this.#counted(opened, { direction: 'outbound', peerId })
+      // Whatever the stream says: the responder is whom we asked for.
+      const session = { context: this.#context, inner: this.#inner(() => peerId), responder: peerId, responderKey: publicKey }
+      return await this.#counted(openSession(stream, { ...session, ...wanted }), { direction: 'outbound', via, peerId })
     } finally {
       signal.removeEventListener('abort', giveUp)
     }
+  }
+
+  /** Whether there is a way to a peer over circuits now. @throws {MeshError} as `OnionStreams.check` */
+  async checkOnion(publicKey: Uint8Array): Promise<void> {
+    await this.#onion.check(publicKey)
+  }
+
+  get #onion(): OnionStreams {
+    const { onion } = this.#options
+    if (onion === undefined) throw new MeshError('CIRCUIT_TOO_FEW_RELAYS', { need: 1, have: 0, reason: 'this node makes no circuits' })
+    return onion
   }
 
   #noteRefusal(peerId: string, error: unknown): void {
@@ -181,13 +214,14 @@ export class Sessions {
     if (this.#refused.size > maxRefused) this.#refused.delete(this.#refused.keys().next().value ?? '')
   }
 
-  async #counted(opening: Promise<SessionStream>, { direction, peerId }: Omit<SessionFailure, 'error'>): Promise<SessionStream> {
+  async #counted(opening: Promise<SessionStream>, { direction, via, peerId }: Omit<SessionFailure, 'error'>): Promise<SessionStream> {
     try {
       const session = await opening
-      this.#remember(session, { peerId, direction, openedAt: this.#options.platform.clock.wall(), path: session.path, words: undefined })
+      const openedAt = this.#options.platform.clock.wall()
+      this.#remember(session, { peerId: session.peerId, direction, openedAt, path: session.path, words: undefined })
       return session
     } catch (error) {
-      if (isMeshError(error)) this.#options.onFailed({ direction, peerId, error })
+      if (isMeshError(error)) this.#options.onFailed({ direction, via, peerId, error })
       throw error
     }
   }
@@ -205,9 +239,9 @@ export class Sessions {
     })
   }
 
-  #inner(peerId: string): InnerLimits {
+  #inner(peerId: () => string): InnerLimits {
     const { id, maxFrameBytes, frameMs } = this.#frames
-    return { id, maxFrameBytes, frameMs, frameDelayMs: () => this.#frameRate.reserveMs(peerId) }
+    return { id, maxFrameBytes, frameMs, frameDelayMs: () => this.#frameRate.reserveMs(peerId()) }
   }
 }
 

@@ -1,5 +1,5 @@
 import { type Bytes, type Clock, MeshError, type Millis } from '../core/base/index.ts'
-import { VolatileFrame, type VolatileMessage, volatileOverheadBytes } from '../core/message/index.ts'
+import { type Via, VolatileFrame, type VolatileMessage, volatileOverheadBytes } from '../core/message/index.ts'
 import { maxPlaintextBytes } from '../core/session/index.ts'
 import type { ConnectionPath } from '../core/nat/index.ts'
 import type { FrameStream } from './frame-stream.ts'
@@ -9,6 +9,8 @@ import type { MessageLinks } from './message-links.ts'
 export interface VolatileRecipient {
   readonly peerId: string
   readonly publicKey: Uint8Array
+  /** The route that it takes. */
+  readonly via: Via
 }
 
 /** What leaves in one frame: its messages share the moment at which it was begun and a promise, as what leaves together is done together. */
@@ -28,6 +30,7 @@ interface Batch extends VolatileBatch {
 
 interface Queue {
   readonly publicKey: Uint8Array
+  readonly via: Via
   readonly batches: Batch[]
   bytes: number
 }
@@ -54,12 +57,14 @@ export class VolatileSender {
   }
 
   /** Puts a message into the frame that leaves next. @throws {MeshError} BODY_TOO_LARGE, OPTION_INVALID, PROTOCOL_LIMIT when 32 MiB wait */
-  send({ peerId, publicKey }: VolatileRecipient, message: VolatileMessage): VolatileBatch {
-    let queue = this.#queues.get(peerId)
+  send({ peerId, publicKey, via }: VolatileRecipient, message: VolatileMessage): VolatileBatch {
+    // Each route has a queue of its own: what waits for a circuit never leaves with what goes directly.
+    const key = via === 'direct' ? peerId : `${via} ${peerId}`
+    let queue = this.#queues.get(key)
     if (queue === undefined) {
-      queue = { publicKey, batches: [], bytes: 0 }
-      this.#queues.set(peerId, queue)
-      queueMicrotask(() => this.#drain(peerId))
+      queue = { publicKey, via, batches: [], bytes: 0 }
+      this.#queues.set(key, queue)
+      queueMicrotask(() => this.#drain(key))
     }
     if (queue.bytes > maxWaitingBytes) throw new MeshError('PROTOCOL_LIMIT', { protocol: 'volatile messages', reason: '32 MiB wait for the peer' })
     const bytes = message.body.length + volatileOverheadBytes
@@ -79,25 +84,26 @@ export class VolatileSender {
     return { begun: this.#clock.monotonic(), sent: settle.promise, memory, frame: new VolatileFrame(memory), settle }
   }
 
-  #drain(peerId: string): void {
-    const queue = this.#queues.get(peerId)
+  #drain(key: string): void {
+    const queue = this.#queues.get(key)
     const [batch] = queue?.batches ?? []
     if (queue === undefined || batch === undefined) {
-      this.#queues.delete(peerId)
+      this.#queues.delete(key)
       return
     }
-    const open = this.#links.outbound(queue.publicKey)
+    const open = this.#links.ready(queue.publicKey, queue.via)
     if (open === undefined || queue.batches.length > 1) {
-      void this.#drainAll(queue, peerId)
+      void this.#drainAll(queue, key)
       return
     }
-    this.#queues.delete(peerId)
+    this.#queues.delete(key)
     void this.#write(batch, open.stream)
   }
 
-  async #drainAll(queue: Queue, peerId: string): Promise<void> {
+  async #drainAll(queue: Queue, key: string): Promise<void> {
+    const { publicKey, via } = queue
     try {
-      const { stream } = await this.#links.open(queue.publicKey)
+      const { stream } = this.#links.ready(publicKey, via) ?? (await this.#links.open(publicKey, via))
       for (let batch = queue.batches.shift(); batch !== undefined; batch = queue.batches.shift()) {
         queue.bytes -= batch.frame.bytes
         await this.#write(batch, stream)
@@ -105,7 +111,7 @@ export class VolatileSender {
     } catch (error) {
       for (const { settle } of queue.batches) settle.reject(error)
     } finally {
-      this.#queues.delete(peerId)
+      this.#queues.delete(key)
     }
   }
 

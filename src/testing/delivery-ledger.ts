@@ -1,6 +1,19 @@
 import { MeshError, toHex } from '../core/base/index.ts'
-import type { ArrivedMessage, InboxRow, MessageDraft, OutboxEntry, OutboxRow, OutboxState } from '../core/message/index.ts'
+import {
+  type ArrivedMessage,
+  decodeBatch,
+  decodeEnvelope,
+  frameKind,
+  type InboxRow,
+  type MessageDraft,
+  openReceipts,
+  type OutboxEntry,
+  type OutboxRow,
+  type OutboxState,
+  type Via
+} from '../core/message/index.ts'
 import type { DeliveryNode } from './delivery-node.ts'
+import { simulatedVerifier } from './simulated-keys.ts'
 import type { Simulator } from './simulator.ts'
 
 interface Accepted {
@@ -23,6 +36,7 @@ export class DeliveryLedger {
   readonly #simulator: Simulator
   readonly #nodes: readonly DeliveryNode[]
   readonly #accepted = new Map<string, Accepted>()
+  readonly #routes = new Map<string, Via>()
   readonly #told = new Map<string, OutboxState>()
   readonly #endedAt = new Map<string, number>()
   readonly #rebootedAt = new Map<DeliveryNode, number>()
@@ -31,6 +45,7 @@ export class DeliveryLedger {
   readonly #received = new Set<string>()
   readonly #arrived = new Set<string>()
   #failure: unknown
+  readonly #onRoute: Record<Via, number> = { direct: 0, onion: 0 }
   handedOut = 0
 
   constructor(simulator: Simulator, nodes: readonly DeliveryNode[]) {
@@ -60,6 +75,29 @@ export class DeliveryLedger {
 
   isAccepted(id: string): boolean {
     return this.#accepted.has(id)
+  }
+
+  /** A user says which way a message shall take. */
+  drafted({ id, via }: MessageDraft): void {
+    this.#routes.set(id, via)
+  }
+
+  /** A frame leaves a node: neither a message nor what is said of it may be on the other route. */
+  leaves(frame: Uint8Array, how: { readonly via: Via; readonly from: DeliveryNode; readonly to: DeliveryNode }): void {
+    const { via, from, to } = how
+    const ids =
+      frameKind(frame) === 'batch'
+        ? decodeBatch(frame).envelopes.map((envelope) => decodeEnvelope(envelope).id)
+        : openReceipts(frame, { peer: from.publicKey, self: to.publicKey }, simulatedVerifier).receipts.map(({ id }) => id)
+    for (const id of ids) {
+      this.#onRoute[via]++
+      if (this.#routes.get(id) !== via) this.violate(`${id}, or its receipt, left ${from} by the route ${via}`)
+    }
+  }
+
+  /** Messages and receipts that left, by route. */
+  get onRoute(): Readonly<Record<Via, number>> {
+    return this.#onRoute
   }
 
   submitted(call: {
@@ -139,6 +177,7 @@ export class DeliveryLedger {
     if (failure !== undefined) throw failure instanceof Error ? failure : new Error('a handler threw what is no error', { cause: failure })
     for (const { accepted, row, isThere } of this.#outcomes()) {
       this.#checkEnd(accepted, row)
+      if (row.via !== accepted.draft.via) this.violate(`${row.id} was to go ${accepted.draft.via} and is ${row.via}`)
       this.#checkTruth(row, isThere)
     }
     this.#checkOrder()

@@ -13,7 +13,8 @@ import {
   type OutboxEntry,
   type OutboxInput,
   OutboxMachine,
-  type OutboxOutput
+  type OutboxOutput,
+  type Via
 } from '../core/message/index.ts'
 import { MemoryDeliveryStore, MemoryDisk } from './memory-store.ts'
 import { nativeSha256, SimulatedSigner, simulatedVerifier } from './simulated-keys.ts'
@@ -24,19 +25,28 @@ export interface SimulatedLink {
   readonly id: number
   readonly from: number
   readonly to: number
+  readonly via: Via
   isOpen: boolean
+}
+
+/** The node with this key, over one of the routes. */
+export interface SimulatedRoute {
+  readonly publicKey: Uint8Array
+  readonly via: Via
 }
 
 /** What a simulated node needs of the others. */
 export interface DeliveryWorld {
   readonly simulator: Simulator
-  /** Opens a link to the node with this key; calls back with it, or with undefined. */
-  connect(from: number, publicKey: Uint8Array, done: (link: SimulatedLink | undefined) => void): void
+  /** Opens a link of that route to a node; calls back with it, or with undefined. */
+  connect(from: number, to: SimulatedRoute, done: (link: SimulatedLink | undefined) => void): void
   /** Sends a frame over a link to its other end. */
   transfer(link: SimulatedLink, from: number, frame: Uint8Array): void
   closeLink(link: SimulatedLink): void
-  /** A link between the two that can carry receipts. */
-  linkBetween(a: number, publicKey: Uint8Array): SimulatedLink | undefined
+  /** A link of that route between the two that can carry receipts. */
+  linkBetween(a: number, to: SimulatedRoute): SimulatedLink | undefined
+  /** An open link by its number. */
+  link(id: number): SimulatedLink | undefined
   limitsOf(node: number, publicKey: Uint8Array): AdmissionLimits
   onState(node: number, entry: OutboxEntry): void
   onArrived(node: number, messages: readonly ArrivedMessage[]): void
@@ -186,19 +196,20 @@ export class DeliveryNode implements Clock {
     const waiting = life.paused.get(link.id)
     if (waiting !== undefined) waiting.push(() => this.onFrame(link, publicKey, frame))
     else if (frameKind(frame) === 'receipts') this.#outbox({ type: 'receipts', source: publicKey, frame })
-    else this.#inbox({ type: 'batch', stream: link.id, peer: this.#peer(publicKey), frame, at: this.instant() })
+    else this.#inbox({ type: 'batch', stream: link.id, via: link.via, peer: this.#peer(publicKey), frame, at: this.instant() })
   }
 
-  onLinkOpen(publicKey: Uint8Array): void {
-    this.#inbox({ type: 'peer-connected', publicKey })
-    this.#outbox({ type: 'reachable', destination: publicKey })
+  onLinkOpen({ publicKey, via }: SimulatedRoute): void {
+    this.#inbox({ type: 'peer-connected', publicKey, via })
+    this.#outbox({ type: 'reachable', destination: publicKey, via })
   }
 
   onLinkClosed(link: SimulatedLink, publicKey: Uint8Array): void {
     this.#inbox({ type: 'stream-closed', stream: link.id })
     this.#life?.paused.delete(link.id)
-    if (link.from === this.index) this.#outbox({ type: 'disconnected', destination: publicKey, link: link.id })
-    if (this.#options.world.linkBetween(this.index, publicKey) === undefined) this.#inbox({ type: 'peer-disconnected', publicKey })
+    const { via } = link
+    if (link.from === this.index || via === 'onion') this.#outbox({ type: 'disconnected', destination: publicKey, via, link: link.id })
+    if (this.#options.world.linkBetween(this.index, { publicKey, via }) === undefined) this.#inbox({ type: 'peer-disconnected', publicKey, via })
   }
 
   #peer(publicKey: Uint8Array): InboxPeer {
@@ -251,11 +262,11 @@ export class DeliveryNode implements Clock {
       case 'save-retry':
         return this.#when(store.saveRetry(output.retry), { done: () => undefined, failed: () => undefined })
       case 'connect':
-        return this.#connect(output.destination)
+        return this.#connect({ publicKey: output.destination, via: output.via })
       case 'send':
-        return this.#send(output.destination, output.link, output.frame)
+        return this.#send(output.link, output.frame)
       case 'reset':
-        return this.#reset(output.destination, output.link)
+        return this.#reset(output.link)
       case 'submitted':
       case 'cancelled':
         return this.#answer(life, output.call, output.entry)
@@ -279,7 +290,7 @@ export class DeliveryNode implements Clock {
           failed: (error) => this.#inbox({ type: 'admit-failed', token: output.token, error })
         })
       case 'receipts': {
-        const link = world.linkBetween(this.index, output.publicKey)
+        const link = world.linkBetween(this.index, output)
         if (link !== undefined) world.transfer(link, this.index, output.frame)
         return
       }
@@ -304,24 +315,33 @@ export class DeliveryNode implements Clock {
     for (const run of waiting) this.#simulator.schedule(0, run)
   }
 
-  #connect(destination: Uint8Array): void {
+  #connect(to: SimulatedRoute): void {
     const life = this.#life
-    this.#options.world.connect(this.index, destination, (link) => {
+    const { world } = this.#options
+    const { publicKey: destination, via } = to
+    const connected = ({ id }: SimulatedLink): void =>
+      this.#outbox({ type: 'connected', destination, via, link: id, path: via === 'onion' ? 'onion' : 'direct' })
+    // Over circuits, whoever is called can answer over the circuit of the caller.
+    const theirs = via === 'onion' ? world.linkBetween(this.index, to) : undefined
+    if (theirs !== undefined) return connected(theirs)
+    world.connect(this.index, to, (link) => {
       // The process that asked is gone, and its end of the stream with it.
-      if (life !== this.#life) return link === undefined ? undefined : this.#options.world.closeLink(link)
-      if (link === undefined) this.#outbox({ type: 'unreachable', destination })
-      else this.#outbox({ type: 'connected', destination, link: link.id, path: 'direct' })
+      if (life !== this.#life) return link === undefined ? undefined : world.closeLink(link)
+      if (link === undefined) this.#outbox({ type: 'unreachable', destination, via })
+      else connected(link)
     })
   }
 
-  #send(destination: Uint8Array, id: number, frame: Uint8Array): void {
-    const link = this.#options.world.linkBetween(this.index, destination)
-    if (link?.id === id) this.#options.world.transfer(link, this.index, frame)
+  #send(id: number, frame: Uint8Array): void {
+    const { world } = this.#options
+    const link = world.link(id)
+    if (link !== undefined) world.transfer(link, this.index, frame)
   }
 
-  #reset(destination: Uint8Array, id: number): void {
-    const link = this.#options.world.linkBetween(this.index, destination)
-    if (link?.id === id) this.#options.world.closeLink(link)
+  #reset(id: number): void {
+    const { world } = this.#options
+    const link = world.link(id)
+    if (link !== undefined) world.closeLink(link)
   }
 
   #answer(life: Life, call: number, result: OutboxEntry | MeshError): void {

@@ -6,10 +6,12 @@ import {
   isMessageId,
   type MessageDraft,
   messageTypes,
-  type OutboxEntry
+  type OutboxEntry,
+  routes,
+  type Via
 } from '../core/message/index.ts'
 import { DeliveryLedger } from './delivery-ledger.ts'
-import { DeliveryNode, type DeliveryWorld, type SimulatedLink } from './delivery-node.ts'
+import { DeliveryNode, type DeliveryWorld, type SimulatedLink, type SimulatedRoute } from './delivery-node.ts'
 import { SimulatedNetwork, Simulator } from './simulator.ts'
 
 export interface DeliveryScheduleOptions {
@@ -30,6 +32,8 @@ export interface DeliveryReport {
   readonly ends: Readonly<Record<string, number>>
   readonly crashes: number
   readonly handedOut: number
+  /** Transmissions of messages and receipts, by route. */
+  readonly onRoute: Readonly<Record<Via, number>>
   readonly virtualMs: number
 }
 
@@ -47,6 +51,8 @@ class DeliverySimulation implements DeliveryWorld {
   /** Pairs of nodes that are paired, as "a b". */
   readonly #paired = new Set<string>()
   readonly #quota: number
+  /** No circuit is built before. */
+  #onionDownUntil = 0
   #lastLink = 0
   #crashes = 0
   #isCalm = false
@@ -92,6 +98,7 @@ class DeliverySimulation implements DeliveryWorld {
       ends: this.#ledger.ends(),
       crashes: this.#crashes,
       handedOut: this.#ledger.handedOut,
+      onRoute: this.#ledger.onRoute,
       virtualMs: this.simulator.now
     }
   }
@@ -106,6 +113,7 @@ class DeliverySimulation implements DeliveryWorld {
       id: `m-${index}`,
       type: random.chance(0.1) ? 'Command' : random.pick(messageTypes),
       destination: { kind: 'peer', key: to.publicKey, label: '' },
+      via: random.pick(routes),
       label: '',
       inReplyTo: undefined,
       expectsReply: false,
@@ -122,6 +130,7 @@ class DeliverySimulation implements DeliveryWorld {
   }
 
   #submit(from: DeliveryNode, to: DeliveryNode, draft: MessageDraft): void {
+    this.#ledger.drafted(draft)
     if (from.isUp) from.submit(draft, (result) => this.#ledger.submitted({ from, to, draft, result }))
   }
 
@@ -156,7 +165,7 @@ class DeliverySimulation implements DeliveryWorld {
     const { random } = this.simulator
     const node = random.pick(this.#nodes)
     const other = random.pick(this.#nodes)
-    switch (random.integer(0, 8)) {
+    switch (random.integer(0, 10)) {
       case 0:
       case 1:
         return this.#crash(node, { isReboot: false, downMs: random.integer(0, 8_000) })
@@ -178,6 +187,11 @@ class DeliverySimulation implements DeliveryWorld {
       case 8:
         if (node !== other) this.#pairLater(node, other)
         return
+      case 9:
+        return this.#breakCircuits()
+      case 10:
+        this.#onionDownUntil = this.simulator.now + random.integer(1_000, 20_000)
+        return this.#breakCircuits()
     }
   }
 
@@ -203,6 +217,11 @@ class DeliverySimulation implements DeliveryWorld {
     this.simulator.schedule(random.integer(1_000, 20_000), () => this.#network.heal())
   }
 
+  /** The circuits end, at once or a little later, while everything else goes on. */
+  #breakCircuits(): void {
+    for (const link of this.#links) if (link.via === 'onion') this.#loseLink(link)
+  }
+
   #fillDisk(node: DeliveryNode): void {
     node.disk.isFull = true
     this.simulator.schedule(this.simulator.random.integer(100, 10_000), () => {
@@ -222,6 +241,7 @@ class DeliverySimulation implements DeliveryWorld {
 
   async #mend(): Promise<void> {
     this.#isCalm = true
+    this.#onionDownUntil = 0
     this.#network.heal()
     this.#network.conditions = { ...this.#network.conditions, loss: 0 }
     for (const node of this.#nodes) {
@@ -233,28 +253,31 @@ class DeliverySimulation implements DeliveryWorld {
 
   // The world of the nodes
 
-  connect(from: number, publicKey: Uint8Array, done: (link: SimulatedLink | undefined) => void): void {
+  connect(from: number, to: SimulatedRoute, done: (link: SimulatedLink | undefined) => void): void {
     const { random } = this.simulator
-    const target = this.#nodeOf(publicKey)
+    const { via } = to
+    const target = this.#nodeOf(to.publicKey)
     const source = this.#nodes[from]
     // One attempt in a while is never answered.
     if (!this.#isCalm && random.chance(0.02)) return
-    this.simulator.schedule(random.integer(1, 100), () => {
+    this.simulator.schedule(random.integer(1, via === 'onion' ? 400 : 100), () => {
+      if (via === 'onion' && (this.simulator.now < this.#onionDownUntil || (!this.#isCalm && random.chance(0.2)))) return done(undefined)
       const isReachable =
         target !== undefined && target.isUp && this.#network.canReach(from, target.index) && this.#network.canReach(target.index, from)
       if (!isReachable || source === undefined || !source.isUp) return done(undefined)
-      const link: SimulatedLink = { id: ++this.#lastLink, from, to: target.index, isOpen: true }
+      const link: SimulatedLink = { id: ++this.#lastLink, from, to: target.index, via, isOpen: true }
       this.#links.add(link)
       done(link)
       if (!link.isOpen) return
-      target.onLinkOpen(source.publicKey)
-      source.onLinkOpen(target.publicKey)
+      target.onLinkOpen({ publicKey: source.publicKey, via })
+      source.onLinkOpen({ publicKey: target.publicKey, via })
     })
   }
 
   transfer(link: SimulatedLink, from: number, frame: Uint8Array): void {
     const to = link.from === from ? link.to : link.from
     const sender = this.#nodes[from]
+    if (sender !== undefined) this.#ledger.leaves(frame, { via: link.via, from: sender, to: this.#nodes[to] ?? sender })
     this.#network.send(from, to, () => {
       if (link.isOpen && sender !== undefined) this.#nodes[to]?.onFrame(link, sender.publicKey, frame)
     })
@@ -280,10 +303,15 @@ class DeliverySimulation implements DeliveryWorld {
     return this.#network.canReach(link.from, link.to) && this.#network.canReach(link.to, link.from)
   }
 
-  linkBetween(a: number, publicKey: Uint8Array): SimulatedLink | undefined {
+  link(id: number): SimulatedLink | undefined {
+    return [...this.#links].find((link) => link.id === id)
+  }
+
+  linkBetween(a: number, { publicKey, via }: SimulatedRoute): SimulatedLink | undefined {
     const other = this.#nodeOf(publicKey)?.index
     let found: SimulatedLink | undefined
     for (const link of this.#links) {
+      if (link.via !== via) continue
       if (link.from === a && link.to === other) return link
       if (link.from === other && link.to === a) found = link
     }

@@ -86,10 +86,10 @@ export class MemoryInbox {
 
   ack(source: Uint8Array, id: string): AckOutcome {
     const row = this.#sourceOf(source).byId.get(id)
-    if (row === undefined) return { source, id, changed: false, known: false, epoch: undefined, sequence: 0, digest: undefined }
+    if (row === undefined) return { source, via: 'direct', id, changed: false, known: false, epoch: undefined, sequence: 0, digest: undefined }
     const changed = row.state !== 'read'
     if (changed) this.#put({ ...row, state: 'read', envelope: new Uint8Array(), proof: new Uint8Array() })
-    return { source, id, changed, known: true, epoch: row.epoch, sequence: row.sequence, digest: row.digest }
+    return { source, via: row.via, id, changed, known: true, epoch: row.epoch, sequence: row.sequence, digest: row.digest }
   }
 
   release(source: Uint8Array): readonly InboxRow[] {

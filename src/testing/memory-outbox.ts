@@ -62,6 +62,6 @@ export class MemoryOutbox {
   }
 
   saveRetry(retry: DestinationRetry): void {
-    this.#retries.set(toHex(retry.destination), retry)
+    this.#retries.set(`${retry.via} ${toHex(retry.destination)}`, retry)
   }
 }

@@ -110,6 +110,7 @@ export class FakeMesh implements Mesh {
       type: options.type ?? 'Thought',
       priority: options.priority ?? 5,
       status: isEarly ? (options.delivery === 'volatile' ? 'sent' : 'accepted') : statusOf(destination),
+      via: options.via ?? 'direct',
       path: destination === 'offline' ? undefined : 'direct-lan',
       ms: 38,
       attempts: 1,

@@ -75,6 +75,7 @@ async function closedStore(folder: string): Promise<string> {
 const entry = (state: 'failed' | 'expired-unknown', failure: string): Parameters<typeof sendReport>[0] => ({
   id: 'a',
   destination: new Uint8Array(32),
+  via: 'direct',
   sequence: 1,
   type: 'Thought',
   priority: 5,

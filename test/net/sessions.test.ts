@@ -25,7 +25,7 @@ test('a peer with which no safe session can be opened is remembered with the rea
     onFailed: (failure) => failures.push(failure)
   })
   const { signal } = new AbortController()
-  const open = (byte: number): Promise<unknown> => sessions.open(new Uint8Array(32).fill(byte), signal)
+  const open = (byte: number): Promise<unknown> => sessions.open(new Uint8Array(32).fill(byte), 'direct', signal)
   await assert.rejects(open(1), { code: 'DOWNGRADE_DETECTED' })
   assert.deepEqual([...sessions.refused.values()], [thrown])
   thrown = new MeshError('PEER_UNREACHABLE', { peer: 'carol', reason: 'away' })

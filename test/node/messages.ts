@@ -28,6 +28,7 @@ export function outboxRow(id: string, given: Partial<OutboxRow> = {}): OutboxRow
   return {
     id,
     destination: keyOf('destination'),
+    via: 'direct',
     sequence: 1,
     type: 'Thought',
     priority: 5,
@@ -49,6 +50,7 @@ export function inbound(id: string, sequence: number, given: Partial<InboundMess
   const envelope = given.envelope ?? utf8(`envelope ${sequence} ${id}`)
   return {
     source: keyOf('source'),
+    via: 'direct',
     epoch: epochOf('first'),
     sequence,
     id,

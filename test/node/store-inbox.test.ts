@@ -50,9 +50,9 @@ test('an id or a sequence with other content is refused', async (t) => {
 
 test('an acknowledged message is never handed out again, keeps no body, and a second acknowledgement changes nothing', async (t) => {
   const { stores, reopen } = await testStores(t)
-  const message = inbound('m1', 1)
+  const message = inbound('m1', 1, { via: 'onion' })
   await stores.deliveryStore.admit([message], 1, generous)
-  const known = { source: message.source, id: 'm1', known: true, epoch: message.epoch, sequence: 1, digest: message.digest }
+  const known = { source: message.source, via: 'onion', id: 'm1', known: true, epoch: message.epoch, sequence: 1, digest: message.digest }
   assert.deepEqual(await stores.deliveryStore.ack([...ack('m1'), ...ack('m1')]), [
     { ...known, changed: true },
     { ...known, changed: false }

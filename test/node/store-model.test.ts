@@ -8,7 +8,8 @@ import {
   type OutboxEntry,
   type OutboxState,
   inboxStates,
-  outboxStates
+  outboxStates,
+  routes
 } from '../../src/core/message/index.ts'
 import { StoreEngine } from '../../src/node/sqlite/engine.ts'
 import type { StoreArguments, StoreCallName, StoreResult } from '../../src/node/sqlite/calls.ts'
@@ -62,6 +63,7 @@ const drafts = fc.array(
   { maxLength: 5 }
 )
 const source = fc.constantFrom(...sources)
+const route = fc.constantFrom(...routes)
 
 const admit = fc.tuple(source, fc.constantFrom('first', 'second'), drafts, fc.boolean(), fc.nat(2)).map(([name, epoch, given, paired, raise]) =>
   command(`admit ${name} ${epoch} ${JSON.stringify(given)} paired ${paired} raise ${raise}`, (model, real) => {
@@ -82,7 +84,13 @@ function messageOf(
   const envelope = Buffer.from(`${epoch} ${sequence} ${variant} ${type} ${bytes}`.padEnd(bytes, '.'))
   // One id in eight belongs to the next sequence too: a conflict of ids.
   const id = `${epoch}-${sequence + (sequence % 8 === 0 ? 1 : 0)}`
-  return inbound(id, sequence, { source: keyOf(name), epoch: epochOf(`${name} ${epoch}`), type, envelope: new Uint8Array(envelope) })
+  return inbound(id, sequence, {
+    source: keyOf(name),
+    via: sequence % 3 === 0 ? 'onion' : 'direct',
+    epoch: epochOf(`${name} ${epoch}`),
+    type,
+    envelope: new Uint8Array(envelope)
+  })
 }
 
 const list = fc
@@ -130,13 +138,15 @@ const counts = fc.constant(
   })
 )
 
-const enqueue = fc.tuple(source, fc.nat(12), fc.constantFrom(0, 0, 0, 1), fc.integer({ min: 1, max: 40 })).map(([to, number, variant, sequence]) =>
-  command(`enqueue ${to} ${number} ${variant} ${sequence}`, (model, real) => {
-    const row = outboxRow(`o${number}`, { destination: keyOf(to), sequence, digest: keyOf(`content ${number} ${variant}`) })
-    model.known.add(row.id)
-    assert.deepEqual(real.call('enqueue', row), model.outbox.enqueue(row))
-  })
-)
+const enqueue = fc
+  .tuple(source, fc.nat(12), fc.constantFrom(0, 0, 0, 1), fc.integer({ min: 1, max: 40 }), route)
+  .map(([to, number, variant, sequence, via]) =>
+    command(`enqueue ${to} ${via} ${number} ${variant} ${sequence}`, (model, real) => {
+      const row = outboxRow(`o${number}`, { destination: keyOf(to), via, sequence, digest: keyOf(`content ${number} ${variant}`) })
+      model.known.add(row.id)
+      assert.deepEqual(real.call('enqueue', row), model.outbox.enqueue(row))
+    })
+  )
 
 const settle = fc.array(fc.tuple(fc.nat(12), fc.constantFrom(...outboxStates), fc.nat(5)), { maxLength: 4 }).map((changes) =>
   command(`settle ${JSON.stringify(changes)}`, (model, real) => {
@@ -155,9 +165,9 @@ const settle = fc.array(fc.tuple(fc.nat(12), fc.constantFrom(...outboxStates), f
   })
 )
 
-const retry = fc.tuple(source, fc.nat(9)).map(([to, attempts]) =>
-  command(`retry ${to} ${attempts}`, (model, real) => {
-    const saved = { destination: keyOf(to), attempts, lastAttempt: instant(attempts) }
+const retry = fc.tuple(source, route, fc.nat(9)).map(([to, via, attempts]) =>
+  command(`retry ${to} ${via} ${attempts}`, (model, real) => {
+    const saved = { destination: keyOf(to), via, attempts, lastAttempt: instant(attempts) }
     model.outbox.saveRetry(saved)
     real.call('saveRetry', saved)
   })

@@ -16,10 +16,10 @@ const change = (id: string, state: OutboxChange['state'], settledMs = 5): Outbox
 
 test('an accepted message is there again after a restart, with its sequence, retry state and epoch', async (t) => {
   const { stores, reopen } = await testStores(t)
-  const row = outboxRow('m1', { sequence: 7 })
+  const row = outboxRow('m1', { sequence: 7, via: 'onion' })
   const { epoch } = await stores.deliveryStore.recoverOutbox()
   assert.deepEqual(await stores.deliveryStore.enqueue(row), { outcome: 'accepted' })
-  const retry = { destination: row.destination, attempts: 3, lastAttempt: instant(9) }
+  const retry = { destination: row.destination, via: 'onion', attempts: 3, lastAttempt: instant(9) } as const
   await stores.deliveryStore.saveRetry(retry)
 
   const { deliveryStore } = await reopen()

@@ -8,7 +8,7 @@ import { ReceiptQueue } from './receipt-queue.ts'
 import { type Receipt, type ReceiptSubject, sealReceipts } from './receipts.ts'
 import { nobleSha256, type Sha256 } from './sha256.ts'
 import type { AdmitOutcome, InboundMessage, Instant } from './store-port.ts'
-import type { Envelope, RefusalCode } from './types.ts'
+import type { Envelope, RefusalCode, Via } from './types.ts'
 import { countVolatile, decodeVolatile } from './volatile.ts'
 
 type Input<Type extends InboxInput['type']> = Extract<InboxInput, { type: Type }>
@@ -18,9 +18,26 @@ interface Decoded {
   readonly envelope: Envelope
 }
 
-/** A batch that is at the store. */
-interface PendingBatch {
+/** The stream over which a batch came. */
+interface Link {
   readonly stream: number
+  readonly via: Via
+}
+
+interface Arrival extends Link {
+  readonly peer: InboxPeer
+  readonly at: Instant
+}
+
+/** Where receipts go: to the stream to which they belong, or to any of that route. */
+interface Addressee {
+  readonly stream: number | undefined
+  readonly via: Via
+  readonly publicKey: Uint8Array
+}
+
+/** A batch that is at the store. */
+interface PendingBatch extends Link {
   readonly peer: InboxPeer
   readonly decoded: readonly Decoded[]
   /** Refusals of messages that could not be given to the store. */
@@ -59,7 +76,7 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
     if (this.#isHalted) return []
     this.#take(input, now)
     for (const output of this.#flow.advance(now)) this.#out.push(output)
-    for (const { publicKey, receipts } of this.#receipts.drain()) this.#send(undefined, publicKey, receipts)
+    for (const { publicKey, via, receipts } of this.#receipts.drain()) this.#send({ stream: undefined, via, publicKey }, receipts)
     const out = this.#out
     this.#out = []
     return out
@@ -82,20 +99,20 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
       case 'released':
         return this.#released(input)
       case 'peer-connected':
-        return this.#receipts.connected(input.publicKey)
+        return this.#receipts.connected(input)
       case 'peer-disconnected':
-        return this.#receipts.disconnected(input.publicKey)
+        return this.#receipts.disconnected(input)
       case 'wake':
         return
     }
   }
 
   #batch(input: Input<'batch'>, now: Millis): void {
-    const { stream, peer, frame, at } = input
+    const { stream, via, peer, frame, at } = input
     const { signer, verifier } = this.#options
     try {
       const batch = openBatch(frame, { peer: peer.publicKey, self: signer.publicKey }, { verifier, sha256: this.#sha256 })
-      const pending = this.#decodeAll(batch, { stream, peer, at })
+      const pending = this.#decodeAll(batch, { stream, via, peer, at })
       this.#flow.count({ stream, peer, messages: batch.header.size }, now)
       this.#admit(pending, { floor: batch.header.floor, bytes: frame.length })
     } catch (thrown) {
@@ -103,19 +120,19 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
     }
   }
 
-  #decodeAll(batch: OpenBatch, from: { readonly stream: number; readonly peer: InboxPeer; readonly at: Instant }): PendingBatch {
+  #decodeAll(batch: OpenBatch, from: Arrival): PendingBatch {
     const decoded: Decoded[] = []
     const refused: Receipt[] = []
     for (const index of batch.envelopes.keys()) {
-      const result = this.#decodeOne(batch, index, from.at)
+      const result = this.#decodeOne(batch, index, from)
       if ('state' in result) refused.push(result)
       else decoded.push(result)
     }
-    return { stream: from.stream, peer: from.peer, decoded, refused }
+    return { stream: from.stream, via: from.via, peer: from.peer, decoded, refused }
   }
 
   /** One message of a verified batch; a refusal when it is of another version or malformed, and still can be named. */
-  #decodeOne(batch: OpenBatch, index: number, received: Instant): Decoded | Receipt {
+  #decodeOne(batch: OpenBatch, index: number, { via, at: received }: Arrival): Decoded | Receipt {
     const { header } = batch
     const bytes = batch.envelopes[index] ?? new Uint8Array()
     const digest = this.#sha256(bytes)
@@ -132,6 +149,7 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
     if (sequence === 0) return { id, digest, epoch, sequence, state: 'refused', code: 'MESSAGE_MALFORMED' }
     const message: InboundMessage = {
       source: header.source,
+      via,
       epoch,
       sequence,
       id,
@@ -191,26 +209,26 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
   }
 
   #answer(pending: PendingBatch, receipts: readonly Receipt[]): void {
-    if (receipts.length > 0) this.#send(pending.stream, pending.peer.publicKey, receipts)
+    if (receipts.length > 0) this.#send({ stream: pending.stream, via: pending.via, publicKey: pending.peer.publicKey }, receipts)
     const counts = new Map<RefusalCode, number>()
     for (const { code } of receipts) if (code !== undefined) counts.set(code, (counts.get(code) ?? 0) + 1)
     for (const [code, messages] of counts) this.#out.push({ type: 'refused', code, delivery: 'durable', messages })
   }
 
-  #send(stream: number | undefined, publicKey: Uint8Array, receipts: readonly Receipt[]): void {
-    this.#out.push({ type: 'receipts', stream, publicKey, frame: sealReceipts(publicKey, receipts, this.#options.signer) })
+  #send(to: Addressee, receipts: readonly Receipt[]): void {
+    this.#out.push({ type: 'receipts', ...to, frame: sealReceipts(to.publicKey, receipts, this.#options.signer) })
   }
 
   #acked(input: Input<'acked'>): void {
-    for (const { changed, epoch, digest, source, id, sequence } of input.outcomes) {
+    for (const { changed, epoch, digest, source, via, id, sequence } of input.outcomes) {
       if (!changed || epoch === undefined || digest === undefined) continue
-      this.#receipts.add(source, { id, digest, epoch, sequence, state: 'read', code: undefined })
+      this.#receipts.add({ publicKey: source, via }, { id, digest, epoch, sequence, state: 'read', code: undefined })
     }
   }
 
   #released(input: Input<'released'>): void {
-    for (const { source, id, digest, epoch, sequence } of input.rows)
-      this.#receipts.add(source, { id, digest, epoch, sequence, state: 'stored', code: undefined })
+    for (const { source, via, id, digest, epoch, sequence } of input.rows)
+      this.#receipts.add({ publicKey: source, via }, { id, digest, epoch, sequence, state: 'stored', code: undefined })
   }
 
   #volatile(input: Input<'volatile'>, now: Millis): void {

@@ -1,7 +1,7 @@
 import type { MeshError, Signer, Verifier } from '../base/index.ts'
 import type { Sha256 } from './sha256.ts'
 import type { AckOutcome, AdmissionLimits, AdmitOutcome, InboundMessage, InboxRow, Instant } from './store-port.ts'
-import type { Envelope, RefusalCode } from './types.ts'
+import type { Envelope, RefusalCode, Via } from './types.ts'
 import type { VolatileMessage } from './volatile.ts'
 
 /** Everything that an InboxMachine is made with. */
@@ -30,8 +30,8 @@ export interface ArrivedMessage {
 
 /** What an InboxMachine is told. `stream` is the driver's number for one stream; `token` answers the output that carried it. */
 export type InboxInput =
-  /** A BATCH frame. `at.monotonic` must be `now`. The machine keeps `frame`: do not reuse its memory. */
-  | { readonly type: 'batch'; readonly stream: number; readonly peer: InboxPeer; readonly frame: Uint8Array; readonly at: Instant }
+  /** A BATCH frame; `via` is the route of the stream. `at.monotonic` must be `now`. The machine keeps `frame`: do not reuse its memory. */
+  | { readonly type: 'batch'; readonly stream: number; readonly via: Via; readonly peer: InboxPeer; readonly frame: Uint8Array; readonly at: Instant }
   /** A VOLATILE frame. */
   | { readonly type: 'volatile'; readonly stream: number; readonly peer: InboxPeer; readonly frame: Uint8Array }
   /** `DeliveryStore.admit` resolved: only now receipts are made. */
@@ -43,9 +43,9 @@ export type InboxInput =
   | { readonly type: 'acked'; readonly outcomes: readonly AckOutcome[] }
   /** `DeliveryStore.release` resolved: the sender gets receipts `stored` for what was held. */
   | { readonly type: 'released'; readonly rows: readonly InboxRow[] }
-  /** Receipts can (or can no longer) be sent to this peer over some stream. Receipts for an absent peer wait, bounded. */
-  | { readonly type: 'peer-connected'; readonly publicKey: Uint8Array }
-  | { readonly type: 'peer-disconnected'; readonly publicKey: Uint8Array }
+  /** Receipts can (or can no longer) be sent to this peer over some stream of this route. Receipts for an absent peer wait, bounded. */
+  | { readonly type: 'peer-connected'; readonly publicKey: Uint8Array; readonly via: Via }
+  | { readonly type: 'peer-disconnected'; readonly publicKey: Uint8Array; readonly via: Via }
   /** It is `wakeAt`. */
   | { readonly type: 'wake' }
 
@@ -59,8 +59,8 @@ export type InboxOutput =
       readonly floor: number
       readonly limits: AdmissionLimits
     }
-  /** Write `frame` (RECEIPTS, signed) to `stream` when it is still open, else to any message stream of the peer, else drop it. */
-  | { readonly type: 'receipts'; readonly stream: number | undefined; readonly publicKey: Uint8Array; readonly frame: Uint8Array }
+  /** Write `frame` (RECEIPTS, signed) to `stream` when it is still open, else to any message stream of the peer that has the route `via`, never to one of the other, else drop it. */
+  | { readonly type: 'receipts'; readonly stream: number | undefined; readonly via: Via; readonly publicKey: Uint8Array; readonly frame: Uint8Array }
   /** New messages, committed: the source of the event `message`. Those `held` raise no event but count as pending. */
   | { readonly type: 'arrived'; readonly publicKey: Uint8Array; readonly messages: readonly ArrivedMessage[] }
   /** Volatile messages to hand to listeners. */

@@ -1,5 +1,6 @@
 import type { Millis } from '../base/index.ts'
-import type { Destination, Flight } from './outbox-destination.ts'
+import type { Destination } from './outbox-destination.ts'
+import type { Flight, Lane } from './outbox-lane.ts'
 import type { OutboxChange, OutboxEntry, OutboxRow } from './store-port.ts'
 import type { OutboxState, RefusalCode } from './types.ts'
 
@@ -9,7 +10,8 @@ export type EntryStage = 'enqueuing' | 'ready' | 'preparing' | 'flying' | 'ended
 /** What is known of a message when the machine begins to care for it. */
 export interface EntrySeed {
   readonly row: Omit<OutboxRow, 'envelope'> & { readonly bytes: number }
-  readonly destination: Destination
+  /** Where it waits: its destination and its route, for good. */
+  readonly lane: Lane
   /** When it expires, on this process's monotonic clock. */
   readonly deadline: Millis
 }
@@ -17,7 +19,7 @@ export interface EntrySeed {
 /** One message whose sending has not ended (or whose end is being committed). Mutable: it belongs to one OutboxMachine. */
 export class Entry {
   readonly row: EntrySeed['row']
-  readonly destination: Destination
+  readonly lane: Lane
   readonly deadline: Millis
   readonly sequence: number
   readonly priority: number
@@ -52,7 +54,7 @@ export class Entry {
   constructor(seed: EntrySeed) {
     const { row } = seed
     this.row = row
-    this.destination = seed.destination
+    this.lane = seed.lane
     this.deadline = seed.deadline
     this.sequence = row.sequence
     this.priority = row.priority
@@ -69,6 +71,10 @@ export class Entry {
 
   get id(): string {
     return this.row.id
+  }
+
+  get destination(): Destination {
+    return this.lane.destination
   }
 
   /** When it was accepted, on this process's clock: consistent with the deadline. */

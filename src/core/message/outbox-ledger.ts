@@ -2,9 +2,10 @@ import { after, type Millis } from '../base/index.ts'
 import { Heap } from './heap.ts'
 import { Destination, mapKey } from './outbox-destination.ts'
 import { type Entry, isEnd } from './outbox-entry.ts'
+import type { Lane } from './outbox-lane.ts'
 import { Settler } from './outbox-settler.ts'
 import type { OutboxOutput } from './outbox-types.ts'
-import type { OutboxState } from './types.ts'
+import type { OutboxState, Via } from './types.ts'
 
 /** How long after its ttl a message that is under way waits for its receipt. */
 export const receiptGraceMs = 20_000
@@ -31,7 +32,7 @@ export class OutboxLedger {
   /** Messages that ended before and get a better end (read after stored): only while that is being committed. */
   readonly #upgrades = new Map<string, Entry>()
   readonly #expiries = new Heap<Expiry>((a, b) => a.at < b.at)
-  readonly #loosened = new Set<Destination>()
+  readonly #loosened = new Set<Lane>()
   #out: OutboxOutput[] = []
   #token = 0
   #queued = 0
@@ -68,8 +69,8 @@ export class OutboxLedger {
     return out
   }
 
-  /** Destinations whose window got room, however that was, since the last call. */
-  takeLoosened(): readonly Destination[] {
+  /** Lanes whose window got room, however that was, since the last call. */
+  takeLoosened(): readonly Lane[] {
     if (this.#loosened.size === 0) return []
     const loosened = [...this.#loosened]
     this.#loosened.clear()
@@ -89,6 +90,20 @@ export class OutboxLedger {
     return destination
   }
 
+  laneOf(publicKey: Uint8Array, via: Via): Lane {
+    return this.destinationOf(publicKey).lane(via)
+  }
+
+  /** Every lane of every destination. */
+  lanes(): readonly Lane[] {
+    return [...this.destinations.values()].flatMap((destination) => destination.lanes)
+  }
+
+  /** The lane of a destination that is known; undefined otherwise. */
+  knownLane(publicKey: Uint8Array, via: Via): Lane | undefined {
+    return this.destinations.get(mapKey(publicKey))?.lane(via)
+  }
+
   /** Takes an entry into the books. */
   add(entry: Entry): void {
     entry.isTracked = true
@@ -99,7 +114,7 @@ export class OutboxLedger {
 
   /** Queues an entry that is in the store, and watches its deadline. */
   open(entry: Entry): void {
-    entry.destination.makeReady(entry)
+    entry.lane.makeReady(entry)
     this.#expiries.push({ entry, at: entry.deadline })
     if (this.#expiries.size > 2 * this.#queued + 1_024) this.#expiries.retain((expiry) => expiry.entry.stage !== 'ended')
   }
@@ -136,8 +151,8 @@ export class OutboxLedger {
   /** Takes an entry out of the air. */
   land(entry: Entry): void {
     if (entry.flight === undefined) return
-    this.#loosened.add(entry.destination)
-    entry.destination.land(entry)
+    this.#loosened.add(entry.lane)
+    entry.lane.land(entry)
     this.flyingBytes -= entry.bytes
     this.flying--
   }
@@ -146,12 +161,12 @@ export class OutboxLedger {
   requeue(entry: Entry): void {
     this.land(entry)
     this.uncache(entry)
-    entry.destination.makeReady(entry)
+    entry.lane.makeReady(entry)
   }
 
   /** Ends the sending: nothing is sent any more, and the new state is settled. */
   end(entry: Entry, ending: Ending, now: Millis): void {
-    if (entry.stage === 'ready') entry.destination.dropReady(entry)
+    if (entry.stage === 'ready') entry.lane.dropReady(entry)
     this.land(entry)
     this.uncache(entry)
     entry.stage = 'ended'
@@ -191,7 +206,7 @@ export class OutboxLedger {
       if (entry.cancelCall !== undefined) this.emit({ type: 'cancelled', call: entry.cancelCall, entry: entry.after(change) })
       entry.cancelCall = undefined
       if (entry.unsettled > 0 || this.settler.isMarked(entry)) continue
-      if (entry.isTracked && entry.destination.release(entry.sequence)) this.#loosened.add(entry.destination)
+      if (entry.isTracked) for (const lane of entry.destination.release(entry.sequence, entry.lane)) this.#loosened.add(lane)
       this.forget(entry)
     }
   }

@@ -3,6 +3,7 @@ import { expiryOf } from './age.ts'
 import { checkDraft, contentDigest, encodeEnvelope } from './envelope.ts'
 import { Destination, mapKey } from './outbox-destination.ts'
 import { canUpgrade, Entry, isEnd } from './outbox-entry.ts'
+import type { Lane } from './outbox-lane.ts'
 import { OutboxLedger } from './outbox-ledger.ts'
 import { OutboxSender } from './outbox-sender.ts'
 import type { MessageDraft, OutboxCounts, OutboxInput, OutboxOptions, OutboxOutput } from './outbox-types.ts'
@@ -48,9 +49,9 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
   }
 
   #recover(row: OutboxEntry): void {
-    const destination = this.#ledger.destinationOf(row.destination)
-    destination.restore(row.sequence)
-    const entry = new Entry({ row, destination, deadline: expiryOf(row, this.#options.at) })
+    const lane = this.#ledger.laneOf(row.destination, row.via)
+    lane.destination.restore(row.sequence, lane)
+    const entry = new Entry({ row, lane, deadline: expiryOf(row, this.#options.at) })
     this.#ledger.add(entry)
     this.#ledger.open(entry)
   }
@@ -76,7 +77,7 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
   #take(input: OutboxInput, now: Millis): void {
     switch (input.type) {
       case 'start':
-        for (const destination of this.#ledger.destinations.values()) this.#sender.kick(destination, now)
+        for (const lane of this.#ledger.lanes()) this.#sender.kick(lane, now)
         return
       case 'submit':
         return this.#submit(input, now)
@@ -89,9 +90,9 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
       case 'disconnected':
         return this.#sender.disconnected(input, now)
       case 'unreachable':
-        return this.#sender.unreachable(input.destination, now)
+        return this.#sender.unreachable(input, now)
       case 'reachable':
-        return this.#sender.reachable(input.destination, now)
+        return this.#sender.reachable(input, now)
       case 'loaded':
         return this.#loaded(input, now)
       case 'load-failed':
@@ -134,13 +135,15 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
   #accept(submit: { readonly input: Input<'submit'>; readonly digest: Uint8Array }, now: Millis): void {
     const { draft, at, call } = submit.input
     this.#checkQuota(draft)
-    const destination = this.#ledger.destinationOf(draft.destination.key)
-    const sequence = destination.takeSequence()
+    const lane = this.#ledger.laneOf(draft.destination.key, draft.via)
+    const { destination } = lane
+    const sequence = destination.takeSequence(lane)
     const envelope = this.#envelope(submit.input, sequence)
-    const { id, type, priority } = draft
+    const { id, via, type, priority } = draft
     const ttlMs = draft.ttlS * 1_000
     const row = {
       id,
+      via,
       destination: destination.publicKey,
       sequence,
       type,
@@ -153,9 +156,9 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
       failure: '',
       settledMs: 0
     } as const
-    const entry = new Entry({ row: { ...row, state: 'accepted', bytes: envelope.length }, destination, deadline: after(now, ttlMs) })
+    const entry = new Entry({ row: { ...row, state: 'accepted', bytes: envelope.length }, lane, deadline: after(now, ttlMs) })
     // With a stream at hand it is written as sent right away: one commit less, and a crash never makes "sent" look like "never sent".
-    entry.committed = destination.canCarry(entry.bytes) && destination.retryAt === undefined ? 'sent' : 'accepted'
+    entry.committed = lane.canCarry(entry.bytes) && lane.retryAt === undefined ? 'sent' : 'accepted'
     entry.wanted = entry.committed
     entry.calls.push(call)
     this.#ledger.add(entry)
@@ -186,7 +189,7 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
   }
 
   #enqueued(input: Input<'enqueued'>, now: Millis): void {
-    const touched = new Set<Destination>()
+    const touched = new Set<Lane>()
     for (const { call, outcome } of input.results) {
       const entry = this.#submits.get(call)
       this.#submits.delete(call)
@@ -195,10 +198,10 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
         this.#notInserted(entry, outcome)
         continue
       }
-      touched.add(entry.destination)
+      touched.add(entry.lane)
       this.#inserted(entry, now)
     }
-    for (const destination of touched) this.#sender.kick(destination, now)
+    for (const lane of touched) this.#sender.kick(lane, now)
   }
 
   #inserted(entry: Entry, now: Millis): void {
@@ -232,7 +235,7 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
   /** Forgets an entry that is not in the store. */
   #abandon(entry: Entry): void {
     entry.stage = 'ended'
-    entry.destination.release(entry.sequence)
+    entry.destination.release(entry.sequence, entry.lane)
     this.#ledger.forget(entry)
   }
 
@@ -273,7 +276,7 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
       const { receipts } = openReceipts(input.frame, { peer: source, self: signer.publicKey }, verifier)
       this.#applyAll(source, receipts, now)
     } catch (thrown) {
-      this.#ledger.emit({ type: 'misbehaved', source, error: toMeshError(thrown) })
+      this.#ledger.emit({ type: 'misbehaved', source, stream: input.stream, error: toMeshError(thrown) })
     }
   }
 
@@ -314,7 +317,7 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
     const { envelope, ...rest } = row
     const entry = new Entry({
       row: { ...rest, bytes: envelope.length },
-      destination: this.#ledger.destinationOf(row.destination),
+      lane: this.#ledger.laneOf(row.destination, row.via),
       deadline: expiryOf(row, this.#options.at)
     })
     entry.stage = 'ended'
@@ -337,7 +340,7 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
       return
     }
     if (receipt.state === 'refused' && retryableRefusals.has(receipt.code)) return this.#refusedForNow(entry, receipt.code, now)
-    this.#sender.answered(entry.destination, now)
+    this.#sender.answered(entry.lane, now)
     if (receipt.state === 'refused') this.#ledger.end(entry, { state: 'failed', failure: receipt.code }, now)
     else this.#ledger.end(entry, { state: receipt.state, failure: '' }, now)
   }
@@ -347,11 +350,10 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
   }
 
   #refusedForNow(entry: Entry, code: RefusalCode, now: Millis): void {
-    const { destination } = entry
-    destination.lastReceiptAt = now
+    entry.lane.lastReceiptAt = now
     entry.lastRefusal = code
     if (entry.stage !== 'ready') this.#ledger.requeue(entry)
-    this.#sender.fail(destination, now)
+    this.#sender.fail(entry.lane, now)
   }
 
   #cancel(input: Input<'cancel'>, now: Millis): void {
@@ -380,9 +382,9 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
       return
     }
     let count = 0
-    for (const destination of entry === undefined ? this.#ledger.destinations.values() : [entry.destination]) {
-      count += destination.readyCount
-      if (destination.readyCount > 0) this.#sender.hurry(destination, now)
+    for (const lane of entry === undefined ? this.#ledger.lanes() : [entry.lane]) {
+      count += lane.readyCount
+      if (lane.readyCount > 0) this.#sender.hurry(lane, now)
     }
     this.#ledger.emit({ type: 'retried', call: input.call, count })
   }

@@ -3,8 +3,9 @@ import { instantAt } from './age.ts'
 import { backoffMs } from './backoff.ts'
 import { sealBatch } from './batch.ts'
 import { Heap } from './heap.ts'
-import { type Destination, type Flight, mapKey } from './outbox-destination.ts'
+import { mapKey } from './outbox-destination.ts'
 import type { Entry } from './outbox-entry.ts'
+import type { Flight, Lane } from './outbox-lane.ts'
 import type { OutboxLedger } from './outbox-ledger.ts'
 import type { OutboxInput, OutboxOptions } from './outbox-types.ts'
 import type { Sha256 } from './sha256.ts'
@@ -25,7 +26,7 @@ const connectMs = 60_000
 const maxFlyingBytes = 33_554_432
 
 interface Timer {
-  readonly destination: Destination
+  readonly lane: Lane
   readonly at: Millis
   readonly kind: 'retry' | 'receipt' | 'connect'
 }
@@ -33,7 +34,7 @@ interface Timer {
 /** A flight that waits for the store. */
 export interface Preparation {
   readonly flight: Flight
-  readonly destination: Destination
+  readonly lane: Lane
 }
 
 /** The part of an OutboxMachine that connects, cuts batches, sends them and waits for their receipts. */
@@ -42,8 +43,8 @@ export class OutboxSender {
   readonly #sha256: Sha256
   readonly #ledger: OutboxLedger
   readonly #timers = new Heap<Timer>((a, b) => a.at < b.at)
-  /** Destinations that wait for the store, or for the window of all destinations. */
-  readonly #starved = new Set<Destination>()
+  /** Lanes that wait for the store, or for the window of all destinations. */
+  readonly #starved = new Set<Lane>()
   /** Flights whose entries are being marked as sent, by the token of the settle. */
   readonly #marking = new Map<number, readonly Preparation[]>()
   readonly #loading = new Map<number, Preparation>()
@@ -62,29 +63,31 @@ export class OutboxSender {
   /** Goes on with the backoff of an earlier process. */
   restore(retry: DestinationRetry): void {
     const { at, random } = this.#options
-    const destination = this.#ledger.destinationOf(retry.destination)
-    destination.attempts = retry.attempts
-    if (retry.attempts === 0 || destination.isIdle) return
+    const lane = this.#ledger.laneOf(retry.destination, retry.via)
+    lane.attempts = retry.attempts
+    if (retry.attempts === 0 || lane.isIdle) return
     const waitedMs = retry.lastAttempt.bootId === at.bootId ? at.monotonic - retry.lastAttempt.monotonic : 0
-    this.#retryAt(destination, after(at.monotonic, Math.max(0, backoffMs(retry.attempts, random) - waitedMs)))
+    this.#retryAt(lane, after(at.monotonic, Math.max(0, backoffMs(retry.attempts, random) - waitedMs)))
   }
 
   connected(input: Extract<OutboxInput, { type: 'connected' }>, now: Millis): void {
-    const destination = this.#ledger.destinationOf(input.destination)
-    if (destination.link !== undefined) this.#dropLink(destination)
-    destination.isConnecting = false
-    destination.attach(input)
-    destination.lastReceiptAt = now
-    this.kick(destination, now)
+    const lane = this.#ledger.laneOf(input.destination, input.via)
+    if (lane.link !== undefined) this.#dropLink(lane)
+    lane.isConnecting = false
+    lane.attach(input)
+    lane.lastReceiptAt = now
+    this.kick(lane, now)
   }
 
   disconnected(input: Extract<OutboxInput, { type: 'disconnected' }>, now: Millis): void {
-    const destination = this.#ledger.destinationOf(input.destination)
-    if (destination.isUnused) this.#ledger.destinations.delete(mapKey(input.destination))
-    if (destination.link !== input.link) return
-    this.#dropLink(destination)
-    for (const entry of destination.readyEntries()) this.#unmark(entry)
-    if (!destination.isIdle) this.fail(destination, now)
+    const lane = this.#ledger.laneOf(input.destination, input.via)
+    if (lane.link === input.link) {
+      this.#dropLink(lane)
+      for (const entry of lane.readyEntries()) this.#unmark(entry)
+      if (!lane.isIdle) this.fail(lane, now)
+    }
+    const { isUnused, isLinked } = lane.destination
+    if (isUnused && !isLinked) this.#ledger.destinations.delete(mapKey(input.destination))
   }
 
   /** Written as sent because a stream was at hand, and then not sent: the store says `accepted` again. */
@@ -95,9 +98,9 @@ export class OutboxSender {
     this.#ledger.settler.mark(entry)
   }
 
-  #dropLink(destination: Destination): void {
-    destination.link = undefined
-    for (const flight of destination.flights) this.#ground(flight)
+  #dropLink(lane: Lane): void {
+    lane.link = undefined
+    for (const flight of lane.flights) this.#ground(flight)
   }
 
   /** Puts what a flight still carries back into the queue. */
@@ -105,77 +108,78 @@ export class OutboxSender {
     for (const entry of flight.entries) if (entry.flight === flight) this.#ledger.requeue(entry)
   }
 
-  unreachable(publicKey: Uint8Array, now: Millis): void {
-    const destination = this.#ledger.destinations.get(mapKey(publicKey))
-    if (destination === undefined) return
-    destination.isConnecting = false
-    if (!destination.isIdle) this.fail(destination, now)
+  unreachable({ destination, via }: Extract<OutboxInput, { type: 'unreachable' }>, now: Millis): void {
+    const lane = this.#ledger.knownLane(destination, via)
+    if (lane === undefined) return
+    lane.isConnecting = false
+    if (!lane.isIdle) this.fail(lane, now)
   }
 
-  reachable(publicKey: Uint8Array, now: Millis): void {
-    const destination = this.#ledger.destinations.get(mapKey(publicKey))
-    if (destination !== undefined && destination.link === undefined) this.hurry(destination, now)
+  reachable({ destination, via }: Extract<OutboxInput, { type: 'reachable' }>, now: Millis): void {
+    const lane = this.#ledger.knownLane(destination, via)
+    if (lane !== undefined && lane.link === undefined) this.hurry(lane, now)
   }
 
   /** Tries now; the count of failures stays. */
-  hurry(destination: Destination, now: Millis): void {
-    destination.retryAt = undefined
-    this.kick(destination, now)
+  hurry(lane: Lane, now: Millis): void {
+    lane.retryAt = undefined
+    this.kick(lane, now)
   }
 
-  /** One more failure of the destination: it waits longer. Failures during a wait count once. */
-  fail(destination: Destination, now: Millis): void {
-    if (destination.retryAt !== undefined && destination.retryAt > now) return
-    destination.attempts++
-    this.#retryAt(destination, after(now, backoffMs(destination.attempts, this.#options.random)))
-    this.#saveRetry(destination, now)
+  /** One more failure of the lane: it waits longer. Failures during a wait count once. */
+  fail(lane: Lane, now: Millis): void {
+    if (lane.retryAt !== undefined && lane.retryAt > now) return
+    lane.attempts++
+    this.#retryAt(lane, after(now, backoffMs(lane.attempts, this.#options.random)))
+    this.#saveRetry(lane, now)
   }
 
   /** The destination answered: only that ends a row of failures, a mere connection does not. */
-  answered(destination: Destination, now: Millis): void {
-    destination.lastReceiptAt = now
-    if (destination.attempts === 0) return
-    destination.attempts = 0
-    this.#saveRetry(destination, now)
+  answered(lane: Lane, now: Millis): void {
+    lane.lastReceiptAt = now
+    if (lane.attempts === 0) return
+    lane.attempts = 0
+    this.#saveRetry(lane, now)
   }
 
-  #saveRetry(destination: Destination, now: Millis): void {
-    const { publicKey, attempts } = destination
-    this.#ledger.emit({ type: 'save-retry', retry: { destination: publicKey, attempts, lastAttempt: instantAt(this.#options.at, now) } })
+  #saveRetry(lane: Lane, now: Millis): void {
+    const { via, attempts } = lane
+    const { publicKey } = lane.destination
+    this.#ledger.emit({ type: 'save-retry', retry: { destination: publicKey, via, attempts, lastAttempt: instantAt(this.#options.at, now) } })
   }
 
-  #retryAt(destination: Destination, at: Millis): void {
-    destination.retryAt = at
-    this.#timers.push({ destination, at, kind: 'retry' })
+  #retryAt(lane: Lane, at: Millis): void {
+    lane.retryAt = at
+    this.#timers.push({ lane, at, kind: 'retry' })
   }
 
-  /** Does the next thing that brings the destination's queue forward. */
-  kick(destination: Destination, now: Millis): void {
-    if (destination.retryAt !== undefined && destination.retryAt > now) return
-    destination.retryAt = undefined
-    if (destination.readyCount === 0) return
-    if (destination.link !== undefined) this.#launch(destination, now)
-    else if (!destination.isConnecting) {
-      destination.isConnecting = true
-      destination.connectBy = after(now, connectMs)
-      this.#timers.push({ destination, at: destination.connectBy, kind: 'connect' })
-      this.#ledger.emit({ type: 'connect', destination: destination.publicKey })
+  /** Does the next thing that brings the lane's queue forward. */
+  kick(lane: Lane, now: Millis): void {
+    if (lane.retryAt !== undefined && lane.retryAt > now) return
+    lane.retryAt = undefined
+    if (lane.readyCount === 0) return
+    if (lane.link !== undefined) this.#launch(lane, now)
+    else if (!lane.isConnecting) {
+      lane.isConnecting = true
+      lane.connectBy = after(now, connectMs)
+      this.#timers.push({ lane, at: lane.connectBy, kind: 'connect' })
+      this.#ledger.emit({ type: 'connect', destination: lane.destination.publicKey, via: lane.via })
     }
   }
 
-  #launch(destination: Destination, now: Millis): void {
+  #launch(lane: Lane, now: Millis): void {
     const ledger = this.#ledger
-    while (destination.link !== undefined && destination.hasRoom()) {
+    while (lane.link !== undefined && lane.hasRoom()) {
       if (ledger.flyingBytes >= maxFlyingBytes || ledger.settler.isBlocked(now)) {
-        this.#starved.add(destination)
+        this.#starved.add(lane)
         return
       }
-      const entries = destination.takeBatch(now)
+      const entries = lane.takeBatch(now)
       if (entries.length === 0) return
-      const flight = destination.launch(entries, destination.link)
+      const flight = lane.launch(entries, lane.link)
       ledger.flying += entries.length
       for (const entry of entries) ledger.flyingBytes += entry.bytes
-      this.#prepare({ flight, destination }, now)
+      this.#prepare({ flight, lane }, now)
     }
   }
 
@@ -198,12 +202,12 @@ export class OutboxSender {
     this.#ledger.emit({ type: 'load', token, ids: missing.map(({ id }) => id) })
   }
 
-  #send({ flight, destination }: Preparation, now: Millis): void {
+  #send({ flight, lane }: Preparation, now: Millis): void {
     const entries = flight.entries.filter((entry) => entry.flight === flight)
     if (entries.length === 0) return
-    if (destination.link !== flight.link) return this.#ground(flight)
+    if (lane.link !== flight.link) return this.#ground(flight)
     const { recovery, random, signer } = this.#options
-    const { floor, publicKey } = destination
+    const { floor, publicKey } = lane.destination
     const clockOffset = Math.max(...entries.map((entry) => entry.clockOffset))
     const sentAt = wallMillis(Math.max(0, Math.round(now + clockOffset)))
     const envelopes = entries.map((entry) => this.#transmit(entry))
@@ -212,8 +216,8 @@ export class OutboxSender {
       { signer, random, sha256: this.#sha256 }
     )
     flight.sentAt = now
-    this.#ledger.emit({ type: 'send', destination: publicKey, link: flight.link, frame, messages: entries.length })
-    if (!destination.hasReceiptTimer) this.#armReceiptTimer(destination, after(now, receiptTimes.silenceMs))
+    this.#ledger.emit({ type: 'send', destination: publicKey, via: lane.via, link: flight.link, frame, messages: entries.length })
+    if (!lane.hasReceiptTimer) this.#armReceiptTimer(lane, after(now, receiptTimes.silenceMs))
   }
 
   #transmit(entry: Entry): Uint8Array {
@@ -223,7 +227,7 @@ export class OutboxSender {
     entry.isSent = true
     entry.lastRefusal = undefined
     entry.attempts++
-    entry.path = entry.destination.path
+    entry.path = entry.lane.path
     if (entry.state === 'accepted') {
       entry.state = 'sent'
       this.#ledger.emit({ type: 'state', entry: entry.snapshot() })
@@ -237,7 +241,7 @@ export class OutboxSender {
     const preparation = this.#loading.get(token)
     if (preparation === undefined) return false
     this.#loading.delete(token)
-    const { flight, destination } = preparation
+    const { flight, lane } = preparation
     const byId = new Map(rows.map((row) => [row.id, row.envelope]))
     for (const entry of flight.entries) {
       if (entry.flight !== flight || entry.envelope !== undefined) continue
@@ -247,7 +251,7 @@ export class OutboxSender {
       else this.#ledger.hold(entry, envelope)
     }
     this.#send(preparation, now)
-    this.kick(destination, now)
+    this.kick(lane, now)
     return true
   }
 
@@ -264,7 +268,7 @@ export class OutboxSender {
   marked(token: number, now: Millis): void {
     for (const preparation of this.#takeMarking(token)) {
       this.#load(preparation, now)
-      this.kick(preparation.destination, now)
+      this.kick(preparation.lane, now)
     }
   }
 
@@ -280,29 +284,29 @@ export class OutboxSender {
 
   #giveUp(preparation: Preparation): void {
     this.#ground(preparation.flight)
-    this.#starved.add(preparation.destination)
+    this.#starved.add(preparation.lane)
   }
 
   /** Runs the timers that are due, and goes on where the store or the window of all was in the way. */
   advance(now: Millis): void {
     for (let timer = this.#timers.peek(); timer !== undefined && timer.at <= now; timer = this.#timers.peek()) {
       this.#timers.pop()
-      if (timer.kind === 'receipt') this.#checkReceipts(timer.destination, now)
+      if (timer.kind === 'receipt') this.#checkReceipts(timer.lane, now)
       else if (timer.kind === 'connect') this.#checkConnect(timer, now)
-      else if (timer.destination.retryAt === timer.at) this.kick(timer.destination, now)
+      else if (timer.lane.retryAt === timer.at) this.kick(timer.lane, now)
     }
-    for (const destination of this.#ledger.takeLoosened()) this.kick(destination, now)
+    for (const lane of this.#ledger.takeLoosened()) this.kick(lane, now)
     if (this.#starved.size === 0 || this.#ledger.flyingBytes >= maxFlyingBytes || this.#ledger.settler.isBlocked(now)) return
     const starved = [...this.#starved]
     this.#starved.clear()
-    for (const destination of starved) this.kick(destination, now)
+    for (const lane of starved) this.kick(lane, now)
   }
 
   /** An attempt to connect that was never answered is over. */
-  #checkConnect({ destination, at }: Timer, now: Millis): void {
-    if (!destination.isConnecting || destination.connectBy !== at) return
-    destination.isConnecting = false
-    if (!destination.isIdle) this.fail(destination, now)
+  #checkConnect({ lane, at }: Timer, now: Millis): void {
+    if (!lane.isConnecting || lane.connectBy !== at) return
+    lane.isConnecting = false
+    if (!lane.isIdle) this.fail(lane, now)
   }
 
   /** Gives the changes that this input made to the store. */
@@ -316,25 +320,25 @@ export class OutboxSender {
     if (this.#unmarked.length > 0) this.#unmarked = []
   }
 
-  #armReceiptTimer(destination: Destination, at: Millis): void {
-    destination.hasReceiptTimer = true
-    this.#timers.push({ destination, at, kind: 'receipt' })
+  #armReceiptTimer(lane: Lane, at: Millis): void {
+    lane.hasReceiptTimer = true
+    this.#timers.push({ lane, at, kind: 'receipt' })
   }
 
-  #checkReceipts(destination: Destination, now: Millis): void {
-    destination.hasReceiptTimer = false
-    const oldest = oldestSent(destination)
+  #checkReceipts(lane: Lane, now: Millis): void {
+    lane.hasReceiptTimer = false
+    const oldest = oldestSent(lane)
     if (oldest === undefined) return
-    const silentAt = after(oldest > destination.lastReceiptAt ? oldest : destination.lastReceiptAt, receiptTimes.silenceMs)
+    const silentAt = after(oldest > lane.lastReceiptAt ? oldest : lane.lastReceiptAt, receiptTimes.silenceMs)
     const due = earliest(silentAt, after(oldest, receiptTimes.batchMs))
-    if (due !== undefined && due > now) return this.#armReceiptTimer(destination, due)
-    if (destination.link !== undefined) this.#ledger.emit({ type: 'reset', destination: destination.publicKey, link: destination.link })
-    this.#dropLink(destination)
-    this.fail(destination, now)
+    if (due !== undefined && due > now) return this.#armReceiptTimer(lane, due)
+    if (lane.link !== undefined) this.#ledger.emit({ type: 'reset', destination: lane.destination.publicKey, via: lane.via, link: lane.link })
+    this.#dropLink(lane)
+    this.fail(lane, now)
   }
 }
 
-function oldestSent(destination: Destination): Millis | undefined {
-  for (const flight of destination.flights) if (flight.sentAt !== undefined) return flight.sentAt
+function oldestSent(lane: Lane): Millis | undefined {
+  for (const flight of lane.flights) if (flight.sentAt !== undefined) return flight.sentAt
   return undefined
 }

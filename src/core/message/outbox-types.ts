@@ -1,7 +1,7 @@
 import type { MeshError, Random, Signer, Verifier } from '../base/index.ts'
 import type { Sha256 } from './sha256.ts'
 import type { DestinationRetry, EnqueueOutcome, Instant, OutboxChange, OutboxEntry, OutboxRecovery, OutboxRow } from './store-port.ts'
-import type { MessageType, Principal } from './types.ts'
+import type { MessageType, Principal, Via } from './types.ts'
 
 /** What a caller wants to send; the machine adds source key, epoch, sequence and timestamp. */
 export interface MessageDraft {
@@ -9,6 +9,8 @@ export interface MessageDraft {
   readonly id: string
   readonly type: MessageType
   readonly destination: Principal
+  /** The way that it takes, for good: no message of one is ever sent the other way. A repeat of a message does not change it. */
+  readonly via: Via
   /** The sender's own agent label; empty when there is none. */
   readonly label: string
   readonly inReplyTo: string | undefined
@@ -49,27 +51,28 @@ export type OutboxInput =
   /** `DeliveryStore.enqueue` failed (DISK_FULL, STORE_FAILED): that submit is rejected with `error`. */
   | { readonly type: 'enqueue-failed'; readonly call: number; readonly error: MeshError }
   /**
-   * An outbound message stream to the destination is open. `link` names it; a new stream has a new number. `path` such as 'direct'. `capacityBytes`: what the
+   * An outbound message stream to the destination, over the route `via`, is open. `link` names it; a new stream has a new number. `path` such as 'direct'. `capacityBytes`: what the
    * stream can carry at most; no more is under way on it without receipts, and larger messages wait for another one.
    */
   | {
       readonly type: 'connected'
       readonly destination: Uint8Array
+      readonly via: Via
       readonly link: number
       readonly path: string
       readonly capacityBytes?: number | undefined
     }
   /** That stream ended: whatever has no receipt is sent again over the next one. */
-  | { readonly type: 'disconnected'; readonly destination: Uint8Array; readonly link: number }
+  | { readonly type: 'disconnected'; readonly destination: Uint8Array; readonly via: Via; readonly link: number }
   /** `connect` failed. The machine waits (backoff) and asks again. */
-  | { readonly type: 'unreachable'; readonly destination: Uint8Array }
+  | { readonly type: 'unreachable'; readonly destination: Uint8Array; readonly via: Via }
   /** The peer is known to be there (it connected to us, it was discovered, paired …): try now, whatever the backoff says. */
-  | { readonly type: 'reachable'; readonly destination: Uint8Array }
+  | { readonly type: 'reachable'; readonly destination: Uint8Array; readonly via: Via }
   /** `DeliveryStore.loadOutbox` resolved. */
   | { readonly type: 'loaded'; readonly token: number; readonly rows: readonly OutboxRow[] }
   | { readonly type: 'load-failed'; readonly token: number; readonly error: MeshError }
-  /** A RECEIPTS frame from the authenticated peer `source`, over any stream. Verified here. */
-  | { readonly type: 'receipts'; readonly source: Uint8Array; readonly frame: Uint8Array }
+  /** A RECEIPTS frame from the authenticated peer `source`, over any stream, whose number is given back when the frame is wrong. Verified here. */
+  | { readonly type: 'receipts'; readonly source: Uint8Array; readonly stream?: number; readonly frame: Uint8Array }
   /** `DeliveryStore.settle` resolved, or failed: after DISK_FULL the machine gives the changes again later; after STORE_FAILED it stops. */
   | { readonly type: 'settled'; readonly token: number }
   | { readonly type: 'settle-failed'; readonly token: number; readonly error: MeshError }
@@ -91,15 +94,22 @@ export type OutboxOutput =
   /** Call `DeliveryStore.loadOutbox(ids)`; answer `loaded` or `load-failed`. */
   | { readonly type: 'load'; readonly token: number; readonly ids: readonly string[] }
   /** Write `frame` (a BATCH, signed) to the stream `link`. No answer: receipts, `disconnected` or 30 s decide. */
-  | { readonly type: 'send'; readonly destination: Uint8Array; readonly link: number; readonly frame: Uint8Array; readonly messages: number }
+  | {
+      readonly type: 'send'
+      readonly destination: Uint8Array
+      readonly via: Via
+      readonly link: number
+      readonly frame: Uint8Array
+      readonly messages: number
+    }
   /** No receipt came over this stream for too long: abort it (TIMEOUT). Its messages are queued again already. */
-  | { readonly type: 'reset'; readonly destination: Uint8Array; readonly link: number }
+  | { readonly type: 'reset'; readonly destination: Uint8Array; readonly via: Via; readonly link: number }
   /** Call `DeliveryStore.settle(changes)`; answer `settled` or `settle-failed`. */
   | { readonly type: 'settle'; readonly token: number; readonly changes: readonly OutboxChange[] }
   /** The message's new state is committed: tell whoever waits. The only source of the event `outbox`. */
   | { readonly type: 'state'; readonly entry: OutboxEntry }
-  /** Open a message stream to the destination (dialling if needed); answer `connected` or `unreachable` (no answer for 60 s counts as that). At most one at a time. */
-  | { readonly type: 'connect'; readonly destination: Uint8Array }
+  /** Open a message stream to the destination over that route and no other (dialling or building a circuit if needed); answer `connected` or `unreachable` (no answer for 60 s counts as that). At most one at a time for each route. */
+  | { readonly type: 'connect'; readonly destination: Uint8Array; readonly via: Via }
   /** Call `DeliveryStore.saveRetry(retry)`; no answer, a failure (but STORE_FAILED) may be ignored. */
   | { readonly type: 'save-retry'; readonly retry: DestinationRetry }
   /** The cancellation is committed. */
@@ -107,7 +117,7 @@ export type OutboxOutput =
   /** `count` messages are tried now. */
   | { readonly type: 'retried'; readonly call: number; readonly count: number }
   /** A peer sent a frame that breaks the protocol (MESSAGE_MALFORMED, SIGNATURE_INVALID, IDENTITY_MISMATCH …): close that stream, count it. */
-  | { readonly type: 'misbehaved'; readonly source: Uint8Array; readonly error: MeshError }
+  | { readonly type: 'misbehaved'; readonly source: Uint8Array; readonly stream: number | undefined; readonly error: MeshError }
 
 /** For status and metrics. */
 export interface OutboxCounts {

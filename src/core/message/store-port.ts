@@ -1,5 +1,5 @@
 import type { Millis, WallMillis } from '../base/index.ts'
-import type { InboxState, MessageType, OutboxState, RefusalCode } from './types.ts'
+import type { InboxState, MessageType, OutboxState, RefusalCode, Via } from './types.ts'
 
 /** When something happened, with enough evidence to judge later how long ago that is: see `elapsedMs` in age.ts. */
 export interface Instant {
@@ -13,6 +13,8 @@ export interface OutboxRow {
   readonly id: string
   /** The recipient's raw public key. */
   readonly destination: Uint8Array
+  /** Its route, which never changes. */
+  readonly via: Via
   readonly sequence: number
   readonly type: MessageType
   readonly priority: number
@@ -35,9 +37,10 @@ export interface OutboxRow {
 /** A row without its envelope: what the machine keeps of a message that waits. */
 export type OutboxEntry = Omit<OutboxRow, 'envelope'> & { readonly bytes: number }
 
-/** The retry state of one destination, persisted so that a restart does not reset the backoff. */
+/** The retry state of one destination and route, persisted so that a restart does not reset the backoff. */
 export interface DestinationRetry {
   readonly destination: Uint8Array
+  readonly via: Via
   readonly attempts: number
   readonly lastAttempt: Instant
 }
@@ -70,6 +73,8 @@ export interface OutboxChange {
 /** One verified message that a peer sent. */
 export interface InboundMessage {
   readonly source: Uint8Array
+  /** The route over which it came; what is told of it later takes that one. */
+  readonly via: Via
   readonly epoch: Uint8Array
   readonly sequence: number
   readonly id: string
@@ -118,6 +123,8 @@ export interface InboxFilter {
 
 export interface AckOutcome {
   readonly source: Uint8Array
+  /** The route over which it came; 'direct' when it is not known. */
+  readonly via: Via
   readonly id: string
   /** `false`: it was acknowledged before, or is not known. */
   readonly changed: boolean

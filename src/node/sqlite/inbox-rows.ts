@@ -1,4 +1,4 @@
-import { messageTypes } from '../../core/message/index.ts'
+import { messageTypes, routes } from '../../core/message/index.ts'
 import type { InboundMessage, InboxRow } from '../../core/message/index.ts'
 import { equalBytes, millis, wallMillis } from '../../core/base/index.ts'
 import { type Row, blob, choice, number, text } from './rows.ts'
@@ -8,7 +8,7 @@ const none = new Uint8Array(0)
 
 /** The columns that `readInboxRow` wants, of inbox joined with sources and epochs. */
 export const inboxColumns = `position, sources.key AS source, epoch, sequence, id, type, priority, ttl_ms, received_boot, received_monotonic, received_wall,
-  digest, seal, envelope, proof, state, handed_out`
+  digest, seal, envelope, proof, via, state, handed_out`
 export const inboxJoin = 'inbox JOIN sources USING (source_id) JOIN epochs USING (epoch_id)'
 
 /** What the seal of an inbox row covers; the envelope is covered by its digest, the proof by the signature in it. */
@@ -36,6 +36,7 @@ function decode(row: Row): InboxRow {
   const state = choice(row, 'state', ['unread', 'held', 'read'])
   return {
     source: blob(row, 'source'),
+    via: choice(row, 'via', routes),
     epoch: blob(row, 'epoch'),
     sequence: number(row, 'sequence'),
     id: text(row, 'id'),

@@ -8,7 +8,8 @@ import {
   type InboxRow,
   type InboxState,
   type KnownMessage,
-  decideAdmission
+  decideAdmission,
+  routes
 } from '../../core/message/index.ts'
 import type { Finding } from './calls.ts'
 import { inboxColumns, inboxJoin, readInboxRow, sealedMessage } from './inbox-rows.ts'
@@ -127,6 +128,7 @@ export class InboxTable {
       envelope.length,
       envelope,
       message.proof,
+      message.via,
       state
     )
   }
@@ -151,11 +153,13 @@ export class InboxTable {
 
   #ackOne(source: Uint8Array, id: string): AckOutcome {
     const sourceId = this.#sources.find(source)
-    const row = sourceId === undefined ? undefined : this.#known(this.#statements.byId.get(sourceId, id))
-    if (row === undefined) return { source, id, changed: false, known: false, epoch: undefined, sequence: 0, digest: undefined }
+    const found = sourceId === undefined ? undefined : this.#statements.byId.get(sourceId, id)
+    const row = this.#known(found)
+    if (found === undefined || row === undefined)
+      return { source, via: 'direct', id, changed: false, known: false, epoch: undefined, sequence: 0, digest: undefined }
     const changed = row.state !== 'read'
     if (changed) this.#remove(source, row, 'read')
-    return { source, id, changed, known: true, epoch: row.epoch, sequence: row.sequence, digest: row.digest }
+    return { source, via: choice(found, 'via', routes), id, changed, known: true, epoch: row.epoch, sequence: row.sequence, digest: row.digest }
   }
 
   /** Takes a waiting row out of the counts; what stays is its identity, so that repeats are known. */
@@ -214,11 +218,11 @@ function prepare(
   const list = (state: InboxState): StatementSync =>
     database.prepare(`SELECT ${inboxColumns} FROM ${inboxJoin} WHERE ${state === 'read' ? '' : waiting} state = '${state}' AND position > ?1
       AND (?2 IS NULL OR inbox.source_id = ?2) AND (?3 IS NULL OR type IN (SELECT value FROM json_each(?3))) ORDER BY position LIMIT ?4`)
-  const known = 'SELECT epoch, sequence, id, digest, state, position FROM inbox JOIN epochs USING (epoch_id)'
+  const known = 'SELECT epoch, sequence, id, digest, via, state, position FROM inbox JOIN epochs USING (epoch_id)'
   return {
     insert:
       database.prepare(`INSERT INTO inbox (position, source_id, epoch_id, sequence, id, type, priority, ttl_ms, received_boot, received_monotonic, received_wall,
-      digest, seal, bytes, envelope, proof, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+      digest, seal, bytes, envelope, proof, via, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     bySequence: database.prepare(`${known} WHERE epoch_id = ? AND sequence = ?`),
     byId: database.prepare(`${known} WHERE inbox.source_id = ? AND id = ?`),
     bytes: database.prepare('SELECT bytes FROM inbox WHERE position = ?'),

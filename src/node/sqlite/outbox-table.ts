@@ -9,14 +9,15 @@ import {
   type OutboxRecovery,
   type OutboxRow,
   messageTypes,
-  outboxStates
+  outboxStates,
+  routes
 } from '../../core/message/index.ts'
 import { equalBytes, millis, wallMillis } from '../../core/base/index.ts'
 import type { Finding, OutboxFilter } from './calls.ts'
 import { type Row, blob, choice, number, text } from './rows.ts'
 import { type Sealed, digestOf, isSealed, seal } from './seal.ts'
 
-const entryColumns = `id, destination, sequence, type, priority, ttl_ms, accepted_boot, accepted_monotonic, accepted_wall, digest, bytes, seal, state, attempts, path, failure, settled_ms`
+const entryColumns = `id, destination, via, sequence, type, priority, ttl_ms, accepted_boot, accepted_monotonic, accepted_wall, digest, bytes, seal, state, attempts, path, failure, settled_ms`
 const weekMs = 7 * 24 * 3_600_000
 const keptRows = 10_000
 
@@ -31,14 +32,11 @@ export class OutboxTable {
   }
 
   recover(): OutboxRecovery {
-    const destinations = this.#statements.destinations.all()
     return {
       epoch: this.#epoch(),
       pending: this.#entries(this.#statements.waiting.all()),
-      sequences: destinations
-        .filter((row) => number(row, 'sequence') > 0)
-        .map((row) => ({ destination: blob(row, 'destination'), sequence: number(row, 'sequence') })),
-      retries: destinations.filter((row) => typeof row['retry_boot'] === 'string').map(retryOf)
+      sequences: this.#statements.destinations.all().map((row) => ({ destination: blob(row, 'destination'), sequence: number(row, 'sequence') })),
+      retries: this.#statements.retries.all().map(retryOf)
     }
   }
 
@@ -50,6 +48,7 @@ export class OutboxTable {
     this.#statements.insert.run(
       row.id,
       row.destination,
+      row.via,
       row.sequence,
       row.type,
       row.priority,
@@ -91,8 +90,8 @@ export class OutboxTable {
       this.#statements.settle.run(state, attempts, path, failure, settledMs, id)
   }
 
-  saveRetry({ destination, attempts, lastAttempt }: DestinationRetry): undefined {
-    this.#statements.saveRetry.run(destination, attempts, lastAttempt.bootId, lastAttempt.monotonic, lastAttempt.wall)
+  saveRetry({ destination, via, attempts, lastAttempt }: DestinationRetry): undefined {
+    this.#statements.saveRetry.run(destination, via, attempts, lastAttempt.bootId, lastAttempt.monotonic, lastAttempt.wall)
   }
 
   /** Deletes rows that ended over a week ago, and of the others that ended all but the newest 10,000. */
@@ -143,6 +142,7 @@ function prepare(
   database: DatabaseSync
 ): Record<
   | 'destinations'
+  | 'retries'
   | 'waiting'
   | 'entry'
   | 'row'
@@ -160,12 +160,14 @@ function prepare(
   StatementSync
 > {
   return {
-    destinations: database.prepare('SELECT * FROM destinations'),
+    destinations: database.prepare('SELECT destination, sequence FROM destinations WHERE sequence > 0'),
+    retries: database.prepare('SELECT * FROM retries'),
     waiting: database.prepare(`SELECT ${entryColumns} FROM outbox WHERE state IN ('accepted', 'sent', 'held') ORDER BY sequence, row_id`),
     entry: database.prepare(`SELECT ${entryColumns} FROM outbox WHERE id = ?`),
     row: database.prepare(`SELECT ${entryColumns}, envelope FROM outbox WHERE id = ?`),
-    insert: database.prepare(`INSERT INTO outbox (id, destination, sequence, type, priority, ttl_ms, accepted_boot, accepted_monotonic, accepted_wall,
-      envelope, digest, bytes, seal, state, attempts, path, failure, settled_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    insert:
+      database.prepare(`INSERT INTO outbox (id, destination, via, sequence, type, priority, ttl_ms, accepted_boot, accepted_monotonic, accepted_wall,
+      envelope, digest, bytes, seal, state, attempts, path, failure, settled_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     raiseSequence: database.prepare(
       'INSERT INTO destinations (destination, sequence) VALUES (?, ?) ON CONFLICT (destination) DO UPDATE SET sequence = max(sequence, excluded.sequence)'
     ),
@@ -174,9 +176,8 @@ function prepare(
       `SELECT ${entryColumns} FROM outbox WHERE destination = ? AND state IN (SELECT value FROM json_each(?)) ORDER BY row_id DESC LIMIT ?`
     ),
     settle: database.prepare('UPDATE outbox SET state = ?, attempts = ?, path = ?, failure = ?, settled_ms = ? WHERE id = ?'),
-    saveRetry:
-      database.prepare(`INSERT INTO destinations (destination, sequence, attempts, retry_boot, retry_monotonic, retry_wall) VALUES (?, 0, ?, ?, ?, ?)
-      ON CONFLICT (destination) DO UPDATE SET attempts = excluded.attempts, retry_boot = excluded.retry_boot, retry_monotonic = excluded.retry_monotonic, retry_wall = excluded.retry_wall`),
+    saveRetry: database.prepare(`INSERT INTO retries (destination, via, attempts, retry_boot, retry_monotonic, retry_wall) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (destination, via) DO UPDATE SET attempts = excluded.attempts, retry_boot = excluded.retry_boot, retry_monotonic = excluded.retry_monotonic, retry_wall = excluded.retry_wall`),
     pruneOld: database.prepare(`DELETE FROM outbox WHERE state IN ('stored', 'read', 'failed', 'expired-unknown')
       AND (CASE accepted_boot WHEN ? THEN ? - accepted_monotonic ELSE ? - accepted_wall END) - settled_ms > ?`),
     pruneMany: database.prepare(
@@ -202,6 +203,7 @@ function headOf(row: Row): Omit<OutboxRow, 'envelope'> {
   return {
     id: text(row, 'id'),
     destination: blob(row, 'destination'),
+    via: choice(row, 'via', routes),
     sequence: number(row, 'sequence'),
     type: choice(row, 'type', messageTypes),
     priority: number(row, 'priority'),
@@ -223,6 +225,7 @@ function headOf(row: Row): Omit<OutboxRow, 'envelope'> {
 function retryOf(row: Row): DestinationRetry {
   return {
     destination: blob(row, 'destination'),
+    via: choice(row, 'via', routes),
     attempts: number(row, 'attempts'),
     lastAttempt: { bootId: text(row, 'retry_boot'), monotonic: millis(number(row, 'retry_monotonic')), wall: wallMillis(number(row, 'retry_wall')) }
   }

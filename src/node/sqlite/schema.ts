@@ -119,6 +119,27 @@ export const migrations: readonly string[] = [
     used INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX entries_used ON entries (used);
+  `,
+  // The route of each message, and the backoff of each route to a destination. What was there before went directly.
+  `
+  ALTER TABLE outbox ADD COLUMN via TEXT NOT NULL DEFAULT 'direct' CHECK (via IN ('direct', 'onion'));
+  ALTER TABLE inbox ADD COLUMN via TEXT NOT NULL DEFAULT 'direct' CHECK (via IN ('direct', 'onion'));
+
+  CREATE TABLE retries (
+    destination BLOB NOT NULL,
+    via TEXT NOT NULL CHECK (via IN ('direct', 'onion')),
+    attempts INTEGER NOT NULL,
+    retry_boot TEXT NOT NULL,
+    retry_monotonic REAL NOT NULL,
+    retry_wall REAL NOT NULL,
+    PRIMARY KEY (destination, via)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO retries SELECT destination, 'direct', attempts, retry_boot, retry_monotonic, retry_wall FROM destinations
+    WHERE retry_boot IS NOT NULL AND retry_monotonic IS NOT NULL AND retry_wall IS NOT NULL;
+  ALTER TABLE destinations DROP COLUMN attempts;
+  ALTER TABLE destinations DROP COLUMN retry_boot;
+  ALTER TABLE destinations DROP COLUMN retry_monotonic;
+  ALTER TABLE destinations DROP COLUMN retry_wall;
   `
 ]
 

@@ -11,6 +11,7 @@ import { alice, epoch, instant } from './samples.ts'
 
 const message = (change: Partial<InboundMessage> = {}): InboundMessage => ({
   source: alice.publicKey,
+  via: 'direct',
   epoch,
   sequence: 10,
   id: 'm-10',

@@ -11,7 +11,8 @@ import {
   type InboxOutput,
   type InboxPeer,
   openReceipts,
-  type Receipt
+  type Receipt,
+  type Via
 } from '../../../src/core/message/index.ts'
 import { alice, batchFrame, batchOf, bob, carol, envelope, epoch, instant, tools, volatileMessage } from './samples.ts'
 
@@ -31,8 +32,15 @@ class Inbox {
     return outputs
   }
 
-  batch(frame: Uint8Array, change: { readonly peer?: InboxPeer; readonly stream?: number } = {}): void {
-    this.input({ type: 'batch', stream: change.stream ?? 1, peer: change.peer ?? fromAlice, frame, at: instant(this.now) })
+  batch(frame: Uint8Array, change: { readonly peer?: InboxPeer; readonly stream?: number; readonly via?: Via } = {}): void {
+    this.input({
+      type: 'batch',
+      stream: change.stream ?? 1,
+      via: change.via ?? 'direct',
+      peer: change.peer ?? fromAlice,
+      frame,
+      at: instant(this.now)
+    })
   }
 
   all<Type extends InboxOutput['type']>(type: Type): readonly Output<Type>[] {
@@ -57,6 +65,7 @@ class Inbox {
 const stored = (position = 1): AdmitOutcome => ({ outcome: 'stored', repeat: false, position })
 const ackOf = (id: string, change: Partial<AckOutcome> = {}): AckOutcome => ({
   source: alice.publicKey,
+  via: 'direct',
   id,
   changed: true,
   known: true,
@@ -195,7 +204,7 @@ describe('inbox: wrong input', () => {
 describe('inbox: receipts for readers', () => {
   it('read goes out for what was acknowledged now, when the sender can be reached', () => {
     const inbox = new Inbox()
-    inbox.input({ type: 'peer-connected', publicKey: alice.publicKey })
+    inbox.input({ type: 'peer-connected', publicKey: alice.publicKey, via: 'direct' })
     inbox.input({
       type: 'acked',
       outcomes: [ackOf('a'), ackOf('b', { changed: false }), ackOf('c', { known: false, changed: false, digest: undefined })]
@@ -210,10 +219,10 @@ describe('inbox: receipts for readers', () => {
     const inbox = new Inbox()
     inbox.input({ type: 'acked', outcomes: Array.from({ length: 600 }, (_, index) => ackOf(`m-${index}`)) })
     assert.equal(inbox.all('receipts').length, 0)
-    inbox.input({ type: 'peer-connected', publicKey: alice.publicKey })
+    inbox.input({ type: 'peer-connected', publicKey: alice.publicKey, via: 'direct' })
     assert.equal(inbox.all('receipts').length, 3)
     assert.equal(inbox.receipts().length, 600)
-    inbox.input({ type: 'peer-disconnected', publicKey: alice.publicKey })
+    inbox.input({ type: 'peer-disconnected', publicKey: alice.publicKey, via: 'direct' })
     inbox.input({ type: 'acked', outcomes: [ackOf('later')] })
     assert.equal(inbox.all('receipts').length, 3)
   })
@@ -221,7 +230,7 @@ describe('inbox: receipts for readers', () => {
   it('keeps a bounded number of them, the newest', () => {
     const inbox = new Inbox()
     for (let index = 0; index < 20_000; index++) inbox.input({ type: 'acked', outcomes: [ackOf(`m-${index}`)] })
-    inbox.input({ type: 'peer-connected', publicKey: alice.publicKey })
+    inbox.input({ type: 'peer-connected', publicKey: alice.publicKey, via: 'direct' })
     const kept = inbox.receipts()
     assert.ok(kept.length >= 4_096 && kept.length <= 8_192)
     assert.equal(kept.at(-1)?.id, 'm-19999')
@@ -232,7 +241,7 @@ describe('inbox: receipts for readers', () => {
     inbox.batch(batchOf(1))
     const [message] = inbox.last('admit').messages
     inbox.admitted({ outcome: 'held', repeat: false, position: 1 })
-    inbox.input({ type: 'peer-connected', publicKey: alice.publicKey })
+    inbox.input({ type: 'peer-connected', publicKey: alice.publicKey, via: 'direct' })
     inbox.input({ type: 'released', rows: [{ ...(message ?? assert.fail()), position: 1, state: 'unread', handedOut: 0 }] })
     assert.deepEqual(
       inbox.receipts().map(({ state }) => state),

@@ -80,7 +80,7 @@ export class Outbox {
   }
 
   connect(link = 1, capacityBytes?: number): void {
-    this.input({ type: 'connected', destination: bob.publicKey, link, path: 'direct', capacityBytes })
+    this.input({ type: 'connected', destination: bob.publicKey, via: 'direct', link, path: 'direct', capacityBytes })
   }
 
   settle(): void {

@@ -12,7 +12,7 @@ describe('outbox: lost connections', () => {
     outbox.connect()
     outbox.accept()
     const first = decodeBatch(outbox.last('send').frame)
-    outbox.input({ type: 'disconnected', destination: bob.publicKey, link: 1 })
+    outbox.input({ type: 'disconnected', destination: bob.publicKey, via: 'direct', link: 1 })
     outbox.advanceTo(outbox.now + 600)
     assert.equal(outbox.all('connect').length, 1)
     outbox.connect(2)
@@ -28,7 +28,7 @@ describe('outbox: lost connections', () => {
     const outbox = new Outbox()
     outbox.accept({ ttlS: 2_592_000 })
     for (let failures = 1; failures <= 40; failures++) {
-      outbox.input({ type: 'unreachable', destination: bob.publicKey })
+      outbox.input({ type: 'unreachable', destination: bob.publicKey, via: 'direct' })
       assert.equal(outbox.last('save-retry').retry.attempts, failures)
       const before = outbox.now
       while (outbox.all('connect').length <= failures) outbox.wake()
@@ -41,7 +41,7 @@ describe('outbox: lost connections', () => {
     outbox.accept()
     for (let link = 1; link <= 6; link++) {
       outbox.connect(link)
-      outbox.input({ type: 'disconnected', destination: bob.publicKey, link })
+      outbox.input({ type: 'disconnected', destination: bob.publicKey, via: 'direct', link })
       while (outbox.all('connect').length <= link) outbox.wake()
     }
     assert.equal(outbox.last('save-retry').retry.attempts, 6)
@@ -57,12 +57,12 @@ describe('outbox: lost connections', () => {
     const before = new Outbox()
     before.accept()
     const pending = [...before.rows.values()].map(entryOf)
-    const retries = [{ destination: bob.publicKey, attempts: 12, lastAttempt: instant(1_000_000) }]
+    const retries = [{ destination: bob.publicKey, via: 'direct', attempts: 12, lastAttempt: instant(1_000_000) } as const]
     const outbox = new Outbox({ recovery: { epoch, pending, sequences: [], retries } })
     outbox.input({ type: 'start' })
     assert.equal(outbox.all('connect').length, 0)
     assert.ok((outbox.machine.wakeAt ?? 0) > outbox.now)
-    outbox.input({ type: 'unreachable', destination: bob.publicKey })
+    outbox.input({ type: 'unreachable', destination: bob.publicKey, via: 'direct' })
     outbox.advanceTo(outbox.now + 60_000)
     assert.equal(outbox.all('connect').length, 1)
   })
@@ -71,14 +71,14 @@ describe('outbox: lost connections', () => {
     const outbox = new Outbox()
     outbox.accept()
     for (let failures = 0; failures < 10; failures++) {
-      outbox.input({ type: 'unreachable', destination: bob.publicKey })
+      outbox.input({ type: 'unreachable', destination: bob.publicKey, via: 'direct' })
       const before = outbox.all('connect').length
-      if (failures % 2 === 0) outbox.input({ type: 'reachable', destination: bob.publicKey })
+      if (failures % 2 === 0) outbox.input({ type: 'reachable', destination: bob.publicKey, via: 'direct' })
       else outbox.input({ type: 'retry', call: 100 + failures, id: undefined })
       assert.equal(outbox.all('connect').length, before + 1)
     }
     assert.equal(outbox.last('retried').count, 1)
-    outbox.input({ type: 'reachable', destination: carol.publicKey })
+    outbox.input({ type: 'reachable', destination: carol.publicKey, via: 'direct' })
     assert.equal(outbox.last('save-retry').retry.attempts, 10)
   })
 

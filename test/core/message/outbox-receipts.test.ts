@@ -44,7 +44,7 @@ describe('outbox: receipts', () => {
         }
         outbox.receive(code)
       }
-      outbox.input({ type: 'disconnected', destination: bob.publicKey, link: 1 })
+      outbox.input({ type: 'disconnected', destination: bob.publicKey, via: 'direct', link: 1 })
       outbox.advanceTo(outbox.now + 3_600_000)
       outbox.settle()
       assert.deepEqual(outbox.states(), ['sent', `failed ${code}`])
@@ -130,7 +130,7 @@ describe('outbox: receipts of strangers', () => {
     const subject = { id: 'm-1', digest: new Uint8Array(32), epoch, sequence: 1 }
     const frame = sealReceipts(alice.publicKey, [{ ...subject, state: 'read', code: undefined }], carol)
     outbox.input({ type: 'receipts', source: carol.publicKey, frame })
-    outbox.input({ type: 'connected', destination: carol.publicKey, link: 9, path: 'direct' })
+    outbox.input({ type: 'connected', destination: carol.publicKey, via: 'direct', link: 9, path: 'direct' })
     outbox.input({ type: 'receipts', source: carol.publicKey, frame })
     assert.deepEqual(
       outbox.all('misbehaved').map(({ error }) => error.code),

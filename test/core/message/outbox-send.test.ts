@@ -45,7 +45,7 @@ describe('outbox: sending', () => {
     const outbox = new Outbox()
     outbox.connect()
     const call = outbox.submit()
-    outbox.input({ type: 'disconnected', destination: bob.publicKey, link: 1 })
+    outbox.input({ type: 'disconnected', destination: bob.publicKey, via: 'direct', link: 1 })
     outbox.commit(call)
     outbox.connect(2)
     outbox.advanceTo(outbox.now + 1_000)
@@ -55,7 +55,7 @@ describe('outbox: sending', () => {
     const calls = Array.from({ length: 3 }, (_, index) => waiting.submit({ id: `x-${index}` }))
     for (const each of calls) waiting.commit(each)
     assert.equal(waiting.all('send').length, 2)
-    waiting.input({ type: 'disconnected', destination: bob.publicKey, link: 1 })
+    waiting.input({ type: 'disconnected', destination: bob.publicKey, via: 'direct', link: 1 })
     assert.deepEqual(
       waiting.last('settle').changes.map(({ id, state }) => [id, state]),
       [['x-2', 'accepted']]

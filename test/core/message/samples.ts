@@ -48,6 +48,7 @@ export const draft = (change: Partial<MessageDraft> = {}): MessageDraft => ({
   id: 'm-1',
   type: 'Thought',
   destination: { kind: 'peer', key: bob.publicKey, label: '' },
+  via: 'direct',
   label: '',
   inReplyTo: undefined,
   expectsReply: false,
