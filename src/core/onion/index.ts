@@ -7,7 +7,6 @@ export {
   descriptorLimits,
   encodeDescriptor,
   isOnionAddress,
-  isSameFamily,
   lionessCipher,
   type OnionDescriptor,
   type OnionRole,
@@ -23,6 +22,7 @@ export { type ProofContext, isLinkProof, linkKinds, maxProofSkewMs, proveLink, p
 export * from './ntor-hashes.ts'
 export * from './onion-crypto.ts'
 export * from './onion-keys.ts'
+export { type PuzzleDemand, demandCell, demandIn, solutionCell, solutionIn } from './puzzle-cells.ts'
 export { type Puzzle, PuzzleSolver, isPuzzleSolved } from './puzzle.ts'
 export * from './recognised.ts'
 export { decodeMessage, encodeMessage, type RelayMessage } from './relay-message.ts'
