@@ -1,16 +1,6 @@
 import { decodeCbor, encodeCbor, malformedCbor } from '../base/cbor.ts'
 import { dialAddress } from '../base/dial-address.ts'
-import {
-  type KemLevel,
-  MeshError,
-  type Signer,
-  type Verifier,
-  type WallMillis,
-  compareBytes,
-  equalBytes,
-  signingDomains,
-  wallMillis
-} from '../base/index.ts'
+import { type KemLevel, MeshError, type Signer, type Verifier, type WallMillis, compareBytes, signingDomains, wallMillis } from '../base/index.ts'
 import { ipBytes } from '../base/ip-scope.ts'
 
 /** What a member of circuits says of itself, signed by its key. Everything but the key is a claim. See docs/wire/onion.md. */
@@ -24,7 +14,7 @@ export interface OnionDescriptor {
   readonly role: OnionRole
   /** 1 to 8 multiaddrs without a peer id: IP, TCP and perhaps `/ws`; of an endpoint also `…/p2p/RELAY/p2p-circuit`. The best first. */
   readonly addresses: readonly string[]
-  /** Identity keys of relays of the same operator, at most 32, ascending. It counts when both say it: `isSameFamily`. */
+  /** Identity keys of relays of the same operator, at most 32, ascending. It counts when both say it. */
   readonly family: readonly Uint8Array[]
   /** Levels of ML-KEM that it takes in a handshake, ascending. */
   readonly levels: readonly KemLevel[]
@@ -126,11 +116,6 @@ export function timeProblem({ issuedAt, expiresAt }: OnionDescriptor, now: WallM
   if (issuedAt > now + descriptorLimits.skewMs) return 'future'
   return expiresAt <= now - descriptorLimits.skewMs ? 'expired' : undefined
 }
-
-/** Whether both say that they are of one operator. */
-export const isSameFamily = (a: OnionDescriptor, b: OnionDescriptor): boolean => names(a, b.publicKey) && names(b, a.publicKey)
-
-const names = ({ family }: OnionDescriptor, key: Uint8Array): boolean => family.some((each) => equalBytes(each, key))
 
 /** An IPv4 address is not written as IPv6: its network would not be seen. */
 function isDirect(text: string): boolean {

@@ -69,6 +69,11 @@ export class OnionDirectory {
     return this.#held.get(toHex(publicKey))?.entry
   }
 
+  /** Whether the next new key pushes one out. */
+  get isFull(): boolean {
+    return this.#held.size >= this.#max
+  }
+
   /** All entries, expired ones until the next `expire`. */
   entries(): readonly DirectoryEntry[] {
     return Array.from(this.#held.values(), ({ entry }) => entry)

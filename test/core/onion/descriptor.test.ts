@@ -7,7 +7,6 @@ import {
   descriptorLimits,
   encodeDescriptor,
   isOnionAddress,
-  isSameFamily,
   type OnionDescriptor,
   parseDescriptor,
   timeProblem
@@ -151,13 +150,4 @@ test('clocks may be ten minutes apart, and no more', () => {
   assert.equal(at(start - 600_000), undefined)
   assert.equal(at(start + 3 * hourMs + 599_999), undefined)
   assert.equal(at(start + 3 * hourMs + 600_000), 'expired')
-})
-
-test('a family counts when both say it', () => {
-  const [one, two, three] = ['one', 'two', 'three'].map((name) => signerNamed(name).publicKey)
-  assert.ok(one !== undefined && two !== undefined && three !== undefined)
-  const a = descriptorOf(one, { family: [two, three] })
-  assert.ok(isSameFamily(a, descriptorOf(two, { family: [one] })))
-  assert.ok(!isSameFamily(a, descriptorOf(three)))
-  assert.ok(!isSameFamily(descriptorOf(three), a))
 })

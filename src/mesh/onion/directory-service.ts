@@ -1,0 +1,360 @@
+import type { Libp2p } from '@libp2p/interface'
+import {
+  type Clock,
+  compareBytes,
+  isMeshError,
+  type Millis,
+  type Random,
+  randomFraction,
+  type Signer,
+  toMeshError,
+  type Verifier
+} from '../../core/base/index.ts'
+import { descriptorLimits, type DirectoryEntry, OnionDirectory, type OnionDescriptor, timeProblem, ViewComparison } from '../../core/onion/index.ts'
+import type { GossipPort, GossipVerdict } from '../cards.ts'
+import type { FrameStream } from '../frame-stream.ts'
+import type { HealthFinding, LogRecord } from '../mesh.ts'
+import { gossipTopic } from '../network-ids.ts'
+import { keyOf } from '../peer-book.ts'
+import { peerIdOfKey } from '../peer-keys.ts'
+import type { Timers } from '../ports.ts'
+import { type ProtocolHost, shortPeerId } from '../protocol-host.ts'
+import { FrameExchange } from '../request.ts'
+import { TokenBuckets } from '../token-buckets.ts'
+import { dialableAddresses } from './descriptor-addresses.ts'
+import { DescriptorIntake, type IntakeCounters, isTaken, type Taken } from './descriptor-intake.ts'
+import { answerPull, pullView } from './directory-exchange.ts'
+import { DirectoryPuller } from './directory-puller.ts'
+import { OwnDescriptor, type OwnMembership } from './own-descriptor.ts'
+
+/** Where the directory is kept between processes. */
+export interface DirectoryStore {
+  /** What was saved last; undefined when nothing was. */
+  load(): Promise<Uint8Array | undefined>
+  save(bytes: Uint8Array): Promise<void>
+}
+
+export interface DirectoryServiceOptions {
+  readonly libp2p: Libp2p
+  readonly host: ProtocolHost
+  readonly gossip: GossipPort
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly signer: Signer
+  readonly verifier: Verifier
+  readonly network: string
+  readonly log: (record: LogRecord) => void
+  readonly store: DirectoryStore
+  /** What we say of ourselves, asked whenever our descriptor is issued. */
+  readonly describe: () => OwnMembership
+  /** Guards, trust roots and relays in use: never make room for others. */
+  readonly isProtected: (publicKey: Uint8Array) => boolean
+  /** How often our descriptor is published, default 1,800,000 ms, a quarter more or less; the first times come sooner. */
+  readonly publishMs?: number
+  /** How often views are compared, default 300,000 ms. */
+  readonly pullMs?: number
+  /** Default 8,192. */
+  readonly maxEntries?: number
+}
+
+/** Where a member of circuits is reached. */
+export interface Located {
+  readonly peerId: string
+  /** At least one; without a peer id. */
+  readonly addresses: readonly string[]
+  readonly descriptor: OnionDescriptor
+}
+
+/** Totals since the start. */
+export interface DirectoryCounters extends IntakeCounters {
+  /** Comparisons of views that were completed. */
+  readonly pulls: number
+}
+
+const firstPublishesMs = [1_000, 5_000, 30_000] as const
+/** Descriptors taken from one signer in a second, and from one neighbour with a burst of ten times as many: as cards. */
+const publishesPerSecond = 0.2
+const neighbourPerSecond = 25
+const servedPerSecond = 65_536
+/** A whole directory, and half as much again. */
+const servedBurst = 16_777_216
+const allServedPerSecond = 4_194_304
+const allServedBurst = 67_108_864
+const answerTimeoutMs = 10_000
+const tendMs = 60_000
+const saveMs = 600_000
+/** What is younger may not have arrived everywhere; and a node that started less ago has yet to learn what there is. */
+const settledMs = descriptorLimits.skewMs
+const overtakeMs = 60_000
+
+/** The directory of onion circuits: our descriptor is published, those of others are heard and compared with peers. Everybody keeps all of it, and nobody asks for a single one. */
+export class DirectoryService {
+  readonly #options: DirectoryServiceOptions
+  readonly #directory: OnionDirectory
+  readonly #own: OwnDescriptor
+  readonly #intake: DescriptorIntake
+  readonly #puller: DirectoryPuller
+  readonly #views = new ViewComparison()
+  readonly #listeners = new Set<() => void>()
+  readonly #signerRate: TokenBuckets
+  readonly #neighbourRate: TokenBuckets
+  readonly #servedRate: TokenBuckets
+  readonly #allServedRate: TokenBuckets
+  #pulls = 0
+  #startedAt: Millis
+  #published: Uint8Array | undefined
+  #publishes = 0
+  #overtakenAt: Millis | undefined
+  #savedAt: Millis
+  #isChanged = false
+  #isStopped = false
+  #cancelPublish: () => void = () => undefined
+  #cancelTend: () => void = () => undefined
+
+  constructor(options: DirectoryServiceOptions) {
+    this.#options = options
+    const { clock, signer, isProtected, maxEntries, libp2p, pullMs } = options
+    this.#directory = new OnionDirectory({
+      isProtected: (key) => compareBytes(key, signer.publicKey) === 0 || isProtected(key),
+      ...(maxEntries === undefined ? {} : { maxEntries })
+    })
+    this.#own = new OwnDescriptor({ ...options, multiaddrs: () => this.#multiaddrs() })
+    this.#intake = new DescriptorIntake({
+      ...{ directory: this.#directory, verifier: options.verifier, network: options.network, clock, ownKey: signer.publicKey },
+      onOwn: ({ sequence }) => this.#overtake(sequence)
+    })
+    this.#puller = new DirectoryPuller({
+      ...{ libp2p, clock, timers: options.timers, random: options.random, log: options.log },
+      pull: (peerId, signal) => this.pull(peerId, signal),
+      ...(pullMs === undefined ? {} : { everyMs: pullMs })
+    })
+    this.#signerRate = new TokenBuckets({ clock, perSecond: publishesPerSecond, burst: 5 })
+    this.#neighbourRate = new TokenBuckets({ clock, perSecond: neighbourPerSecond, burst: 10 * neighbourPerSecond })
+    this.#servedRate = new TokenBuckets({ clock, perSecond: servedPerSecond, burst: servedBurst })
+    this.#allServedRate = new TokenBuckets({ clock, perSecond: allServedPerSecond, burst: allServedBurst })
+    this.#startedAt = clock.monotonic()
+    this.#savedAt = this.#startedAt
+  }
+
+  /** Takes over what was saved, serves our view, and begins to publish and to compare. */
+  async start(): Promise<void> {
+    const { host, gossip, network, libp2p, clock } = this.#options
+    await this.#restore()
+    this.#startedAt = clock.monotonic()
+    await host.serve('onionDirectory', (stream) => this.#serve(stream))
+    gossip.subscribe(gossipTopic(network, 'onion'), (from, data, via) => this.#heard({ from, via }, data))
+    libp2p.addEventListener('self:peer:update', this.#onSelfUpdate)
+    this.#schedulePublish()
+    this.#scheduleTend()
+    this.#puller.start()
+  }
+
+  /** Saves the directory. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#options.libp2p.removeEventListener('self:peer:update', this.#onSelfUpdate)
+    this.#cancelPublish()
+    this.#cancelTend()
+    this.#puller.stop()
+    await this.#save()
+  }
+
+  get counters(): DirectoryCounters {
+    return { ...this.#intake.counters, pulls: this.#pulls }
+  }
+
+  /** Everybody else whose descriptor holds now. */
+  all(): readonly DirectoryEntry[] {
+    return this.#directory.entries().filter((entry) => this.#isUsable(entry))
+  }
+
+  /** The entry of a member whose descriptor holds now, ourselves left out. */
+  get(publicKey: Uint8Array): DirectoryEntry | undefined {
+    const entry = this.#directory.get(publicKey)
+    return entry !== undefined && this.#isUsable(entry) ? entry : undefined
+  }
+
+  /** When a key was listed first and last; also of one that is away for less than 30 days. */
+  seen(publicKey: Uint8Array): ReturnType<OnionDirectory['seen']> {
+    return this.#directory.seen(publicKey)
+  }
+
+  /** Where a member is dialled from here; undefined when it is not known, or has no address that this node dials. */
+  lookup(publicKey: Uint8Array): Located | undefined {
+    const entry = this.get(publicKey)
+    if (entry === undefined) return undefined
+    const addresses = dialableAddresses(entry.descriptor.addresses, this.#multiaddrs())
+    return addresses.length === 0 ? undefined : { peerId: peerIdOfKey(publicKey), addresses, descriptor: entry.descriptor }
+  }
+
+  /** Calls `listener` whenever members came, changed or went. The returned function ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Our onion key, role, family or addresses may have changed: others are told when they have. */
+  changed(): void {
+    const issued = this.#own.issue()
+    if (this.#isStopped || (issued !== undefined && this.#published !== undefined && compareBytes(issued.bytes, this.#published) === 0)) return
+    this.#publishes = 0
+    this.#schedulePublish()
+  }
+
+  /** Publishes our descriptor now; how many neighbours it was given to, 0 while this node has no address. */
+  async publish(): Promise<number> {
+    const { gossip, network, clock } = this.#options
+    const issued = this.#own.issue()
+    if (issued === undefined) return 0
+    this.#directory.add(issued.descriptor, issued.bytes, clock.wall())
+    this.#published = issued.bytes
+    return gossip.publish(gossipTopic(network, 'onion'), issued.bytes)
+  }
+
+  /** Compares views with a peer, and takes what it has and we have not. @throws {MeshError} PEER_UNREACHABLE, TIMEOUT, ABORTED, MESSAGE_MALFORMED, SIGNATURE_INVALID, NETWORK_MISMATCH, PROTOCOL_LIMIT */
+  async pull(peerId: string, signal: AbortSignal): Promise<void> {
+    const { host, timers } = this.#options
+    const stream = await host.open(peerId, 'onionDirectory', signal)
+    const came: Taken[] = []
+    try {
+      const exchange = new FrameExchange(stream, { operation: 'comparing directories', timeoutMs: answerTimeoutMs, timers, signal })
+      const unknown = await pullView(exchange, this.#directory, (bytes) => void came.push(this.#intake.take(bytes)))
+      this.#pulls += 1
+      this.#noteView(peerId, came, unknown)
+    } finally {
+      if (came.some(({ verdict }) => isTaken(verdict))) this.#emit()
+      void stream.close()
+    }
+  }
+
+  findings(): readonly HealthFinding[] {
+    const partition = this.#views.partition(this.#options.clock.wall())
+    if (partition === undefined) return []
+    const { peers, compared, share } = partition
+    return [
+      {
+        code: 'PARTITIONED_VIEW',
+        message: `${peers} of ${compared} peers know other members of circuits than this node does; up to ${Math.round(100 * share)} % differ`,
+        hint: 'The network was split, or somebody shows different nodes different relays. It mends itself within minutes in the first case; otherwise connect to peers that you trust (bootstrap_peers), and name relays of theirs with onion_trust.'
+      }
+    ]
+  }
+
+  #multiaddrs(): readonly string[] {
+    return this.#options.libp2p.getMultiaddrs().map(String)
+  }
+
+  #isUsable({ descriptor }: DirectoryEntry): boolean {
+    const { clock, signer } = this.#options
+    return timeProblem(descriptor, clock.wall()) === undefined && compareBytes(descriptor.publicKey, signer.publicKey) !== 0
+  }
+
+  #noteView(peerId: string, came: readonly Taken[], unknown: readonly Uint8Array[]): void {
+    const { clock } = this.#options
+    if (clock.monotonic() - this.#startedAt < settledMs || this.#directory.isFull) return
+    const lackedHere = came.filter(({ verdict, descriptor }) => verdict === 'new' && this.#isSettled(descriptor)).length
+    const lackedThere = unknown.filter((id) => this.#isSettled(this.#directory.entryOf(id)?.descriptor)).length
+    this.#views.note(peerId, { differing: lackedHere + lackedThere, all: this.#directory.size }, clock.wall())
+  }
+
+  #isSettled(descriptor: OnionDescriptor | undefined): boolean {
+    return descriptor !== undefined && descriptor.issuedAt + settledMs <= this.#options.clock.wall()
+  }
+
+  #serve(stream: FrameStream): Promise<void> {
+    return answerPull(stream, {
+      directory: this.#directory,
+      maySend: (bytes) => this.#servedRate.take(stream.peerId, bytes) && this.#allServedRate.take('all', bytes),
+      onBehind: () => this.#puller.hint(stream.peerId)
+    })
+  }
+
+  #heard({ from, via }: { readonly from: string; readonly via: string }, data: Uint8Array): GossipVerdict {
+    if (data.length > descriptorLimits.bytes) return 'reject'
+    if (!this.#neighbourRate.take(via) || !this.#signerRate.take(from)) return 'ignore'
+    try {
+      const { verdict } = this.#intake.take(data, keyOf(from))
+      if (isTaken(verdict)) this.#emit()
+      // What comes late is no offence of whoever hands it on, and need not go round again.
+      return isTaken(verdict) ? 'accept' : 'ignore'
+    } catch (error) {
+      const code = isMeshError(error) ? error.code : 'INTERNAL'
+      this.#options.log({ level: 'debug', event: 'gossip.descriptor-refused', fields: { peer: shortPeerId(from), code } })
+      return 'reject'
+    }
+  }
+
+  /** Seldom: two nodes with one key would go on for ever. */
+  #overtake(sequence: number): void {
+    const now = this.#options.clock.monotonic()
+    if (this.#overtakenAt !== undefined && now - this.#overtakenAt < overtakeMs) return
+    this.#overtakenAt = now
+    this.#own.overtake(sequence)
+    this.changed()
+  }
+
+  readonly #onSelfUpdate = (): void => this.changed()
+
+  // Soon after the start, when the first peers are there, then now and then.
+  #schedulePublish(): void {
+    const { timers, random, publishMs = 1_800_000 } = this.#options
+    this.#cancelPublish()
+    const soon = firstPublishesMs[this.#publishes]
+    this.#publishes += 1
+    const delayMs = soon === undefined ? publishMs * (0.75 + randomFraction(random) / 2) : Math.min(soon, publishMs)
+    this.#cancelPublish = timers.schedule(delayMs, () => {
+      this.publish().then(
+        (recipients) => {
+          // Nobody to give it to, or no address yet: again after some seconds.
+          if (recipients === 0) this.#publishes = Math.min(this.#publishes, 1)
+          if (!this.#isStopped) this.#schedulePublish()
+        },
+        (error: unknown) => {
+          this.#logFailure('onion.descriptor-not-published', error)
+          if (!this.#isStopped) this.#schedulePublish()
+        }
+      )
+    })
+  }
+
+  #scheduleTend(): void {
+    this.#cancelTend = this.#options.timers.schedule(tendMs, () => {
+      this.#scheduleTend()
+      const { clock } = this.#options
+      if (this.#directory.expire(clock.wall()).length > 0) this.#emit()
+      if (this.#isChanged && clock.monotonic() - this.#savedAt >= saveMs) void this.#save()
+    })
+  }
+
+  #emit(): void {
+    this.#isChanged = true
+    for (const listener of this.#listeners) listener()
+  }
+
+  async #restore(): Promise<void> {
+    const { store, clock } = this.#options
+    try {
+      const saved = await store.load()
+      if (saved !== undefined) this.#directory.restore(saved, clock.wall())
+    } catch (error) {
+      // Without it this node asks its peers, and waits a day until relays count as known.
+      this.#logFailure('onion.directory-not-restored', error)
+    }
+  }
+
+  async #save(): Promise<void> {
+    this.#savedAt = this.#options.clock.monotonic()
+    this.#isChanged = false
+    try {
+      await this.#options.store.save(this.#directory.save())
+    } catch (error) {
+      this.#logFailure('onion.directory-not-saved', error)
+    }
+  }
+
+  #logFailure(event: string, error: unknown): void {
+    const { code, message } = toMeshError(error)
+    this.#options.log({ level: 'warn', event, fields: { code, reason: message } })
+  }
+}
