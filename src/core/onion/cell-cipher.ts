@@ -13,21 +13,34 @@ export interface CellPrimitives<Part> {
   part(start: number, length: number): Part
   /** data ^= ChaCha20 (RFC 8439 section 2.4, counter from 0) under a 32-byte key and a 12-byte nonce. */
   stream(data: Part, key: Part, nonce: Part): void
-  /** output = BLAKE2b (RFC 7693) of `input`, keyed, as long as the output is (16 to 48 bytes). */
+  /** output = BLAKE2b (RFC 7693) of `input`, keyed, as long as the output is (16 to 64 bytes). */
   hash(output: Part, input: Part, key: Part): void
 }
 
 const keyBytes = 32
 const ivBytes = 12
 const rounds = 4
+const markWords = cellSizes.recognised >> 2
 const labels = { iv: utf8('synaptic-mesh-cell/1'), tag: utf8('synaptic-mesh-cell-tag/1') } as const
 const counterBytes = 8
 
 /** Where things are in the memory of a backend, in bytes; all but the labels is overwritten by each cell. */
-const at = { left: 0, right: 32, streamKey: 1_016, hashKey: 1_048, ivs: 1_096, digest: 1_144, chain: 1_176, ivInput: 1_208, tagInput: 1_240 } as const
+const at = {
+  left: 0,
+  right: 32,
+  streamKey: 1_016,
+  hashKey: 1_048,
+  ivs: 1_096,
+  mark: 1_144,
+  digest: 1_160,
+  chain: 1_192,
+  links: 1_224,
+  ivInput: 1_288,
+  tagInput: 1_320
+} as const
 
 /** The memory that the cell cipher needs, in bytes. */
-export const cellMemoryBytes = 1_272
+export const cellMemoryBytes = 1_352
 
 /**
  * The cell cipher of rule O1 over the primitives of a backend: LIONESS (Anderson and Biham 1996) on blocks of 32 + 984 bytes, with IVs that are
@@ -46,7 +59,7 @@ class Workbench<Part> {
   readonly #view: DataView
   readonly #body: Uint8Array
   readonly #nonces: readonly Part[]
-  readonly #parts: Readonly<Record<'left' | 'right' | 'streamKey' | 'hashKey' | 'ivs' | 'digest' | 'chain' | 'ivInput' | 'tag' | 'tagInput', Part>>
+  readonly #parts: Readonly<Record<'right' | 'streamKey' | 'hashKey' | 'ivs' | 'digest' | 'chain' | 'links' | 'ivInput' | 'tag' | 'tagInput', Part>>
 
   constructor(primitives: CellPrimitives<Part>) {
     const { memory } = primitives
@@ -57,13 +70,13 @@ class Workbench<Part> {
     this.#body = memory.subarray(0, cellSizes.body)
     this.#nonces = Array.from({ length: rounds }, (_, round) => primitives.part(at.ivs + round * ivBytes, ivBytes))
     this.#parts = {
-      left: primitives.part(at.left, keyBytes),
       right: primitives.part(at.right, cellSizes.body - keyBytes),
       streamKey: primitives.part(at.streamKey, keyBytes),
       hashKey: primitives.part(at.hashKey, keyBytes + ivBytes),
-      ivs: primitives.part(at.ivs, rounds * ivBytes),
+      ivs: primitives.part(at.ivs, rounds * ivBytes + cellSizes.recognised),
       digest: primitives.part(at.digest, keyBytes),
       chain: primitives.part(at.chain, keyBytes),
+      links: primitives.part(at.links, 2 * keyBytes),
       ivInput: primitives.part(at.ivInput, labels.iv.length + counterBytes + 1),
       tag: primitives.part(at.digest, 16),
       tagInput: primitives.part(at.tagInput, labels.tag.length + counterBytes)
@@ -80,7 +93,7 @@ class Workbench<Part> {
     body.set(this.#body)
   }
 
-  /** iv1 ‖ … ‖ iv4 = BLAKE2b-384 under c_i of label ‖ u64 i ‖ command. */
+  /** iv1 ‖ … ‖ iv4 ‖ mark = BLAKE2b-512 under c_i of label ‖ u64 i ‖ command. */
   begin(chain: Uint32Array, index: number, command: number): void {
     this.#words.set(chain, at.chain >> 2)
     this.#count(at.ivInput + labels.iv.length, index)
@@ -105,9 +118,35 @@ class Workbench<Part> {
     for (let index = 0; index < 8; index++) words[index] = (words[index] ?? 0) ^ (words[(at.digest >> 2) + index] ?? 0)
   }
 
-  /** c_{i+1} = BLAKE2b-256 under c_i of the first 32 bytes of what the relay sends on, which must lie here now. */
+  /** Puts the mark of this cell in the place of 16 zero bytes. */
+  mark(): void {
+    for (let index = 0; index < markWords; index++) this.#words[index] = (this.#words[index] ?? 0) ^ (this.#words[(at.mark >> 2) + index] ?? 0)
+  }
+
+  /** Makes the mark zero bytes, and zero bytes the mark, which nobody is to take for his own; in constant time. */
+  unmark(): void {
+    const words = this.#words
+    let [zero, marked] = [0, 0]
+    for (let index = 0; index < markWords; index++) {
+      zero |= words[index] ?? 0
+      marked |= (words[index] ?? 0) ^ (words[(at.mark >> 2) + index] ?? 0)
+    }
+    const mask = isZero(zero) | isZero(marked)
+    for (let index = 0; index < markWords; index++) words[index] = (words[index] ?? 0) ^ ((words[(at.mark >> 2) + index] ?? 0) & mask)
+  }
+
+  /** Remembers the first 32 bytes of the cell that lies here, as a relay gets it or as it sends it on. */
+  keep(side: 'input' | 'output'): void {
+    const target = (at.links + (side === 'input' ? 0 : keyBytes)) >> 2
+    for (let index = 0; index < 8; index++) this.#words[target + index] = this.#words[index] ?? 0
+  }
+
+  /**
+   * c_{i+1} = BLAKE2b-256 under c_i of the first 32 bytes of the cell as the relay got it ‖ the first 32 bytes of it as the relay sent it on. Both: a change
+   * in R of one side leaves L of that side as it was, and garbles L of the other.
+   */
   advance(chain: Uint32Array): void {
-    this.#primitives.hash(this.#parts.digest, this.#parts.left, this.#parts.chain)
+    this.#primitives.hash(this.#parts.digest, this.#parts.links, this.#parts.chain)
     for (let index = 0; index < 8; index++) chain[index] = this.#words[(at.digest >> 2) + index] ?? 0
   }
 
@@ -130,6 +169,9 @@ class Workbench<Part> {
   }
 }
 
+/** All bits for 0, none for another 32-bit number. */
+const isZero = (value: number): number => ~((value | -value) >> 31)
+
 /** One hop and one direction: four keys, the chain, and how many cells have passed. */
 class ChainedLayer<Part> implements CellLayer {
   readonly #bench: Workbench<Part>
@@ -145,23 +187,25 @@ class ChainedLayer<Part> implements CellLayer {
   }
 
   encrypt(command: CellCommand, body: Uint8Array): void {
-    const bench = this.#begin(command, body)
-    bench.streamRight(this.#keys, 0)
-    bench.hashLeft(this.#keys, 1)
-    bench.streamRight(this.#keys, 2)
-    bench.hashLeft(this.#keys, 3)
-    bench.advance(this.#chain)
-    bench.store(body)
+    this.#begin(command, body)
+    this.#encrypt(body)
+  }
+
+  originate(command: CellCommand, body: Uint8Array): void {
+    this.#begin(command, body).mark()
+    this.#encrypt(body)
   }
 
   decrypt(command: CellCommand, body: Uint8Array): void {
     const bench = this.#begin(command, body)
-    bench.advance(this.#chain)
+    bench.keep('output')
     bench.hashLeft(this.#keys, 3)
     bench.streamRight(this.#keys, 2)
     bench.hashLeft(this.#keys, 1)
     bench.streamRight(this.#keys, 0)
-    bench.store(body)
+    bench.keep('input')
+    bench.unmark()
+    this.#end(body)
   }
 
   tag(): Uint8Array {
@@ -182,8 +226,24 @@ class ChainedLayer<Part> implements CellLayer {
       throw new MeshError('MESSAGE_MALFORMED', { what: 'body of a cell', reason: `${body.length} bytes instead of ${cellSizes.body}` })
     this.#bench.load(body)
     this.#bench.begin(this.#chain, this.#passed, command)
-    this.#passed += 1
     return this.#bench
+  }
+
+  #encrypt(body: Uint8Array): void {
+    const bench = this.#bench
+    bench.keep('input')
+    bench.streamRight(this.#keys, 0)
+    bench.hashLeft(this.#keys, 1)
+    bench.streamRight(this.#keys, 2)
+    bench.hashLeft(this.#keys, 3)
+    bench.keep('output')
+    this.#end(body)
+  }
+
+  #end(body: Uint8Array): void {
+    this.#bench.advance(this.#chain)
+    this.#bench.store(body)
+    this.#passed += 1
   }
 
   /** Keys of zeros would hide nothing. */

@@ -146,7 +146,7 @@ export class RelayIntake {
     const backward = cipher.layer(keys.backward)
     for (const secret of [keys.forward.keys, keys.forward.chain, keys.backward.keys, keys.backward.chain]) secret.fill(0)
     const layers: EndLayers = {
-      seal: (command, body) => backward.encrypt(command, body),
+      seal: (command, body) => backward.originate(command, body),
       sentTag: () => backward.tag(),
       receivedTag: () => forward.tag()
     }

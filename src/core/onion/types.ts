@@ -59,9 +59,14 @@ export interface LayerKeys {
 
 /** The chained wide-block cipher of one hop for one direction. Each call takes the next cell of that direction: order is all that counts. */
 export interface CellLayer {
-  /** What relays do, in both directions: encrypts the 1,016-byte body in place, and moves the chain on. */
+  /** What relays do to the cells of others, in both directions: encrypts the 1,016-byte body in place, and moves the chain on. */
   encrypt(command: CellCommand, body: Uint8Array): void
-  /** What clients do: undoes `encrypt` in place. */
+  /**
+   * What the end of a layer does, instead of `encrypt`, to a backward cell of its own, which begins with 16 zero bytes: they become the mark of the cell,
+   * which both ends of the layer alone know. A cell that is passed on with zero bytes is not taken for its own.
+   */
+  originate(command: CellCommand, body: Uint8Array): void
+  /** What clients do: undoes `encrypt` and `originate` in place. A body of the layer's other end begins with 16 zero bytes then. */
   decrypt(command: CellCommand, body: Uint8Array): void
   /** 16 bytes from the chain as it is after the last cell: proof for whoever knows it that the cells up to there arrived. */
   tag(): Uint8Array
