@@ -1,4 +1,4 @@
-import type { Libp2p } from '@libp2p/interface'
+import type { Libp2p, PeerId } from '@libp2p/interface'
 import type { Arrivals } from './arrivals.ts'
 import type { Delivery } from './delivery.ts'
 import type { LogRecord, MeshEvents } from './mesh.ts'
@@ -17,11 +17,18 @@ export interface PeerComingsOptions {
   readonly tracker: Tracker
   readonly log: (record: LogRecord) => void
   readonly onPeer: (event: MeshEvents['peer']) => void
+  /**
+   * Whether a key is one of a link of circuits, and no peer. Left out while this node takes no links: then whoever connects is a peer at once; otherwise a stranger who
+   * calls is one when it has said what it speaks, which a link never does.
+   */
+  readonly isLinkPeer?: (peerId: string) => boolean
 }
 
 /** Tells all that want to know when a peer comes, goes, or is paired. */
 export class PeerComings {
   readonly #options: PeerComingsOptions
+  /** Connected, and not known to be peers. */
+  readonly #unsure = new Set<string>()
 
   constructor(options: PeerComingsOptions) {
     this.#options = options
@@ -29,22 +36,36 @@ export class PeerComings {
 
   start(): void {
     const { libp2p } = this.#options
-    libp2p.addEventListener('peer:connect', ({ detail }) => this.#connected(detail.toString()))
+    libp2p.addEventListener('peer:connect', ({ detail }) => this.#came(detail))
+    libp2p.addEventListener('peer:identify', ({ detail }) => this.#identified(detail.peerId.toString()))
     libp2p.addEventListener('peer:disconnect', ({ detail }) => this.#disconnected(detail.toString()))
   }
 
   /** Tells of those that were there already. */
   announce(): void {
-    for (const peer of this.#options.libp2p.getPeers()) this.#connected(peer.toString())
+    for (const peer of this.#options.libp2p.getPeers()) if (!this.#unsure.has(peer.toString())) this.#connected(peer.toString())
   }
 
   paired(pair: PairRecord): void {
+    this.#unsure.delete(pair.peerId)
     const { book, tracker, arrivals, delivery, inbox, onPeer } = this.#options
     book.pair(pair)
     this.#log('peer.paired', pair.peerId, { name: pair.name })
     tracker.track('releasing held messages', arrivals.release(pair.publicKey, { delivery, inbox }))
     delivery.peerConnected(pair.publicKey)
     onPeer({ type: 'paired', peer: book.info(pair.peerId) })
+  }
+
+  #came(peer: PeerId): void {
+    const { libp2p, book, isLinkPeer } = this.#options
+    const peerId = peer.toString()
+    const isCaller = libp2p.getConnections(peer).every(({ direction }) => direction === 'inbound')
+    if (isLinkPeer === undefined || !isCaller || book.pairOf(peerId) !== undefined) this.#connected(peerId)
+    else this.#unsure.add(peerId)
+  }
+
+  #identified(peerId: string): void {
+    if (this.#options.isLinkPeer?.(peerId) === false && this.#unsure.delete(peerId)) this.#connected(peerId)
   }
 
   #connected(peerId: string): void {
@@ -56,6 +77,7 @@ export class PeerComings {
   }
 
   #disconnected(peerId: string): void {
+    if (this.#unsure.delete(peerId)) return
     const { book, delivery, onPeer } = this.#options
     delivery.peerDisconnected(keyOf(peerId))
     this.#log('peer.disconnected', peerId)

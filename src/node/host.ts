@@ -82,6 +82,8 @@ export interface HostOptions {
   readonly announce?: readonly string[]
   /** Be a circuit relay for others. */
   readonly relay?: RelayServerLimits
+  /** Links of onion circuits that others may have here: so many connections more, default none. */
+  readonly maxLinks?: number
   /** Connections from one address in a second, default 40. */
   readonly inboundConnectionsPerSecond?: number
   readonly gater?: Partial<GaterLimits>
@@ -202,7 +204,8 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
       onUpgraded: (connection) => parts.traffic.track(connection)
     }),
     connectionManager: {
-      maxConnections: Math.max(options.maxPeers, options.relay === undefined ? 0 : options.relay.maxReservations + relayHeadroom),
+      maxConnections:
+        Math.max(options.maxPeers, options.relay === undefined ? 0 : options.relay.maxReservations + relayHeadroom) + (options.maxLinks ?? 0),
       inboundConnectionThreshold: options.inboundConnectionsPerSecond ?? inboundConnectionsPerSecond,
       maxIncomingPendingConnections: maxHalfOpen,
       inboundUpgradeTimeout: handshakeMs,
