@@ -1,0 +1,224 @@
+import { type Clock, type MeshError, type Random, toMeshError } from '../../core/base/index.ts'
+import {
+  type Cell,
+  type OnionCrypto,
+  type RelayCounters,
+  type RelayInput,
+  type RelayLimitValues,
+  RelayMachine,
+  type RelayNeighbour,
+  type RelayOutput,
+  type StreamEndReason,
+  type StreamOutput
+} from '../../core/onion/index.ts'
+import { Driver } from '../drive.ts'
+import type { Timers } from '../ports.ts'
+import type { Tracker } from '../tracker.ts'
+import type { CellLink, CellLinkPort, LinkHandler, LinkPeer } from './cell-link.ts'
+
+/** A stream that somebody opened to this node over a circuit; who it is only the session inside can say. */
+export interface InboundCircuitStream {
+  /** Queues bytes, which must stay as they are. `full` says that it is enough for now. */
+  write(bytes: Uint8Array): void
+  /** Nothing more is written (`done`), or the stream is broken off. */
+  end(reason: StreamEndReason): void
+  /** So many bytes of what `data` gave are used up. */
+  consumed(bytes: number): void
+}
+
+/** What becomes of a stream. Nothing follows an `end` that is not `done`, nor `gone`. */
+export interface InboundCircuitHandler {
+  event(event: StreamOutput): void
+  /** Its circuit ended. */
+  gone(): void
+}
+
+export interface RelayServiceOptions {
+  readonly links: CellLinkPort
+  readonly crypto: OnionCrypto
+  readonly random: Random
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly tracker: Tracker
+  /** This node's identity key, 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** Whether circuits are carried on to others (`onion_relay`), and whether they may end here. */
+  readonly relay: boolean
+  readonly endpoint: boolean
+  /** Where a member of the verified directory is dialled; undefined for everybody else. */
+  readonly lookup: (publicKey: Uint8Array) => { readonly addresses: readonly string[] } | undefined
+  /** Whether the directory has a relay with this key: its links have the limits of relays, all others those of clients. */
+  readonly isRelay: (publicKey: Uint8Array) => boolean
+  /** Takes streams of circuits that end here. */
+  readonly onStream: (stream: InboundCircuitStream) => InboundCircuitHandler
+  readonly limits?: Partial<RelayLimitValues>
+}
+
+interface OpenStream {
+  readonly handler: InboundCircuitHandler
+  /** Who has nothing more to send; with both it is over. */
+  readonly done: Set<'us' | 'peer'>
+}
+
+interface LinkState {
+  readonly link: CellLink
+  /** How long to read nothing more, and why the link is to end: what the last cells led to. */
+  pauseMs: number
+  offence: MeshError | undefined
+}
+
+/** The relaying side of a node: runs the machine over links, finds the next hop by the directory, and hands over the streams that end here. */
+export class RelayService {
+  readonly #options: RelayServiceOptions
+  readonly #machine: RelayMachine
+  readonly #driver: Driver<RelayInput, RelayOutput>
+  readonly #links = new Map<number, LinkState>()
+  readonly #streams = new Map<number, Map<number, OpenStream>>()
+  readonly #stopping = new AbortController()
+
+  constructor(options: RelayServiceOptions) {
+    const { crypto, random, publicKey, relay, endpoint, limits = {}, clock, timers } = options
+    this.#options = options
+    this.#machine = new RelayMachine({ crypto, random, publicKey, relay, endpoint, limits })
+    this.#driver = new Driver<RelayInput, RelayOutput>(this.#machine, { clock, timers, perform: (output) => this.#perform(output) })
+  }
+
+  get counters(): RelayCounters {
+    return this.#machine.counters
+  }
+
+  /** Takes links of others from now on. Once. */
+  async start(): Promise<void> {
+    await this.#options.links.serve((link) => this.#handler(link))
+  }
+
+  /** Ends all circuits; their neighbours are told as far as their links still send. */
+  stop(): void {
+    this.#stopping.abort()
+    this.#driver.input({ type: 'stop' })
+    this.#driver.stop()
+  }
+
+  #handler(link: CellLink): LinkHandler {
+    const { id } = link
+    const state: LinkState = { link, pauseMs: 0, offence: undefined }
+    const machine = this.#machine
+    this.#links.set(id, state)
+    this.#driver.input({ type: 'link', link: id, opener: link.opener, neighbour: this.#neighbour(link.peer) })
+    return {
+      take: (max) => this.#take(id, max),
+      receive: (cells) => this.#receive(state, cells),
+      ended: () => {
+        this.#links.delete(id)
+        this.#driver.input({ type: 'unlink', link: id })
+      },
+      get circuits() {
+        return machine.circuitsOf(id)
+      }
+    }
+  }
+
+  /** Any key proves itself: only those of the directory's relays count as relays. */
+  #neighbour(peer: LinkPeer): RelayNeighbour {
+    if (peer.kind === 'relay' && this.#options.isRelay(peer.publicKey)) return peer
+    return { kind: 'client', prefix: peer.prefix }
+  }
+
+  #take(link: number, max: number): readonly Cell[] {
+    const wakeAt = this.#machine.wakeAt
+    const cells = this.#machine.take(link, max, this.#options.clock.monotonic())
+    // The rest comes when the neighbour may get more.
+    if (this.#machine.wakeAt !== wakeAt) this.#driver.input({ type: 'wake' })
+    return cells
+  }
+
+  #receive(state: LinkState, cells: readonly Cell[]): void | Promise<void> {
+    state.pauseMs = 0
+    this.#driver.input({ type: 'cells', link: state.link.id, cells })
+    if (state.offence !== undefined) throw state.offence
+    if (state.pauseMs === 0) return undefined
+    return new Promise((resolve) => {
+      this.#options.timers.schedule(state.pauseMs, resolve)
+    })
+  }
+
+  #perform(output: RelayOutput): void {
+    switch (output.type) {
+      case 'ready':
+        this.#links.get(output.link)?.link.wake()
+        return
+      case 'pause':
+        return this.#note(output.link, { pauseMs: output.ms })
+      case 'close-link':
+        return this.#note(output.link, { offence: output.error })
+      case 'connect':
+        return this.#options.tracker.track('making a circuit longer', this.#connect(output.token, output.publicKey))
+      case 'stream':
+        return this.#stream(output.circuit, output.event)
+      case 'ended':
+        return this.#ended(output.circuit)
+      default:
+        output satisfies never
+    }
+  }
+
+  #note(link: number, change: { readonly pauseMs?: number; readonly offence?: MeshError }): void {
+    const state = this.#links.get(link)
+    if (state !== undefined) Object.assign(state, change)
+  }
+
+  async #connect(token: number, publicKey: Uint8Array): Promise<void> {
+    const located = this.#options.lookup(publicKey)
+    if (located === undefined) return this.#driver.input({ type: 'connect-failed', token, reason: 'unknown' })
+    try {
+      const link = await this.#options.links.open({
+        as: 'relay',
+        publicKey,
+        addresses: located.addresses,
+        make: (made) => this.#handler(made),
+        signal: this.#stopping.signal
+      })
+      this.#driver.input({ type: 'connected', token, link: link.id })
+    } catch (thrown) {
+      this.#driver.input({ type: 'connect-failed', token, reason: 'unreachable' })
+      if (toMeshError(thrown).code === 'INTERNAL') throw thrown
+    }
+  }
+
+  #stream(circuit: number, event: StreamOutput): void {
+    const { stream } = event
+    if (event.type === 'begin') this.#begin(circuit, stream)
+    this.#streams.get(circuit)?.get(stream)?.handler.event(event)
+    if (event.type === 'end') this.#sideEnded(circuit, stream, { side: 'peer', reason: event.reason })
+  }
+
+  #begin(circuit: number, stream: number): void {
+    const streams = this.#streams.get(circuit) ?? new Map<number, OpenStream>()
+    this.#streams.set(circuit, streams)
+    const handler = this.#options.onStream({
+      write: (bytes) => this.#driver.input({ type: 'write', circuit, stream, bytes }),
+      end: (reason) => {
+        this.#driver.input({ type: 'end', circuit, stream, reason })
+        this.#sideEnded(circuit, stream, { side: 'us', reason })
+      },
+      consumed: (bytes) => this.#driver.input({ type: 'consumed', circuit, stream, bytes })
+    })
+    streams.set(stream, { handler, done: new Set() })
+  }
+
+  #sideEnded(circuit: number, stream: number, { side, reason }: { readonly side: 'us' | 'peer'; readonly reason: StreamEndReason }): void {
+    const streams = this.#streams.get(circuit)
+    const open = streams?.get(stream)
+    if (streams === undefined || open === undefined) return
+    open.done.add(side)
+    if (reason === 'done' && open.done.size < 2) return
+    streams.delete(stream)
+    if (streams.size === 0) this.#streams.delete(circuit)
+  }
+
+  #ended(circuit: number): void {
+    const streams = this.#streams.get(circuit)
+    this.#streams.delete(circuit)
+    for (const { handler } of streams?.values() ?? []) handler.gone()
+  }
+}
