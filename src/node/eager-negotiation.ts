@@ -99,14 +99,21 @@ const aborted = (signal: AbortSignal): Promise<void> =>
 /** How many peers are remembered that do not speak our best encryption. */
 const maxOthers = 1_024
 
-/** The components of a transport, with an upgrader that takes it for sure that a peer who is dialled speaks our best encryption; after a failure it asks. */
-export function withEagerUpgrader<Components extends { readonly upgrader: Upgrader }>(components: Components): Components {
+/**
+ * The components of a transport, with an upgrader that takes it for sure that a peer who is dialled speaks our best encryption; after a failure it asks.
+ * @param isOurs - whether a peer's software may be taken for ours; default: everybody's
+ */
+export function withEagerUpgrader<Components extends { readonly upgrader: Upgrader }>(
+  components: Components,
+  isOurs: (peerId: string) => boolean = () => true
+): Components {
   const { upgrader } = components
   const others = new Set<string>()
   const upgradeOutbound: Upgrader['upgradeOutbound'] = async (pipe, options) => {
     const peer = pipe.remoteAddr.getComponents().findLast(({ name }) => name === 'p2p')?.value
     const [best] = upgrader.getConnectionEncrypters().keys()
-    if (peer === undefined || best === undefined || others.has(peer) || !hasInlet(pipe)) return upgrader.upgradeOutbound(pipe, options)
+    if (peer === undefined || best === undefined || others.has(peer) || !isOurs(peer) || !hasInlet(pipe))
+      return upgrader.upgradeOutbound(pipe, options)
     pipe.onData(offer(best))
     swallow(pipe, best, () => undefined)
     try {

@@ -1,8 +1,10 @@
-import { type ConnectionGater, serviceCapabilities } from '@libp2p/interface'
+import { type AbortOptions, type Connection, type ConnectionGater, serviceCapabilities } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
 import { yamux } from '@libp2p/yamux'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import { isCircuit } from '../mesh/connections.ts'
 import type { LogRecord } from '../mesh/mesh.ts'
 import type { LinkHost, LinkHosts } from '../mesh/onion/link-host.ts'
 import { CircuitCallers } from './circuit-callers.ts'
@@ -26,8 +28,7 @@ export interface OnionHostsOptions {
 
 /**
  * Makes libp2p nodes that dial and do nothing else, each with a key of its own: links of circuits go over them, so that no gossip, DHT or identify rides along, and the
- * peer that is called learns an ephemeral key. They listen nowhere, serve nothing, ask and tell nobody anything. All that they call is software of this
- * kind: they take hybrid Noise only, so that nobody on the way can take it away.
+ * peer that is called learns an ephemeral key. They listen nowhere, serve nothing, ask and tell nobody anything.
  */
 export function onionHosts({ log }: OnionHostsOptions): LinkHosts {
   return { start: () => startOnionHost(log) }
@@ -35,15 +36,18 @@ export function onionHosts({ log }: OnionHostsOptions): LinkHosts {
 
 async function startOnionHost(log: (record: LogRecord) => void): Promise<LinkHost> {
   const relays = new RelayClient(log, new CircuitCallers(systemClock()))
+  // Whom links go to speaks as we do; a circuit relay on the way there may be any software's.
+  const called = new Set<string>()
+  const isOurs = (peerId: string): boolean => called.has(peerId)
   const libp2p = await createLibp2p({
     logger: hostLogger(log),
     addresses: { listen: [], announce: [] },
     transports: [
-      (components) => tcp({ dialOpts: { noDelay: true } })(withEagerUpgrader(components)),
-      (components) => webSockets()(withEagerUpgrader(components)),
+      (components) => tcp({ dialOpts: { noDelay: true } })(withEagerUpgrader(components, isOurs)),
+      (components) => webSockets()(withEagerUpgrader(components, isOurs)),
       (components) => relays.transport(components)
     ],
-    connectionEncrypters: hybridNoise({ policy: 'require' }),
+    connectionEncrypters: hybridNoise({ policy: 'prefer' }),
     streamMuxers: [eagerStreams(boundedWrites(yamux({ maxInboundStreams, maxEarlyStreams: maxInboundStreams, streamOptions: yamuxWindow })))],
     connectionGater: dialOnly,
     connectionManager: { maxConnections, maxParallelDials: 32, inboundUpgradeTimeout: handshakeMs, dialTimeout: 10_000, reconnectRetries: 0 },
@@ -53,7 +57,17 @@ async function startOnionHost(log: (record: LogRecord) => void): Promise<LinkHos
       identify: () => noIdentify
     }
   })
-  return { libp2p, dial: libp2p.services.dialler, stop: async () => libp2p.stop() }
+  const dial = (address: Multiaddr, options: AbortOptions): Promise<Connection> => {
+    const peer = address.getComponents().findLast(({ name }) => name === 'p2p')?.value
+    if (peer !== undefined && !isCircuit(address)) remember(called, peer)
+    return libp2p.services.dialler.dial(address, options)
+  }
+  return { libp2p, dial: { dial }, stop: async () => libp2p.stop() }
+}
+
+function remember(called: Set<string>, peer: string): void {
+  if (called.size >= maxConnections) called.clear()
+  called.add(peer)
 }
 
 /** Nobody calls such a host, not over a relay either; identities are Ed25519 keys. */

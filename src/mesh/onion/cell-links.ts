@@ -42,6 +42,13 @@ export interface CellLinksOptions {
   readonly onRefused?: (refusal: Refusal) => void
   /** Peers of the mesh have their own ways: a link comes from a key that nobody knows. */
   readonly isPaired: (peerId: string) => boolean
+  /** Other limits, for tests. */
+  readonly limits?: Partial<LinkLimits>
+}
+
+export interface LinkLimits {
+  readonly accepted: number
+  readonly clientsOfPrefix: number
 }
 
 interface Opened {
@@ -175,9 +182,10 @@ export class CellLinks implements CellLinkPort {
     const cells = decodeCells(first.value)
     const peer = this.#peerOf(cells[0], stream)
     const prefix = peer.kind === 'client' ? peer.prefix : undefined
-    if (this.#accepted.size >= maxAcceptedLinks) throw tooMany(`over ${maxAcceptedLinks} links`)
-    if (prefix !== undefined && (this.#clientsOfPrefix.get(prefix) ?? 0) >= maxClientsOfPrefix)
-      throw tooMany(`over ${maxClientsOfPrefix} links of clients in one network`)
+    const { accepted = maxAcceptedLinks, clientsOfPrefix = maxClientsOfPrefix } = this.#options.limits ?? {}
+    if (this.#accepted.size >= accepted) throw tooMany(`over ${accepted} links`)
+    if (prefix !== undefined && (this.#clientsOfPrefix.get(prefix) ?? 0) >= clientsOfPrefix)
+      throw tooMany(`over ${clientsOfPrefix} links of clients in one network`)
     const link = this.#makeLink({ opener: 'peer', peer, stream, frames })
     this.#accepted.add(link)
     if (prefix !== undefined) add(this.#clientsOfPrefix, prefix, 1)

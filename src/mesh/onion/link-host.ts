@@ -1,10 +1,11 @@
-import type { Libp2p, PeerId } from '@libp2p/interface'
+import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
-import type { Clock } from '../../core/base/index.ts'
-import { addressOfPeer, Paths } from '../connections.ts'
+import { type Clock, MeshError } from '../../core/base/index.ts'
+import { addressOfPeer, type Connect, Paths } from '../connections.ts'
 import { Dialler } from '../dialler.ts'
 import type { FrameStream } from '../frame-stream.ts'
+import { connectionSecurity } from '../hybrid-noise/index.ts'
 import type { LogRecord } from '../mesh.ts'
 import type { DialPort } from '../nat-ports.ts'
 import { peerIdOfKey } from '../peer-keys.ts'
@@ -47,7 +48,7 @@ export class DialHost {
     this.#dialler = new Dialler({ libp2p: host.libp2p, port: host.dial, timers })
     this.#protocols = new ProtocolHost({
       libp2p: host.libp2p,
-      connect: (peer, options) => this.#dialler.connect(peer, { ...options, addresses: this.#addresses.get(peer.toString()) ?? [] }),
+      connect: (peer, options) => this.#connect(peer, options),
       paths: new Paths(),
       clock,
       timers,
@@ -68,6 +69,16 @@ export class DialHost {
     } finally {
       this.#addresses.delete(peerId)
     }
+  }
+
+  /** Whoever relays is software of this kind: without hybrid Noise, somebody on the way took it away. A circuit relay on the way there may do without. */
+  async #connect(peer: PeerId, options: Parameters<Connect>[1]): Promise<Connection> {
+    const peerId = peer.toString()
+    const connection = await this.#dialler.connect(peer, { ...options, addresses: this.#addresses.get(peerId) ?? [] })
+    if ((connectionSecurity(connection)?.level ?? 0) > 0) return connection
+    const error = new MeshError('DOWNGRADE_DETECTED', { peer: peerId, best: 'hybrid Noise', actual: 'classical Noise' })
+    connection.abort(error)
+    throw error
   }
 
   /** Closes the connections with a peer, and forgets what libp2p keeps of it. */
