@@ -5,7 +5,7 @@ import { type CellCipher, type CellCommand, cellCommands, cellSizes, nobleCells 
 import { type CellBackend, cellBackends, cellCipher } from '../../src/crypto/cell/index.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { replay } from '../core/onion/cell-vectors.ts'
-import { tamper } from './tampered-cells.ts'
+import { collude, tamper } from './tampered-cells.ts'
 
 /** sodium-native is built for some machines only; WebAssembly is everywhere. */
 const native = await cellBackends.native().catch(() => undefined)
@@ -83,4 +83,11 @@ test('10,000 times tampered, at every hop and in both directions: no such cell n
   const { games, cells, recognised, tags, lostBefore } = tamper(cipher, 10_000, Number(process.env['SEED'] ?? 1))
   assert.deepEqual({ games, recognised, tags, lostBefore }, { games: 10_000, recognised: 0, tags: 0, lostBefore: 0 })
   assert.ok(cells > 15_000, `${cells} cells`)
+})
+
+test('two attackers with honest relays between them undo nothing: all that is left of the circuit is garbage', async () => {
+  const { cipher } = await cellCipher()
+  const { games, cells, recognised, tags, lostBefore } = collude(cipher, 1_000, Number(process.env['SEED'] ?? 1))
+  assert.deepEqual({ games, recognised, tags, lostBefore }, { games: 1_000, recognised: 0, tags: 0, lostBefore: 0 })
+  assert.ok(cells > 1_500, `${cells} cells`)
 })

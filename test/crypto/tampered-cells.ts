@@ -36,11 +36,45 @@ interface Direction {
  * Plays `games` games with a seeded attacker: a circuit of 2 to 6 layers, three cells forward or backward, a fault at a random link of it.
  * Everything else is honest, and nobody ends the circuit: so much the worse for the cipher.
  */
-export function tamper(cipher: CellCipher, games: number, seed: number): TamperReport {
+export const tamper = (cipher: CellCipher, games: number, seed: number): TamperReport =>
+  played(games, seed, (random) => {
+    const length = random.integer(2, 6)
+    const link = random.integer(0, length - 1)
+    const fault = random.pick(faults)
+    const first = random.integer(0, cellsOfGame - 2)
+    const alter = (cells: readonly Cell[]): readonly Cell[] => apply(fault, cells, { first, random })
+    // A repeated cell is the first one that is wrong, not the one that it repeats.
+    return play(cipher, random, { length, changes: new Map([[link, alter]]), intact: fault === 'repeated' ? first + 1 : first })
+  })
+
+/** What two attackers with honest relays between them do: the one alters, the other tries to undo it. */
+const pacts = ['xor', 'swap', 'drop and fill', 'repeat and remove', 'replace twice'] as const
+
+/** The same with two attackers on one circuit, at least one honest relay between them. */
+export const collude = (cipher: CellCipher, games: number, seed: number): TamperReport =>
+  played(games, seed, (random) => {
+    const length = random.integer(2, 6)
+    const near = random.integer(0, length - 2)
+    const far = random.integer(near + 1, length - 1)
+    const pact = random.pick(pacts)
+    const first = random.integer(0, cellsOfGame - 2)
+    const [alter, undo] = pactOf(pact, { first, random })
+    const isForward = random.chance(0.5)
+    const changes = new Map([
+      [isForward ? near : far, alter],
+      [isForward ? far : near, undo]
+    ])
+    return play(cipher, random, { length, isForward, changes, intact: pact === 'repeat and remove' ? first + 1 : first })
+  })
+
+type Counts = Omit<TamperReport, 'games'>
+type Change = (cells: readonly Cell[]) => readonly Cell[]
+
+function played(games: number, seed: number, game: (random: SeededRandom) => Counts): TamperReport {
   const random = new SeededRandom(seed)
   const total = { games, cells: 0, recognised: 0, tags: 0, lostBefore: 0 }
-  for (let game = 0; game < games; game++) {
-    const counts = play(cipher, random)
+  for (let index = 0; index < games; index++) {
+    const counts = game(random)
     total.cells += counts.cells
     total.recognised += counts.recognised
     total.tags += counts.tags
@@ -49,30 +83,28 @@ export function tamper(cipher: CellCipher, games: number, seed: number): TamperR
   return total
 }
 
-function play(cipher: CellCipher, random: SeededRandom): Omit<TamperReport, 'games'> {
-  const length = random.integer(2, 6)
-  const isForward = random.chance(0.5)
+interface Game {
+  readonly length: number
+  readonly isForward?: boolean
+  /** By link, counted from the client: link 0 leads to hop 0, and the last hop is the end. */
+  readonly changes: ReadonlyMap<number, Change>
+  /** How many cells come before the first that is wrong. */
+  readonly intact: number
+}
+
+function play(cipher: CellCipher, random: SeededRandom, { length, isForward = random.chance(0.5), changes, intact }: Game): Counts {
   const direction = layers(cipher, random, length)
-  // Links are counted from the client: link 0 leads to hop 0. The end is the last hop; the fault is before it, forward and backward.
-  const link = random.integer(0, length - 1)
-  const fault = random.pick(faults)
-  const first = random.integer(0, cellsOfGame - 2)
   const plain = Array.from({ length: cellsOfGame }, () => random.bytes(cellSizes.body).fill(0, 0, cellSizes.recognised))
   const sent = plain.map((body): Cell => ({ command: random.pick([cellCommands.relay, cellCommands.relayEarly]), body: body.slice() }))
-  const honest = isForward ? toLink(direction, sent, link) : fromEnd(direction, sent, link)
-  const arriving = apply(fault, honest, { first, random })
-  const results = isForward ? onToEnd(direction, arriving, link) : onToClient(direction, arriving, link)
-  const isOwn = results.map(({ recognised, body }) => recognised || plain.some((each) => Buffer.compare(each, body) === 0))
-  const last = length - 1
-  const [clientEnd, relayEnd] = [direction.client[last], direction.relays[last]]
+  const arrived = (isForward ? forward : backward)(direction, sent, changes)
+  const isOwn = arrived.map(({ recognised, body }) => recognised || plain.some((each) => Buffer.compare(each, body) === 0))
+  const [clientEnd, relayEnd] = [direction.client[length - 1], direction.relays[length - 1]]
   const hasTag = clientEnd !== undefined && relayEnd !== undefined && Buffer.compare(clientEnd.tag(), relayEnd.tag()) === 0
-  // A repeated cell is the first one that is wrong, not the one that it repeats.
-  const intact = fault === 'repeated' ? first + 1 : first
-  const after = isOwn.slice(intact)
   for (const layer of [...direction.client, ...direction.relays]) layer.wipe()
+  const wrong = isOwn.slice(intact)
   return {
-    cells: after.length,
-    recognised: after.filter(Boolean).length,
+    cells: wrong.length,
+    recognised: wrong.filter(Boolean).length,
     tags: hasTag ? 1 : 0,
     lostBefore: isOwn.slice(0, intact).filter((each) => !each).length
   }
@@ -83,49 +115,36 @@ function layers(cipher: CellCipher, random: SeededRandom, length: number): Direc
   return { client: keys.map((each) => cipher.layer(each)), relays: keys.map((each) => cipher.layer(each)) }
 }
 
-/** Forward: the client takes off what the relays will put on, then the relays before the link put theirs on. */
-function toLink({ client, relays }: Direction, cells: readonly Cell[], link: number): readonly Cell[] {
-  for (const { command, body } of cells) {
-    for (const layer of client.toReversed()) layer.decrypt(command, body)
-    for (const layer of relays.slice(0, link)) layer.encrypt(command, body)
-  }
-  return cells
+interface Arrived {
+  readonly recognised: boolean
+  readonly body: Uint8Array
 }
 
-/** Forward, beyond the link: who recognises a cell that was not meant for him counts too. */
-function onToEnd(
-  { relays }: Direction,
-  cells: readonly Cell[],
-  link: number
-): readonly { readonly recognised: boolean; readonly body: Uint8Array }[] {
-  return cells.map(({ command, body }) => {
-    let recognised = false
-    for (const layer of relays.slice(link)) {
+/** The client takes off what the relays will put on. Who recognises a cell that was not meant for him counts too. */
+function forward({ client, relays }: Direction, sent: readonly Cell[], changes: ReadonlyMap<number, Change>): readonly Arrived[] {
+  for (const { command, body } of sent) for (const layer of client.toReversed()) layer.decrypt(command, body)
+  const last = relays.length - 1
+  const early = new Set<Uint8Array>()
+  let cells = sent
+  for (const [link, layer] of relays.entries()) {
+    cells = changes.get(link)?.(cells) ?? cells
+    for (const { command, body } of cells) {
       layer.encrypt(command, body)
-      recognised ||= isRecognised(body)
+      if (link < last && isRecognised(body)) early.add(body)
     }
-    return { recognised, body }
-  })
-}
-
-/** Backward: the end makes the cells, and the relays behind the link put their layers on. */
-function fromEnd({ relays }: Direction, cells: readonly Cell[], link: number): readonly Cell[] {
-  const [end, ...others] = relays.slice(link).toReversed()
-  for (const { command, body } of cells) {
-    end?.originate(command, body)
-    for (const layer of others) layer.encrypt(command, body)
   }
-  return cells
+  return cells.map(({ body }) => ({ recognised: early.has(body) || isRecognised(body), body }))
 }
 
-/** Backward, beyond the link: the other relays, then the client, who looks after each layer that it takes off. */
-function onToClient(
-  { client, relays }: Direction,
-  cells: readonly Cell[],
-  link: number
-): readonly { readonly recognised: boolean; readonly body: Uint8Array }[] {
+/** The end makes the cells, the relays put their layers on; the client looks after each that it takes off. */
+function backward({ client, relays }: Direction, sent: readonly Cell[], changes: ReadonlyMap<number, Change>): readonly Arrived[] {
+  const last = relays.length - 1
+  let cells = sent
+  for (const [link, layer] of [...relays.entries()].toReversed()) {
+    for (const { command, body } of cells) layer[link === last ? 'originate' : 'encrypt'](command, body)
+    cells = changes.get(link)?.(cells) ?? cells
+  }
   return cells.map(({ command, body }) => {
-    for (const layer of relays.slice(0, link).toReversed()) layer.encrypt(command, body)
     let recognised = false
     for (const layer of client) {
       layer.decrypt(command, body)
@@ -135,8 +154,42 @@ function onToClient(
   })
 }
 
+interface Chance {
+  readonly first: number
+  readonly random: SeededRandom
+}
+
+/** What the first attacker does, and the second. */
+function pactOf(pact: (typeof pacts)[number], { first, random }: Chance): readonly [Change, Change] {
+  const garbage = (command: CellCommand): Cell => ({ command, body: random.bytes(cellSizes.body) })
+  const noise = random.bytes(cellSizes.body)
+  const xor: Change = (cells) => {
+    for (const [index, byte] of noise.entries()) {
+      const body = cells[first]?.body
+      if (body !== undefined) body[index] = (body[index] ?? 0) ^ byte
+    }
+    return cells
+  }
+  const swap: Change = (cells) =>
+    cells.with(first, cells[first + 1] ?? garbage(cellCommands.relay)).with(first + 1, cells[first] ?? garbage(cellCommands.relay))
+  const replace: Change = (cells) => cells.with(first, garbage(cellCommands.relay))
+  const copied = ({ command, body }: Cell): Cell => ({ command, body: body.slice() })
+  switch (pact) {
+    case 'xor':
+      return [xor, xor]
+    case 'swap':
+      return [swap, swap]
+    case 'drop and fill':
+      return [(cells) => cells.toSpliced(first, 1), (cells) => cells.toSpliced(first, 0, garbage(cellCommands.relay))]
+    case 'repeat and remove':
+      return [(cells) => cells.toSpliced(first, 0, ...cells.slice(first, first + 1).map(copied)), (cells) => cells.toSpliced(first + 1, 1)]
+    case 'replace twice':
+      return [replace, replace]
+  }
+}
+
 /** The cells as they go on after a fault at number `first`. */
-function apply(fault: Fault, cells: readonly Cell[], { first, random }: { readonly first: number; readonly random: SeededRandom }): readonly Cell[] {
+function apply(fault: Fault, cells: readonly Cell[], { first, random }: Chance): readonly Cell[] {
   const target = cells[first]
   const next = cells[first + 1]
   if (target === undefined || next === undefined) throw new RangeError('a fault needs two cells')
