@@ -1,7 +1,9 @@
-import { type Clock, wallMillis } from '../../src/core/base/index.ts'
+import { type Clock, type Signer, wallMillis } from '../../src/core/base/index.ts'
+import { encodeDescriptor, type OnionDescriptor } from '../../src/core/onion/index.ts'
 import { createSigner, createVerifier, sha256 } from '../../src/crypto/index.ts'
 import type { GossipPort, GossipVerdict } from '../../src/mesh/cards.ts'
 import { DirectoryService, type DirectoryServiceOptions } from '../../src/mesh/onion/directory-service.ts'
+import { peerIdOfKey } from '../../src/mesh/peer-keys.ts'
 import { gossipPort } from '../../src/node/host-ports.ts'
 import { clock, random, startTestHost, type TestHost, timers } from './support.ts'
 
@@ -71,4 +73,30 @@ export function heldGossip(): {
     },
     hear: (from, data, via = from) => handler(from, data, via)
   }
+}
+
+/** Somebody whose keys the test has. */
+export interface Stranger {
+  readonly peerId: string
+  readonly publicKey: Uint8Array
+  readonly signer: Signer
+  /** Its signed descriptor. */
+  signed(changes?: Partial<OnionDescriptor>): Uint8Array
+}
+
+/** @param name - or the seed of the key */
+export function stranger(name: string | Uint8Array, signedFor = network): Stranger {
+  const seed = typeof name === 'string' ? sha256(new TextEncoder().encode(name)) : name
+  const signer = createSigner(seed, signedFor)
+  const { publicKey } = signer
+  const signed = (changes: Partial<OnionDescriptor> = {}): Uint8Array => {
+    const issuedAt = changes.issuedAt ?? wallMillis(Date.now())
+    const descriptor: OnionDescriptor = {
+      ...{ network: signedFor, publicKey, onionKey: sha256(publicKey), role: 'relay', addresses: ['/ip4/127.0.0.1/tcp/9000'], family: [] },
+      ...{ levels: [3], ciphers: [1], bytesPerSecond: 1_000, sequence: issuedAt, issuedAt, expiresAt: wallMillis(issuedAt + 3_600_000) },
+      ...changes
+    }
+    return encodeDescriptor(descriptor, signer)
+  }
+  return { peerId: peerIdOfKey(publicKey), publicKey, signer, signed }
 }
