@@ -1,5 +1,6 @@
 import type { Libp2p } from '@libp2p/interface'
-import type { Clock } from '../core/base/index.ts'
+import { type Clock, MeshError } from '../core/base/index.ts'
+import type { Via } from '../core/message/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import type { LogRecord, Mesh, RememberedPart } from './mesh.ts'
 import type { Recipient } from './mesh-outbox.ts'
@@ -24,7 +25,7 @@ export interface DiagnosticsOptions {
   readonly neighbourhood: Neighbourhood
   readonly reach: Reach
   /** Whom a text means. */
-  readonly recipient: (name: string) => Promise<Recipient>
+  readonly recipient: (name: string, via: Via) => Promise<Recipient>
   readonly forgetPeer: (peer: { readonly peerId: string; readonly publicKey: Uint8Array }) => readonly RememberedPart[]
   readonly log: (record: LogRecord) => void
 }
@@ -40,21 +41,29 @@ export class Diagnostics implements Calls {
   }
 
   async ping(name: string, options: Parameters<Calls['ping']>[1] = {}): ReturnType<Calls['ping']> {
-    const { recipient, book, neighbourhood } = this.#options
-    const { peerId } = await recipient(name)
+    const { book, neighbourhood } = this.#options
+    const { peerId } = await this.#directly('A ping', name, options.via)
     return { peer: book.referenceOf(peerId), rttMs: await neighbourhood.ping(peerId, options) }
   }
 
   async quantum(name: string, options: Parameters<Calls['quantum']>[1] = {}): ReturnType<Calls['quantum']> {
     const { recipient, book, sessions } = this.#options
-    const { publicKey, peerId } = await recipient(name)
+    const { publicKey, peerId } = options.via === 'onion' ? await recipient(name, 'onion') : await this.#directly('The session', name, options.via)
     return { peer: book.referenceOf(peerId), ...(await sessions.measure(publicKey, options)) }
   }
 
   async nat(name: string, options: Parameters<Calls['nat']>[1] = {}): ReturnType<Calls['nat']> {
-    const { recipient, reach } = this.#options
+    const { reach } = this.#options
     const parts = { ...this.#options, traversals: reach.traversals, measure: () => reach.network.measure() }
-    return callNat(parts, (await recipient(name)).peerId, options)
+    return callNat(parts, (await this.#directly('Finding a direct way', name, options.via)).peerId, options)
+  }
+
+  /** Whom a text means, for a thing that goes directly to it: where circuits are the rule, only when that is said. @throws {MeshError} ONION_ONLY … */
+  async #directly(operation: string, name: string, via: Via | undefined): Promise<Recipient> {
+    const { options, recipient, book } = this.#options
+    if (!options.onionRouting || via === 'direct') return recipient(name, 'direct')
+    const { peerId } = await recipient(name, 'onion')
+    throw new MeshError('ONION_ONLY', { operation, peer: book.referenceOf(peerId).name })
   }
 
   netcheck(options: Parameters<Calls['netcheck']>[0] = {}): ReturnType<Calls['netcheck']> {

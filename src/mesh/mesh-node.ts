@@ -45,11 +45,11 @@ export class MeshNode implements mesh.Mesh {
   send(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
     const known = this.#knownRecipient(destination)
     if (known !== undefined) return this.#send(known, content, options)
-    return this.#parts.recipient(destination).then((recipient) => this.#send(recipient, content, options))
+    return this.#parts.recipient(destination, this.outbox.routeOf(options)).then((recipient) => this.#send(recipient, content, options))
   }
 
   async request(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.ReceivedMessage> {
-    const recipient = this.#knownRecipient(destination) ?? (await this.#parts.recipient(destination))
+    const recipient = this.#knownRecipient(destination) ?? (await this.#parts.recipient(destination, this.outbox.routeOf(options)))
     const { peerId } = recipient
     const id = options.id ?? this.outbox.nextId()
     const full: mesh.SendOptions = { ...options, id, type: options.type ?? 'Command', expectsReply: true }
@@ -110,7 +110,7 @@ export class MeshNode implements mesh.Mesh {
     return this.#parts.diagnostics.trust(name)
   }
 
-  ping(name: string, options?: mesh.CallOptions & { readonly count?: number }): ReturnType<mesh.Mesh['ping']> {
+  ping(name: string, options?: Parameters<mesh.Mesh['ping']>[1]): ReturnType<mesh.Mesh['ping']> {
     return this.#parts.diagnostics.ping(name, options)
   }
 

@@ -317,18 +317,18 @@ export interface Mesh extends AsyncDisposable {
   join(invite: string, options?: CallOptions & { readonly alias?: string }): Promise<PairedPeer>
   peers(): Promise<readonly PeerInfo[]>
   peer(name: string): Promise<PeerInfo>
-  /** Round trip times in milliseconds over a libp2p ping stream. `count` 1–100. */
+  /** Round trip times in milliseconds over a libp2p ping stream. `count` 1–100. @throws ONION_ONLY with `onion_routing` on, unless `via` is 'direct' */
   ping(
     name: string,
-    options?: CallOptions & { readonly count?: number }
+    options?: CallOptions & RouteOptions & { readonly count?: number }
   ): Promise<{ readonly peer: PeerReference; readonly rttMs: readonly number[] }>
-  /** Opens an end-to-end session with a peer and tells what protects it. `level` 1, 3 or 5, by default the node's own. @throws LEVEL_REFUSED, HANDSHAKE_FAILED … */
+  /** Opens an end-to-end session with a peer and tells what protects it. `level` 1, 3 or 5, by default the node's own; `via` 'onion' opens it over a circuit. @throws ONION_ONLY with `onion_routing` on and no `via`, LEVEL_REFUSED, HANDSHAKE_FAILED … */
   quantum(name: string, options?: SessionCall): Promise<QuantumReport>
   /**
    * Finds the best way to a peer through NATs and firewalls, or tries one method alone, and tells both NAT classes and what was tried. A peer that is not
-   * reached is a report with an error. Takes 10 s at most. @throws PEER_UNKNOWN, NAME_AMBIGUOUS, TIMEOUT after `timeoutMs` (default 15,000)
+   * reached is a report with an error. Takes 10 s at most. @throws ONION_ONLY with `onion_routing` on, unless `via` is 'direct', PEER_UNKNOWN, NAME_AMBIGUOUS, TIMEOUT after `timeoutMs` (default 15,000)
    */
-  nat(name: string, options?: CallOptions & { readonly method?: TraversalMethod }): Promise<NatReport>
+  nat(name: string, options?: CallOptions & RouteOptions & { readonly method?: TraversalMethod }): Promise<NatReport>
   /**
    * Looks at the network that this node is in: asks the STUN servers, pings the relays, and says what to do about what is wrong. Takes 3 s at most.
    * @throws TIMEOUT after `timeoutMs` (default 10,000)

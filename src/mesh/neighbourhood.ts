@@ -3,6 +3,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { isMeshError } from '../core/base/index.ts'
 import { dialAddress } from '../core/base/dial-address.ts'
+import type { Via } from '../core/message/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import { type Card, isPeerName } from '../core/peers/index.ts'
 import { CardPush } from './card-push.ts'
@@ -98,9 +99,9 @@ export class Neighbourhood {
     this.#discovery.start()
     this.#supervisor.start()
     this.#watchdog.start()
-    this.#cardPush.start()
+    if (this.#seeksPairs) this.#cardPush.start()
     this.#ignoreMdns = this.#options.mdns?.onPeer((peerId, addresses) => this.#onMdns(peerId, addresses)) ?? this.#ignoreMdns
-    for (const { peerId, addresses } of this.#options.book.pairs) this.#supervisor.want(peerId, addresses)
+    for (const { peerId, addresses } of this.#options.book.pairs) this.#wantPair(peerId, addresses)
     for (const address of this.#options.options.bootstrapPeers) {
       const peerId = multiaddr(address)
         .getComponents()
@@ -108,6 +109,15 @@ export class Neighbourhood {
       if (peerId !== undefined && peerId !== this.#options.libp2p.peerId.toString()) this.#supervisor.want(peerId, [address])
     }
     await this.relays.start()
+  }
+
+  /** With `onion_routing` on, whom this node is paired with shows in nothing that it does: bootstrap peers alone are kept connected, and nobody is looked for. */
+  get #seeksPairs(): boolean {
+    return !this.#options.options.onionRouting
+  }
+
+  #wantPair(peerId: string, addresses: readonly string[]): void {
+    if (this.#seeksPairs) this.#supervisor.want(peerId, addresses)
   }
 
   #makeRelayKeeper(): RelayKeeper {
@@ -122,7 +132,7 @@ export class Neighbourhood {
       ...platform,
       log,
       options,
-      pairs: () => book.pairs,
+      pairs: () => (this.#seeksPairs ? book.pairs : []),
       cardOf: (peerId) => this.#cards.get(peerId),
       fetchCard: (peerId) => tracker.track('asking a peer for its card', this.#cards.fetch(peerId)),
       want: (peerId, addresses) => this.#supervisor.want(peerId, addresses),
@@ -161,17 +171,19 @@ export class Neighbourhood {
     this.#learn(peerId, { card: await this.#cards.fetch(peerId, signal) })
   }
 
-  /** Whom a text means or who claims it; a name that nobody here knows is looked for in the DHT. @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
-  async find(name: string, signal?: AbortSignal): Promise<Resolved> {
-    const { book } = this.#options
+  /**
+   * Whom a text means or who claims it; a name that nobody here knows is looked for in the DHT, unless the way to the peer is to stay hidden: who asks for a name
+   * tells whom it is about to call. @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID
+   */
+  async find(name: string, via: Via = this.#seeksPairs ? 'direct' : 'onion'): Promise<Resolved> {
+    const { book, libp2p } = this.#options
     try {
       return book.find(name)
     } catch (error) {
-      if (!isMeshError(error, 'PEER_UNKNOWN') || !isPeerName(name) || this.#options.libp2p.getPeers().length === 0) throw error
+      if (!isMeshError(error, 'PEER_UNKNOWN') || !isPeerName(name) || via === 'onion' || libp2p.getPeers().length === 0) throw error
     }
-    const limit = AbortSignal.timeout(findTimeoutMs)
-    await this.#cards.find(name, { signal: signal === undefined ? limit : AbortSignal.any([signal, limit]) }).catch((error: unknown) => {
-      if (signal?.aborted === true || !isMeshError(error, 'ABORTED')) throw error
+    await this.#cards.find(name, { signal: AbortSignal.timeout(findTimeoutMs) }).catch((error: unknown) => {
+      if (!isMeshError(error, 'ABORTED')) throw error
     })
     return book.find(name)
   }
@@ -220,12 +232,12 @@ export class Neighbourhood {
     // The name stays as it was when the peer was paired; where it is may change.
     const moved = { ...pair, addresses: card.addresses }
     book.pair(moved)
-    this.#supervisor.want(peerId, moved.addresses)
+    this.#wantPair(peerId, moved.addresses)
     tracker.track('saving the addresses of a peer', platform.peerStore.savePair(moved))
   }
 
   #onPaired(pair: PairRecord): void {
-    this.#supervisor.want(pair.peerId, pair.addresses)
+    this.#wantPair(pair.peerId, pair.addresses)
     this.#options.onPaired(pair)
     this.relays.paired(pair.peerId)
   }

@@ -194,7 +194,7 @@ export class NodeParts {
       sessions: this.sessions,
       neighbourhood: this.neighbourhood,
       reach: this.reach,
-      recipient: (name) => this.recipient(name),
+      recipient: (name, via) => this.recipient(name, via),
       forgetPeer,
       log: (record) => this.#emitLog(record)
     })
@@ -221,8 +221,17 @@ export class NodeParts {
       relays: () => this.neighbourhood.relays.relays,
       serving: () => this.#config.nat.relayServer?.serving,
       nat: () => ratesOf(this.reach.traversals),
-      findings: () => [...this.neighbourhood.findings(), ...this.reach.findings()]
+      keepsPairs: !options.onionRouting,
+      findings: () => [...this.neighbourhood.findings(), ...this.reach.findings(), ...this.#directFindings()]
     })
+  }
+
+  /** What was accepted for the direct way stays on it, also where circuits are the rule by now: nothing goes directly in silence. */
+  #directFindings(): readonly mesh.HealthFinding[] {
+    const waiting = this.#config.options.onionRouting ? this.delivery.counts.direct : 0
+    if (waiting === 0) return []
+    const message = `${waiting === 1 ? '1 message waits' : `${waiting} messages wait`} to go directly to its recipient, as it was accepted so`
+    return [{ code: 'DIRECT_WAITING', message, hint: 'To give one up: synaptic-mesh p2p outbox cancel ID' }]
   }
 
   #makeReach(): Reach {
@@ -247,12 +256,13 @@ export class NodeParts {
     })
   }
 
-  /** Whom a text means, with its address known to libp2p. */
-  async recipient(destination: string): Promise<Recipient> {
-    await this.neighbourhood.find(destination)
+  /** Whom a text means; for the direct way, with its address known to libp2p. */
+  async recipient(destination: string, via = this.outbox.routeOf({})): Promise<Recipient> {
+    await this.neighbourhood.find(destination, via)
     const { peerId, publicKey, label, address } = this.book.resolve(destination)
     if (peerId === this.peerId) throw new MeshError('USAGE', { problem: `${destination} is this node itself` })
-    if (address !== undefined) await this.#config.libp2p.peerStore.merge(peerIdFromString(peerId), { multiaddrs: [multiaddr(address)] })
+    if (address !== undefined && via === 'direct')
+      await this.#config.libp2p.peerStore.merge(peerIdFromString(peerId), { multiaddrs: [multiaddr(address)] })
     return { peerId, publicKey, label }
   }
 

@@ -1,5 +1,5 @@
 import { wallMillis } from '../core/base/index.ts'
-import type { Connection, Libp2p } from '@libp2p/interface'
+import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 import { isRelayed, type Paths } from './connections.ts'
 import type { Delivery } from './delivery.ts'
 import type { LatencyWindow } from './latency-window.ts'
@@ -30,8 +30,12 @@ export interface NodeStatusOptions {
   readonly serving: () => RelayServing | undefined
   /** What share of peers is reached, and directly. */
   readonly nat: () => MeshStatus['nat']
+  /** Whether paired peers are kept connected: then one that is not is worth a finding. */
+  readonly keepsPairs: boolean
   /** Findings of other parts, such as a store that is full. */
   readonly findings: () => readonly HealthFinding[]
+  /** Whether a key is one of a link of circuits, and no peer; left out while this node takes none. */
+  readonly isLinkPeer?: (peerId: string) => boolean
 }
 
 /** What a node says of itself: everything is read when it is asked. */
@@ -62,7 +66,7 @@ export class NodeStatus {
       uptimeS: Math.floor((platform.clock.monotonic() - this.#startedAt) / 1_000),
       addresses: this.addresses(),
       reachability: this.#reachability(),
-      peers: { connected: libp2p.getPeers().length, quantum: this.#quantumPeers(), paired: book.pairs.length, known: book.knownCount },
+      peers: { connected: this.#peers().length, quantum: this.#quantumPeers(), paired: book.pairs.length, known: book.knownCount },
       quantum: this.#quantum(),
       inbox: { unread, held },
       outbox: { queued: delivery.counts.queued },
@@ -106,7 +110,13 @@ export class NodeStatus {
   #quantumPeers(): number {
     const { libp2p } = this.#options
     const isHybrid = (connection: Connection): boolean => (connectionSecurity(connection)?.level ?? 0) > 0
-    return libp2p.getPeers().filter((peer) => libp2p.getConnections(peer).every(isHybrid)).length
+    return this.#peers().filter((peer) => libp2p.getConnections(peer).every(isHybrid)).length
+  }
+
+  /** Connected peers; whoever holds a link of circuits is none. */
+  #peers(): readonly PeerId[] {
+    const { libp2p, isLinkPeer } = this.#options
+    return isLinkPeer === undefined ? libp2p.getPeers() : libp2p.getPeers().filter((peer) => !isLinkPeer(peer.toString()))
   }
 
   #sessions(): readonly SessionStatus[] {
@@ -124,7 +134,9 @@ export class NodeStatus {
   }
 
   #connections(): readonly ConnectionInfo[] {
-    return this.#options.libp2p.getConnections().map((connection) => ({
+    const { libp2p } = this.#options
+    const connections = this.#peers().flatMap((peer) => libp2p.getConnections(peer))
+    return connections.map((connection) => ({
       ...this.#options.book.reference(keyOf(connection.remotePeer.toString())),
       address: connection.remoteAddr.toString(),
       direction: connection.direction,
@@ -138,10 +150,10 @@ export class NodeStatus {
   }
 
   #health(): readonly HealthFinding[] {
-    const { libp2p, book, delivery, sessions } = this.#options
+    const { book, delivery, sessions, keepsPairs } = this.#options
     const findings: HealthFinding[] = [...this.#options.findings()]
-    const away = book.pairs.filter(({ peerId }) => !book.info(peerId).connected)
-    if (libp2p.getPeers().length === 0)
+    const away = book.pairs.filter(({ peerId }) => keepsPairs && !book.info(peerId).connected)
+    if (this.#peers().length === 0)
       findings.push({
         code: 'NO_PEERS',
         message: 'No peer is connected',
@@ -165,7 +177,7 @@ export class NodeStatus {
     if (this.addresses().length === 0)
       findings.push({ code: 'NO_ADDRESS', message: 'The node listens on no address', hint: 'Set listen_addrs and restart.' })
     const { queued } = delivery.counts
-    if (queued > 0 && libp2p.getPeers().length === 0)
+    if (queued > 0 && this.#peers().length === 0)
       findings.push({ code: 'OUTBOX_WAITING', message: `${queued} messages wait for a peer to come back`, hint: 'synaptic-mesh p2p outbox' })
     return findings
   }

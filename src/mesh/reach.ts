@@ -103,7 +103,8 @@ export class Reach {
       }),
       connections: openConnections(libp2p, paths),
       isPaired,
-      upgrades: options.options.natTraversal,
+      // With circuits as the rule, a peer that is reached over a relay is not sought directly unless that is asked for.
+      upgrades: options.options.natTraversal && !options.options.onionRouting,
       rates: ports.rates,
       clock: platform.clock,
       timers: platform.timers,

@@ -18,7 +18,7 @@ test('every way that was tried is counted by what came of it, and the time to a 
     ways: { ...nothingWorks, dial: fails(10), relay: connects('relayed', 50), ice: connects('punched', 300) }
   })
   metrics.traversed(report)
-  const outbox = { queued: 0, bytes: 0, inFlight: 0 }
+  const outbox = { queued: 0, direct: 0, bytes: 0, inFlight: 0 }
   const text = metrics.text(await new FakeMesh(resolveConfig({})).status(), { outbox, inboxBytes: 0 })
   for (const [method, result] of [
     ['dial', 'failed'],
@@ -35,7 +35,7 @@ test('every way that was tried is counted by what came of it, and the time to a 
 test('who asked to be dialled is counted by what came of it', async () => {
   const metrics = new NodeMetrics(() => 0)
   metrics.dialled('dial-back', 'not-allowed')
-  const text = metrics.text(await new FakeMesh(resolveConfig({})).status(), { outbox: { queued: 0, bytes: 0, inFlight: 0 }, inboxBytes: 0 })
+  const text = metrics.text(await new FakeMesh(resolveConfig({})).status(), { outbox: { queued: 0, direct: 0, bytes: 0, inFlight: 0 }, inboxBytes: 0 })
   assert.ok(text.includes('synaptic_mesh_nat_dialled_total{purpose="dial-back",outcome="not-allowed"} 1\n'))
   assert.deepEqual(metricCatalogue.natDialled.labels.outcome, dialOutcomes)
 })

@@ -36,6 +36,7 @@ export class OutboxLedger {
   #out: OutboxOutput[] = []
   #token = 0
   #queued = 0
+  #queuedDirect = 0
   #queuedBytes = 0
   #cachedBytes = 0
   /** Messages and bytes under way, to all destinations. */
@@ -44,6 +45,11 @@ export class OutboxLedger {
 
   get queued(): number {
     return this.#queued
+  }
+
+  /** Of those, accepted for the direct way. */
+  get queuedDirect(): number {
+    return this.#queuedDirect
   }
 
   get queuedBytes(): number {
@@ -109,6 +115,7 @@ export class OutboxLedger {
     entry.isTracked = true
     this.#entries.set(entry.id, entry)
     this.#queued++
+    if (entry.row.via === 'direct') this.#queuedDirect++
     this.#queuedBytes += entry.bytes
   }
 
@@ -128,6 +135,7 @@ export class OutboxLedger {
     entry.isTracked = false
     this.#entries.delete(entry.id)
     this.#queued--
+    if (entry.row.via === 'direct') this.#queuedDirect--
     this.#queuedBytes -= entry.bytes
     this.uncache(entry)
   }

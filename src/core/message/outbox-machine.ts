@@ -61,8 +61,8 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
   }
 
   get counts(): OutboxCounts {
-    const { queued, queuedBytes, flying } = this.#ledger
-    return { queued, bytes: queuedBytes, inFlight: flying }
+    const { queued, queuedDirect, queuedBytes, flying } = this.#ledger
+    return { queued, direct: queuedDirect, bytes: queuedBytes, inFlight: flying }
   }
 
   handle(input: OutboxInput, now: Millis): readonly OutboxOutput[] {

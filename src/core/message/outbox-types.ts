@@ -123,6 +123,8 @@ export type OutboxOutput =
 export interface OutboxCounts {
   /** Messages whose sending has not ended. */
   readonly queued: number
+  /** Of those, accepted for the direct way. */
+  readonly direct: number
   readonly bytes: number
   /** Of those, sent and waiting for a receipt. */
   readonly inFlight: number

@@ -56,7 +56,7 @@ describe('outbox: accepting', () => {
     const row: OutboxEntry = { ...entryOf(outbox.last('enqueue').row), state: 'read', sequence: 77 }
     outbox.input({ type: 'enqueued', results: [{ call: repeat, outcome: { outcome: 'duplicate', row } }] })
     assert.deepEqual(outbox.last('submitted'), { type: 'submitted', call: repeat, entry: row, duplicate: true })
-    assert.deepEqual(outbox.machine.counts, { queued: 0, bytes: 0, inFlight: 0 })
+    assert.deepEqual(outbox.machine.counts, { queued: 0, direct: 0, bytes: 0, inFlight: 0 })
     // The numbers of both were free again.
     outbox.accept({ id: 'next' })
     assert.equal(outbox.last('enqueue').row.sequence, 1)

@@ -121,6 +121,6 @@ describe('outbox: the end', () => {
       outbox.settle()
       outbox.outputs.length = 0
     }
-    assert.deepEqual(outbox.machine.counts, { queued: 0, bytes: 0, inFlight: 0 })
+    assert.deepEqual(outbox.machine.counts, { queued: 0, direct: 0, bytes: 0, inFlight: 0 })
   })
 })
