@@ -113,8 +113,9 @@ export class CellLinks implements CellLinkPort {
   }
 
   /** Whether new circuits may go over it. */
-  #isGood({ key, link }: Opened): boolean {
-    return !link.hasEnded && (isOfRelay(key) || this.#keys.isFresh(key))
+  #isGood(opened: Opened): boolean {
+    const { key, link } = opened
+    return !link.hasEnded && this.#current.get(key) === opened && (isOfRelay(key) || this.#keys.isFresh(key))
   }
 
   async #open(key: string, target: LinkTarget): Promise<CellLink> {
@@ -225,7 +226,7 @@ export class CellLinks implements CellLinkPort {
 
   #closeIdle(): void {
     for (const link of this.#accepted) if (link.idleMs >= acceptedIdleMs) link.close()
-    for (const opened of this.#opened) if (opened.link.idleMs >= (this.#isGood(opened) ? idleMs : 0)) opened.link.close()
+    for (const opened of this.#opened) if (opened.link.idleMs >= (this.#isGood(opened) ? idleMs : 1)) opened.link.close()
   }
 }
 

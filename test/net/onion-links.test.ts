@@ -1,0 +1,321 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { type Clock, type Millis, equalBytes, isMeshError, millis, wallMillis } from '../../src/core/base/index.ts'
+import { cellCommands, cellSizes } from '../../src/core/onion/index.ts'
+import type { Timers } from '../../src/mesh/ports.ts'
+import { addressPrefix } from '../../src/mesh/onion/address-prefix.ts'
+import { type LinkEnd, type LinkNode, cellOf, startLinkNode, valueOf } from './onion-link-support.ts'
+import { startRelay } from './relay-support.ts'
+import { clock, until } from './support.ts'
+
+const failure = (code: string) => (error: unknown) => isMeshError(error) && error.code === code
+
+async function firstAccepted(node: LinkNode, index = 0): Promise<LinkEnd> {
+  await until(() => node.accepted.length > index, 'the link is accepted')
+  const end = node.accepted[index]
+  assert.ok(end)
+  return end
+}
+
+test('a client opens a link from a key of its own, and cells go both ways in order', async () => {
+  await using client = await startLinkNode()
+  await using guard = await startLinkNode()
+  const here = await client.open(guard, 'client')
+  const there = await firstAccepted(guard)
+  assert.deepEqual(there.link.peer, { kind: 'client', prefix: '127.0.0.0/24' })
+  assert.equal(there.link.opener, 'peer')
+  assert.equal(here.link.opener, 'us')
+  assert.ok(here.link.peer.kind === 'relay' && equalBytes(here.link.peer.publicKey, guard.publicKey))
+  const count = 5_000
+  for (let index = 0; index < count; index++) here.send(cellOf(7, index))
+  for (let index = 0; index < 300; index++) there.send(cellOf(9, index))
+  await until(() => there.received.length === count && here.received.length === 300, 'all cells arrive')
+  assert.deepEqual(
+    there.received.map(valueOf),
+    Array.from({ length: count }, (_, index) => index)
+  )
+  assert.deepEqual(
+    here.received.map(valueOf),
+    Array.from({ length: 300 }, (_, index) => index)
+  )
+  assert.ok(there.received.every(({ circuit, body }, index) => circuit === 7 && body.length === cellSizes.body && body[9] === index % 251))
+})
+
+test('what waits is sent in frames of many cells, at most 63', async () => {
+  await using client = await startLinkNode()
+  await using guard = await startLinkNode()
+  const here = await client.open(guard, 'client')
+  const there = await firstAccepted(guard)
+  here.send(...Array.from({ length: 200 }, (_, index) => cellOf(1, index)))
+  await until(() => there.received.length === 200, 'all cells arrive')
+  assert.deepEqual(here.taken, [63, 63, 63, 11])
+})
+
+test('a guard sees nothing of the node that calls: another peer id, no identify, and nothing left behind', async () => {
+  await using client = await startLinkNode()
+  await using guard = await startLinkNode()
+  const here = await client.open(guard, 'client')
+  await firstAccepted(guard)
+  const [peer, ...others] = guard.host.libp2p.getPeers()
+  assert.ok(peer !== undefined && others.length === 0)
+  assert.notEqual(peer.toString(), client.host.peerId)
+  assert.ok(guard.links.isLinkPeer(peer.toString()) && !guard.links.isLinkPeer(client.host.peerId))
+  const known = await guard.host.libp2p.peerStore.get(peer)
+  assert.deepEqual([known.protocols, known.addresses, [...known.metadata.keys()]], [['/synaptic-mesh/onion/1.0.0'], [], []])
+  assert.equal(client.host.libp2p.getConnections().length, 0)
+  here.link.close()
+  await until(() => guard.host.libp2p.getConnections().length === 0, 'the connection is closed')
+  await until(async () => !(await guard.host.libp2p.peerStore.has(peer)), 'the key is forgotten')
+})
+
+test('a relay proves its identity, from one key for all its links, and one link is used again', async () => {
+  await using relay = await startLinkNode()
+  await using next = await startLinkNode()
+  await using other = await startLinkNode()
+  const [first, second] = await Promise.all([relay.open(next, 'relay'), relay.open(next, 'relay')])
+  assert.equal(first.link, second.link)
+  assert.equal((await relay.open(next, 'relay')).link, first.link)
+  await relay.open(other, 'relay')
+  for (const node of [next, other]) {
+    const { peer } = (await firstAccepted(node)).link
+    assert.ok(peer.kind === 'relay' && equalBytes(peer.publicKey, relay.publicKey))
+    assert.equal(node.accepted.length, 1)
+  }
+  assert.deepEqual(next.host.libp2p.getPeers(), other.host.libp2p.getPeers())
+})
+
+test('a client has a key for each guard, and a link as a relay is another link', async () => {
+  await using node = await startLinkNode()
+  await using one = await startLinkNode()
+  await using two = await startLinkNode()
+  await Promise.all([node.open(one, 'client'), node.open(two, 'client'), node.open(one, 'relay')])
+  await firstAccepted(one, 1)
+  await firstAccepted(two)
+  const peers = [...one.host.libp2p.getPeers(), ...two.host.libp2p.getPeers()].map(String)
+  assert.equal(new Set(peers).size, 3)
+  assert.deepEqual(one.accepted.map(({ link }) => link.peer.kind).toSorted(), ['client', 'relay'])
+})
+
+test('two relays may have a link in each direction of opening', async () => {
+  await using a = await startLinkNode()
+  await using b = await startLinkNode()
+  const [fromA, fromB] = await Promise.all([a.open(b, 'relay'), b.open(a, 'relay')])
+  const [atB, atA] = [await firstAccepted(b), await firstAccepted(a)]
+  fromA.send(cellOf(1, 1))
+  fromB.send(cellOf(1, 2))
+  await until(() => atA.received.length + atB.received.length === 2, 'both cells arrive')
+  assert.deepEqual([atB.received.map(valueOf), atA.received.map(valueOf)], [[1], [2]])
+})
+
+test('a handler that is not done with its cells stops the sender, and nothing is lost', async () => {
+  await using client = await startLinkNode()
+  await using guard = await startLinkNode()
+  const here = await client.open(guard, 'client')
+  const there = await firstAccepted(guard)
+  const gate = Promise.withResolvers<void>()
+  there.gate = () => gate.promise
+  const count = 20_000
+  here.send(...Array.from({ length: count }, (_, index) => cellOf(1, index)))
+  await until(() => there.received.length > 0, 'the first frame arrives')
+  let left = -1
+  await until(() => {
+    const before = left
+    left = here.queue.length
+    return left === before
+  }, 'the sender stands still')
+  assert.ok(left > count / 2, `${left} cells were not taken`)
+  assert.ok(there.received.length <= 63)
+  there.gate = () => undefined
+  gate.resolve()
+  await until(() => there.received.length === count, 'all cells arrive')
+  assert.ok(there.received.every((cell, index) => valueOf(cell) === index))
+})
+
+test('a link that ends while its handler is busy ends there, too', async () => {
+  await using client = await startLinkNode()
+  await using guard = await startLinkNode()
+  const here = await client.open(guard, 'client')
+  const there = await firstAccepted(guard)
+  there.gate = () => new Promise(() => undefined)
+  here.send(cellOf(1, 1))
+  await until(() => there.received.length === 1, 'the handler is busy')
+  here.link.close()
+  await until(() => there.hasEnded && here.hasEnded, 'both ends have ended')
+})
+
+test('padding is not handed on, and what else is said of the link is', async () => {
+  await using client = await startLinkNode()
+  await using guard = await startLinkNode()
+  const here = await client.open(guard, 'client')
+  const there = await firstAccepted(guard)
+  const body = new Uint8Array(cellSizes.body)
+  here.send({ circuit: 0, command: cellCommands.padding, body }, { circuit: 0, command: cellCommands.link, body: body.slice().fill(2, 0, 1) })
+  await until(() => there.received.length > 0, 'a cell arrives')
+  assert.deepEqual(
+    there.received.map(({ command }) => command),
+    [cellCommands.link]
+  )
+})
+
+test('the end of either side is the end of the other, in order', async () => {
+  await using client = await startLinkNode()
+  await using guard = await startLinkNode()
+  const first = await client.open(guard, 'client')
+  const atGuard = await firstAccepted(guard)
+  atGuard.link.close()
+  await until(() => first.hasEnded && atGuard.hasEnded, 'both ends have ended')
+  assert.deepEqual([first.error, atGuard.error], [undefined, undefined])
+  const second = await client.open(guard, 'client')
+  assert.notEqual(second.link.id, first.link.id)
+  second.send(cellOf(1, 5))
+  const there = await firstAccepted(guard, 1)
+  await until(() => there.received.length === 1, 'the new link works')
+})
+
+test('nobody at the address, another key there, or no address: each says so', async () => {
+  await using node = await startLinkNode()
+  await using other = await startLinkNode()
+  const make = (): never => assert.fail('a link was made')
+  const address =
+    other.host.libp2p
+      .getMultiaddrs()
+      .map(String)[0]
+      ?.replace(/\/p2p\/.*/, '') ?? ''
+  const open = (addresses: readonly string[]): Promise<unknown> => node.links.open({ as: 'client', publicKey: node.publicKey, addresses, make })
+  await assert.rejects(open(['/ip4/127.0.0.1/tcp/1']), failure('PEER_UNREACHABLE'))
+  await assert.rejects(open([address]), failure('IDENTITY_MISMATCH'))
+  for (const none of [[], ['not an address'], [`${address}/p2p/${other.host.peerId}`]]) await assert.rejects(open(none), failure('PEER_UNREACHABLE'))
+  await assert.rejects(
+    node.links.open({ as: 'client', publicKey: other.publicKey, addresses: [address], make, signal: AbortSignal.abort() }),
+    failure('ABORTED')
+  )
+})
+
+test('an endpoint behind a circuit relay of other software is reached', async () => {
+  await using relay = await startRelay({ bytes: 10_000_000 })
+  await using behind = await startLinkNode({ listen: [relay.listen] })
+  await using client = await startLinkNode()
+  const here = await client.open(behind, 'client')
+  const there = await firstAccepted(behind)
+  here.send(...Array.from({ length: 100 }, (_, index) => cellOf(3, index)))
+  await until(() => there.received.length === 100, 'the cells arrive over the relay')
+  assert.ok(there.link.peer.kind === 'client' && there.link.peer.prefix === '127.0.0.0/24')
+})
+
+test('stopping ends every link and every key, and nothing is opened afterwards', async () => {
+  await using node = await startLinkNode()
+  await using other = await startLinkNode()
+  const ends = await Promise.all([node.open(other, 'client'), node.open(other, 'relay')])
+  await firstAccepted(other, 1)
+  await node.links.stop()
+  await until(() => [...ends, ...other.accepted].every(({ hasEnded }) => hasEnded), 'all have ended')
+  await until(() => other.host.libp2p.getConnections().length === 0, 'no connection is left')
+  await assert.rejects(node.open(other, 'client'), failure('SHUTTING_DOWN'))
+})
+
+/** A clock that stands, and timers that run when it is moved. */
+class TestTime implements Timers {
+  now = 1_000
+  #due: { readonly at: number; readonly run: () => void }[] = []
+
+  readonly clock: Clock = { monotonic: (): Millis => millis(this.now), wall: () => wallMillis(clock.wall()), bootId: 'test' }
+
+  schedule(delayMs: number, run: () => void): () => void {
+    const entry = { at: this.now + delayMs, run }
+    this.#due.push(entry)
+    return () => {
+      this.#due = this.#due.filter((each) => each !== entry)
+    }
+  }
+
+  move(ms: number): void {
+    for (const end = this.now + ms; ;) {
+      const next = this.#due.filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0]
+      if (next === undefined) {
+        this.now = end
+        return
+      }
+      this.#due = this.#due.filter((each) => each !== next)
+      this.now = Math.max(this.now, next.at)
+      next.run()
+    }
+  }
+}
+
+test('a link without circuits is closed by its opener after 15 minutes, one with circuits is not', async () => {
+  const time = new TestTime()
+  await using node = await startLinkNode({ clock: time.clock, timers: time })
+  await using one = await startLinkNode()
+  await using two = await startLinkNode()
+  const [idle, busy] = await Promise.all([node.open(one, 'client'), node.open(two, 'client')])
+  idle.circuits = 0
+  time.move(840_000)
+  await firstAccepted(one)
+  assert.ok(!idle.hasEnded)
+  time.move(61_000)
+  await until(() => idle.hasEnded, 'the idle link is closed')
+  assert.ok(!busy.hasEnded)
+})
+
+test('a guard is called from another key the next day; the old link stays while circuits run over it', async () => {
+  const time = new TestTime()
+  await using node = await startLinkNode({ clock: time.clock, timers: time })
+  await using guard = await startLinkNode()
+  const old = await node.open(guard, 'client')
+  await firstAccepted(guard)
+  time.move(86_000_000)
+  assert.equal((await node.open(guard, 'client')).link, old.link)
+  time.move(500_000)
+  const fresh = await node.open(guard, 'client')
+  await firstAccepted(guard, 1)
+  assert.notEqual(fresh.link.id, old.link.id)
+  assert.equal(new Set(guard.host.libp2p.getPeers().map(String)).size, 2)
+  assert.ok(!old.hasEnded)
+  old.circuits = 0
+  time.move(60_000)
+  await until(() => old.hasEnded && guard.host.libp2p.getPeers().length === 1, 'the old key is gone')
+  assert.ok(!fresh.hasEnded)
+})
+
+test('clients are limited by their network, all links by their number, and no peer of the mesh is a link', async () => {
+  await using guard = await startLinkNode({ linkLimits: { accepted: 3, clientsOfPrefix: 2 }, isPaired: (peerId) => peerId === paired })
+  const nodes = await Promise.all([1, 2, 3, 4].map(() => startLinkNode()))
+  await using stack = new AsyncDisposableStack()
+  for (const node of nodes) stack.use(node)
+  const [a, b, c, d] = nodes
+  assert.ok(a && b && c && d)
+  await Promise.all([a.open(guard, 'client'), b.open(guard, 'client')])
+  await firstAccepted(guard, 1)
+  const refused = await c.open(guard, 'client')
+  await until(() => refused.hasEnded, 'a third client of the network is refused')
+  await c.open(guard, 'relay')
+  await firstAccepted(guard, 2)
+  const over = await d.open(guard, 'relay')
+  await until(() => over.hasEnded, 'a fourth link is refused')
+  assert.equal(guard.accepted.length, 3)
+  assert.deepEqual(
+    guard.host.refusals.map(({ error }) => error.code),
+    ['PROTOCOL_LIMIT', 'PROTOCOL_LIMIT']
+  )
+  const stream = await (async () => {
+    await d.host.libp2p.peerStore.merge(peerIdFromString(guard.host.peerId), { multiaddrs: guard.host.libp2p.getMultiaddrs() })
+    paired = d.host.peerId
+    return d.host.host.open(guard.host.peerId, 'onion')
+  })()
+  await stream.send(new Uint8Array(cellSizes.cell))
+  await stream.closed
+  assert.ok(!guard.links.isLinkPeer(d.host.peerId))
+  assert.equal(guard.host.refusals.at(-1)?.error.code, 'CIRCUIT_VIOLATION')
+})
+let paired = ''
+
+test('addresses are limited by /24 and /48, however they are written', () => {
+  assert.deepEqual(['203.0.113.77', '::ffff:203.0.113.77', '2001:db8:1:2::3', '2001:db8::1', 'relay.example'].map(addressPrefix), [
+    '203.0.113.0/24',
+    '203.0.113.0/24',
+    '2001:db8:1::/48',
+    '2001:db8:0::/48',
+    'relay.example'
+  ])
+})
