@@ -194,16 +194,20 @@ export class RelayService {
 
   #begin(circuit: number, stream: number): void {
     const streams = this.#streams.get(circuit) ?? new Map<number, OpenStream>()
-    this.#streams.set(circuit, streams)
+    const done = new Set<'us' | 'peer'>()
+    let isRefused = false
     const handler = this.#options.onStream({
       write: (bytes) => this.#driver.input({ type: 'write', circuit, stream, bytes }),
       end: (reason) => {
+        isRefused = reason !== 'done'
         this.#driver.input({ type: 'end', circuit, stream, reason })
         this.#sideEnded(circuit, stream, { side: 'us', reason })
       },
       consumed: (bytes) => this.#driver.input({ type: 'consumed', circuit, stream, bytes })
     })
-    streams.set(stream, { handler, done: new Set() })
+    if (isRefused) return
+    streams.set(stream, { handler, done })
+    this.#streams.set(circuit, streams)
   }
 
   #sideEnded(circuit: number, stream: number, { side, reason }: { readonly side: 'us' | 'peer'; readonly reason: StreamEndReason }): void {
