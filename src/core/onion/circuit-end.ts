@@ -10,7 +10,10 @@ export type RelayCellCommand = typeof cellCommands.relay | typeof cellCommands.r
 
 /** The layers between the two ends, as one of them sees them. */
 export interface EndLayers {
-  /** Encrypts a body towards the other end, in place. Called once for each cell that the end gives out, in their order. */
+  /**
+   * Encrypts a body towards the other end, in place: at a relay its backward layer's `originate`, at a client `decrypt` of the forward layers, from the hop to the first.
+   * Called once for each cell that the end gives out, in their order.
+   */
   readonly seal: (command: RelayCellCommand, body: Uint8Array) => void
   /** `CellLayer.tag()` of the layer that `seal` moved on: at a relay its backward one, at a client the forward one of that hop. */
   readonly sentTag: () => Uint8Array
@@ -42,7 +45,8 @@ const maxControlBytes = 2_000
 
 /**
  * What both ends of a layer run over it: messages in cells, streams, flow control, ping. The owner peels the layers, and ends the circuit when anything here throws
- * (CIRCUIT_VIOLATION, MESSAGE_MALFORMED): the end is of no use afterwards. Each method returns what shall happen, in order.
+ * (CIRCUIT_VIOLATION, MESSAGE_MALFORMED): the end is of no use afterwards. Each method returns what shall happen: first the cells, in the order in which they were sealed
+ * and must be sent, then the rest, so that whoever acts on an output by calling the end again sends nothing out of order.
  */
 export class CircuitEnd {
   readonly #options: CircuitEndOptions
@@ -51,6 +55,7 @@ export class CircuitEnd {
   readonly #streams: StreamMux
   readonly #sending = new SendWindow()
   readonly #receiving = new ReceiveWindow()
+  #cells: EndOutput[] = []
   #outputs: EndOutput[] = []
 
   constructor(options: CircuitEndOptions) {
@@ -143,9 +148,10 @@ export class CircuitEnd {
   /** Makes cells of all that may go out now, and hands over what shall happen. */
   #flush(command?: RelayCellCommand): readonly EndOutput[] {
     while (this.#packer.hasMessages || (this.#sending.isOpen && this.#streams.hasData)) this.#cell(command)
-    const outputs = this.#outputs
+    const [cells, outputs] = [this.#cells, this.#outputs]
+    this.#cells = []
     this.#outputs = []
-    return outputs
+    return cells.length === 0 ? outputs : cells.concat(outputs)
   }
 
   #cell(fixed: RelayCellCommand | undefined): void {
@@ -154,7 +160,7 @@ export class CircuitEnd {
     const command = fixed ?? chosen?.() ?? cellCommands.relay
     layers.seal(command, body)
     if (carriesData) this.#sending.sent(layers.sentTag)
-    this.#outputs.push({ type: 'cell', command, body })
+    this.#cells.push({ type: 'cell', command, body })
   }
 
   readonly #fill = (body: Uint8Array, at: number): number => this.#streams.fill(body, at)

@@ -108,7 +108,7 @@ export function packMessages(messages: readonly RelayMessage[], random: Random):
   return bodies
 }
 
-/** A message of which more is to come. Pieces are kept as they came: a header that promises much takes no memory. */
+/** A message of which more is to come. A header that promises much takes no memory, and pieces are copies: a view would hold the whole frame that it came in. */
 interface Partial {
   readonly command: RelayCommand
   readonly pieces: Uint8Array[]
@@ -142,7 +142,7 @@ export class MessageAssembler {
       const data = body.subarray(at, at + length)
       at += length
       if (data.length === length) messages.push({ message: decodeMessage({ command, data }), early: isEarly })
-      else this.#partial = { command, pieces: [data], missing: length - data.length, early: isEarly }
+      else this.#partial = { command, pieces: [data.slice()], missing: length - data.length, early: isEarly }
     }
     return { messages, carriesData }
   }
@@ -158,7 +158,7 @@ export class MessageAssembler {
   #continue(partial: Partial, cell: { readonly body: Uint8Array; readonly isEarly: boolean; readonly messages: AssembledMessage[] }): number {
     const start = cellSizes.recognised
     const piece = cell.body.subarray(start, start + partial.missing)
-    partial.pieces.push(piece)
+    partial.pieces.push(piece.slice())
     partial.missing -= piece.length
     partial.early &&= cell.isEarly
     if (partial.missing === 0) {

@@ -28,7 +28,6 @@ const message: fc.Arbitrary<RelayMessage> = fc.oneof(
       type: is('extendFailed'),
       reason: fc.constantFrom('unknown' as const, 'unreachable' as const, 'refused' as const, 'timeout' as const)
     },
-    plain,
     plain
   ),
   fc.record({ type: is('sendme'), tag: exactly(16) }, plain),
