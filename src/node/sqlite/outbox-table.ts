@@ -36,7 +36,7 @@ export class OutboxTable {
       epoch: this.#epoch(),
       pending: this.#entries(this.#statements.waiting.all()),
       sequences: this.#statements.destinations.all().map((row) => ({ destination: blob(row, 'destination'), sequence: number(row, 'sequence') })),
-      retries: this.#statements.retries.all().map(retryOf)
+      retries: this.#statements.retries.all().flatMap(retryOf)
     }
   }
 
@@ -222,11 +222,16 @@ function headOf(row: Row): Omit<OutboxRow, 'envelope'> {
   }
 }
 
-function retryOf(row: Row): DestinationRetry {
-  return {
-    destination: blob(row, 'destination'),
-    via: choice(row, 'via', routes),
-    attempts: number(row, 'attempts'),
-    lastAttempt: { bootId: text(row, 'retry_boot'), monotonic: millis(number(row, 'retry_monotonic')), wall: wallMillis(number(row, 'retry_wall')) }
+/** Of a damaged row none: the backoff begins anew, no more is lost. */
+function retryOf(row: Row): readonly DestinationRetry[] {
+  try {
+    const lastAttempt = {
+      bootId: text(row, 'retry_boot'),
+      monotonic: millis(number(row, 'retry_monotonic')),
+      wall: wallMillis(number(row, 'retry_wall'))
+    }
+    return [{ destination: blob(row, 'destination'), via: choice(row, 'via', routes), attempts: number(row, 'attempts'), lastAttempt }]
+  } catch {
+    return []
   }
 }

@@ -227,6 +227,23 @@ describe('inbox: receipts for readers', () => {
     assert.equal(inbox.all('receipts').length, 3)
   })
 
+  it('takes the route of the message: what came over a circuit is never spoken of over a connection, nor the other way', () => {
+    const inbox = new Inbox()
+    inbox.batch(batchOf(1), { stream: 7, via: 'onion' })
+    assert.equal(inbox.last('admit').messages[0]?.via, 'onion')
+    inbox.admitted(stored())
+    assert.deepEqual([inbox.last('receipts').stream, inbox.last('receipts').via], [7, 'onion'])
+    inbox.input({ type: 'acked', outcomes: [ackOf('hidden', { via: 'onion' }), ackOf('plain')] })
+    assert.equal(inbox.all('receipts').length, 1)
+    inbox.input({ type: 'peer-connected', publicKey: alice.publicKey, via: 'direct' })
+    assert.deepEqual([inbox.last('receipts').via, inbox.receipts().at(-1)?.id], ['direct', 'plain'])
+    inbox.input({ type: 'peer-connected', publicKey: alice.publicKey, via: 'onion' })
+    assert.deepEqual([inbox.last('receipts').via, inbox.receipts().at(-1)?.id], ['onion', 'hidden'])
+    inbox.input({ type: 'peer-disconnected', publicKey: alice.publicKey, via: 'onion' })
+    inbox.input({ type: 'acked', outcomes: [ackOf('later', { via: 'onion' })] })
+    assert.equal(inbox.all('receipts').length, 3)
+  })
+
   it('keeps a bounded number of them, the newest', () => {
     const inbox = new Inbox()
     for (let index = 0; index < 20_000; index++) inbox.input({ type: 'acked', outcomes: [ackOf(`m-${index}`)] })
