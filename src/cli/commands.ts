@@ -91,6 +91,7 @@ async function invite(input: InputOf<Catalogue['invite']>, context: CommandConte
   await using daemon = new RemoteDaemon(context)
   const answer = await daemon.call('invite', input)
   output.note(`for one peer, until ${timeOf(answer.expiresAt)}; there: synaptic-mesh p2p join INVITE`)
+  if (answer.note !== undefined) output.note(answer.note)
   await output.result(answer, (value) => renderers.invite(value, output))
 }
 

@@ -68,7 +68,10 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
   outboxCancel: (value, output) => [`${tick(output)} cancelled   id ${safe(value.id)}`],
   listen: (value, output) => messageLines(value, output),
   invite: (value) => [value.invite],
-  join: (value, output) => [`${tick(output)} paired with ${safe(value.alias ?? value.name)}   ${value.peerId}`],
+  join: (value, output) => [
+    `${tick(output)} paired with ${safe(value.alias ?? value.name)}   ${value.peerId}`,
+    ...(value.note === undefined ? [] : [safe(value.note)])
+  ],
   peers: (value, output) =>
     value.peers.length === 0
       ? ['no peers are known yet']

@@ -59,9 +59,22 @@ export function wireMessage(message: ReceivedMessage): WireMessage {
 }
 
 export function wireReport(report: SendReport): WireReport {
-  const { id, type, priority, status, path, ms, attempts, acceptedAt, expiresAt } = report
+  const { id, type, priority, status, via, path, ms, attempts, acceptedAt, expiresAt } = report
   const error = report.error === undefined ? undefined : { ...report.error, next: [...report.error.next] }
-  return { id, to: report.to.map(({ peerId, name }) => ({ peerId, name })), type, priority, status, path, ms, attempts, acceptedAt, expiresAt, error }
+  return {
+    id,
+    to: report.to.map(({ peerId, name }) => ({ peerId, name })),
+    type,
+    priority,
+    status,
+    via,
+    path,
+    ms,
+    attempts,
+    acceptedAt,
+    expiresAt,
+    error
+  }
 }
 
 export function wirePeer(peer: PeerInfo): WirePeer {

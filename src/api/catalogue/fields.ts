@@ -1,4 +1,5 @@
-import { messageTypes } from '../../core/message/types.ts'
+import type { ErrorCode } from '../../core/base/index.ts'
+import { messageTypes, routes } from '../../core/message/types.ts'
 import type { Field } from '../command.ts'
 
 /** Fields that several commands share. */
@@ -63,6 +64,23 @@ export const ttlS = {
   placeholder: 'SECONDS',
   help: 'seconds until it expires'
 } as const satisfies Field
+
+/** The route of a message. */
+export const via = {
+  type: 'choice',
+  choices: routes,
+  help: 'direct: over a connection with the peer; onion: over a circuit, and never otherwise; by default onion when onion_routing is on, else direct'
+} as const satisfies Field
+
+/** Says that a thing which only goes directly may do so, though circuits are the rule. */
+export const viaDirect = {
+  type: 'choice',
+  choices: ['direct'],
+  help: 'with onion_routing on: do it all the same, over a direct connection that shows who talks to whom'
+} as const satisfies Field
+
+/** Why a message finds no way over circuits. */
+export const circuitErrors = ['CIRCUIT_TOO_FEW_RELAYS', 'CIRCUIT_NO_ENDPOINT', 'CIRCUIT_GUARDS_FAILED'] as const satisfies readonly ErrorCode[]
 
 /** The longest request that carries a message: 1 MiB in base64 or with every character escaped, and the rest. */
 export const messageBodyBytes = 8 * 1_048_576

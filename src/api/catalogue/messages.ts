@@ -1,6 +1,18 @@
 import { inboxStates, outboxStates } from '../../core/message/types.ts'
 import { command } from '../command.ts'
-import { content, encoding, messageBodyBytes, messageId, messageTypeAlso, messageTypeNames, priority, timeoutMs, ttlS } from './fields.ts'
+import {
+  circuitErrors,
+  content,
+  encoding,
+  messageBodyBytes,
+  messageId,
+  messageTypeAlso,
+  messageTypeNames,
+  priority,
+  timeoutMs,
+  ttlS,
+  via
+} from './fields.ts'
 import { receivedMessage, sendReport } from './shapes.ts'
 
 export const message = command({
@@ -30,6 +42,7 @@ export const message = command({
     request: { type: 'boolean', default: false, help: 'wait for the answer and print it (implies --msg-type command)' },
     volatile: { type: 'boolean', default: false, help: 'no store and no receipt: for what is worthless late' },
     wait: { type: 'choice', choices: ['accepted', 'stored'], default: 'stored', help: 'return at this state' },
+    via,
     encoding,
     timeoutMs: {
       type: 'seconds',
@@ -58,7 +71,8 @@ export const message = command({
     'ID_CONFLICT',
     'BODY_TOO_LARGE',
     'DISK_FULL',
-    'TIMEOUT'
+    'TIMEOUT',
+    ...circuitErrors
   ],
   output: (z) => sendReport(z).extend({ response: receivedMessage(z).optional() }),
   route: { method: 'POST', path: '/v1/messages', scope: 'agent', maxBodyBytes: messageBodyBytes }
@@ -120,11 +134,12 @@ export const inboxReply = command({
     ttlS,
     contentType: { type: 'text', min: 1, max: 127, help: 'media type of the content' },
     ack: { type: 'boolean', default: false, help: 'acknowledge the message that is answered' },
+    via,
     encoding,
     timeoutMs: timeoutMs(10_000)
   },
   examples: ['synaptic-mesh p2p inbox reply 01JD8X… "done" --ack'],
-  errors: ['MESSAGE_UNKNOWN', 'NOT_STORED_YET', 'QUOTA', 'REFUSED', 'DISK_FULL'],
+  errors: ['MESSAGE_UNKNOWN', 'NOT_STORED_YET', 'QUOTA', 'REFUSED', 'DISK_FULL', ...circuitErrors],
   output: (z) => sendReport(z),
   route: { method: 'POST', path: '/v1/inbox/reply', scope: 'agent', maxBodyBytes: messageBodyBytes }
 })

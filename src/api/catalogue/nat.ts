@@ -1,7 +1,7 @@
 import { traversalResults } from '../../core/nat/report.ts'
 import { connectionPaths, natClasses, techniques, traversalMethods } from '../../core/nat/types.ts'
 import { command, type Zod } from '../command.ts'
-import { peer, timeoutMs } from './fields.ts'
+import { peer, timeoutMs, viaDirect } from './fields.ts'
 import { errorReport, peerReference } from './shapes.ts'
 
 /** Shares of peers; the rates are left out before the first peer. */
@@ -21,6 +21,7 @@ export const nat = command({
       default: 'auto',
       help: 'auto: every way; stun: punching with STUN alone; turn: over a TURN server alone'
     },
+    via: viaDirect,
     timeoutMs: timeoutMs(15_000)
   },
   examples: [
@@ -28,7 +29,7 @@ export const nat = command({
     'synaptic-mesh p2p nat peer-stun --method stun',
     'synaptic-mesh p2p nat peer-relay --method turn'
   ],
-  errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'NAT_METHOD_FAILED', 'PEER_UNREACHABLE', 'TIMEOUT'],
+  errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'ONION_ONLY', 'NAT_METHOD_FAILED', 'PEER_UNREACHABLE', 'TIMEOUT'],
   output: (z) =>
     z.strictObject({
       peer: peerReference(z),

@@ -1,5 +1,5 @@
-import { command } from '../command.ts'
-import { peer, timeoutMs } from './fields.ts'
+import { command, type Zod } from '../command.ts'
+import { circuitErrors, peer, timeoutMs, via, viaDirect } from './fields.ts'
 import { peerInfo, peerReference, quantumReport } from './shapes.ts'
 
 export const discover = command({
@@ -23,6 +23,9 @@ export const discover = command({
   route: { method: 'POST', path: '/v1/discover', scope: 'agent' }
 })
 
+/** With onion_routing on: that pairing does not go over circuits. */
+const pairingNote = (z: Zod) => ({ note: z.string().optional() })
+
 export const invite = command({
   words: ['invite'],
   help: 'make an invite for one peer to pair with this node',
@@ -39,7 +42,7 @@ export const invite = command({
   },
   examples: ['synaptic-mesh p2p invite', 'synaptic-mesh p2p invite --expires 600 --json'],
   errors: ['DISK_FULL'],
-  output: (z) => z.strictObject({ invite: z.string().max(300), expiresAt: z.number() }),
+  output: (z) => z.strictObject({ invite: z.string().max(300), expiresAt: z.number(), ...pairingNote(z) }),
   route: { method: 'POST', path: '/v1/invites', scope: 'admin' }
 })
 
@@ -62,7 +65,7 @@ export const join = command({
   },
   examples: ['synaptic-mesh p2p join INVITE --as agent-001', 'pass show mesh-invite | synaptic-mesh p2p join -'],
   errors: ['INVITE_INVALID', 'INVITE_EXPIRED', 'INVITE_USED', 'NETWORK_MISMATCH', 'PEER_UNREACHABLE', 'IDENTITY_MISMATCH', 'TIMEOUT'],
-  output: (z) => z.strictObject({ peerId: z.string(), name: z.string(), alias: z.string().optional() }),
+  output: (z) => z.strictObject({ peerId: z.string(), name: z.string(), alias: z.string().optional(), ...pairingNote(z) }),
   route: { method: 'POST', path: '/v1/pairs', scope: 'admin' }
 })
 
@@ -79,9 +82,9 @@ export const peers = command({
 export const ping = command({
   words: ['ping'],
   help: 'measure the round trip to a peer',
-  fields: { peer, count: { type: 'integer', min: 1, max: 100, default: 3, help: 'how often' }, timeoutMs: timeoutMs(10_000) },
+  fields: { peer, count: { type: 'integer', min: 1, max: 100, default: 3, help: 'how often' }, via: viaDirect, timeoutMs: timeoutMs(10_000) },
   examples: ['synaptic-mesh p2p ping agent-001 --count 5'],
-  errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'PEER_UNREACHABLE', 'TIMEOUT'],
+  errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'ONION_ONLY', 'PEER_UNREACHABLE', 'TIMEOUT'],
   output: (z) => z.strictObject({ peer: peerReference(z), rttMs: z.array(z.number()), minMs: z.number(), medianMs: z.number(), maxMs: z.number() }),
   route: { method: 'POST', path: '/v1/ping', scope: 'agent' }
 })
@@ -93,6 +96,10 @@ export const quantum = command({
     peer,
     level: { type: 'integer', min: 1, max: 5, values: [1, 3, 5], help: "ML-KEM level; the node's own by default" },
     mlDsa: { type: 'boolean', help: 'have both sides sign with ML-DSA-65 besides Ed25519' },
+    via: {
+      ...via,
+      help: 'direct: over a connection with the peer; onion: over a circuit; must be said when onion_routing is on, and is direct otherwise'
+    },
     timeoutMs: timeoutMs(10_000)
   },
   examples: ['synaptic-mesh p2p quantum agent-001', 'synaptic-mesh p2p quantum agent-001 --level 5'],
@@ -108,7 +115,9 @@ export const quantum = command({
     'SESSION_AUTH_REFUSED',
     'IDENTITY_MISMATCH',
     'SIGNATURE_INVALID',
-    'NETWORK_MISMATCH'
+    'NETWORK_MISMATCH',
+    'ONION_ONLY',
+    ...circuitErrors
   ],
   output: quantumReport,
   route: { method: 'POST', path: '/v1/quantum', scope: 'agent' }

@@ -1,5 +1,5 @@
 import { errorCodes } from '../../core/base/index.ts'
-import { inboxStates, messageTypes, outboxStates } from '../../core/message/types.ts'
+import { inboxStates, messageTypes, outboxStates, routes } from '../../core/message/types.ts'
 import type { ZodType } from 'zod'
 import type { Zod } from '../command.ts'
 
@@ -24,6 +24,8 @@ export const sendReport = (z: Zod) =>
     type: z.enum(messageTypes),
     priority: z.int().min(0).max(10),
     status: z.enum(outboxStates),
+    /** The way that was chosen for it; it never takes the other. */
+    via: z.enum(routes),
     path: z.string().optional(),
     ms: z.number(),
     attempts: z.int(),

@@ -1,5 +1,5 @@
 import { MeshError } from '../../core/base/index.ts'
-import { messageLimits } from '../../core/message/types.ts'
+import { messageLimits, type Via } from '../../core/message/types.ts'
 import type { Mesh, ReceivedMessage, SendReport } from '../../mesh/mesh.ts'
 import { messageType, wireMessage, wireReport } from '../convert.ts'
 import { type Handler, present } from './context.ts'
@@ -25,14 +25,14 @@ function fromBase64(text: string): Uint8Array {
 
 export const message: Handler<'message'> = async (input, { mesh, signal }) => {
   const content = contentOf(input.content, input.encoding)
-  const { priority, ttlS, id, label, toLabel, contentType, inReplyTo } = input
+  const { priority, ttlS, id, label, toLabel, contentType, inReplyTo, via } = input
   const delivery = input.volatile ? 'volatile' : 'durable'
-  const shared = { ...present({ priority, ttlS, id, label, toLabel, contentType, inReplyTo }), delivery, signal } as const
+  const shared = { ...present({ priority, ttlS, id, label, toLabel, contentType, inReplyTo, via }), delivery, signal } as const
   if (input.request) {
     const start = performance.now()
     const response = await mesh.request(input.destination, content, { ...shared, timeoutMs: input.timeoutMs ?? requestTimeoutMs })
     return {
-      ...wireReport(await requestReport(mesh, response, { priority, ms: Math.round(performance.now() - start) })),
+      ...wireReport(await requestReport(mesh, response, { priority, ms: Math.round(performance.now() - start), via: via ?? defaultVia(mesh) })),
       response: wireMessage(response)
     }
   }
@@ -48,8 +48,17 @@ export const message: Handler<'message'> = async (input, { mesh, signal }) => {
   return wireReport(report)
 }
 
+interface Sent {
+  readonly priority: number
+  readonly ms: number
+  readonly via: Via
+}
+
+/** The route of a message that names none. */
+const defaultVia = ({ options }: Mesh): Via => (options.onionRouting ? 'onion' : 'direct')
+
 /** What is known of the Command that `response` answers; of a volatile one nothing is stored. */
-async function requestReport(mesh: Mesh, response: ReceivedMessage, sent: { readonly priority: number; readonly ms: number }): Promise<SendReport> {
+async function requestReport(mesh: Mesh, response: ReceivedMessage, sent: Sent): Promise<SendReport> {
   const id = response.inReplyTo ?? response.id
   if (response.delivery === 'durable') return mesh.outbox.get(id)
   const at = response.timestamp
@@ -59,7 +68,7 @@ async function requestReport(mesh: Mesh, response: ReceivedMessage, sent: { read
     type: 'Command',
     ...sent,
     status: 'sent',
-    path: (await mesh.peer(response.source.peerId)).path,
+    path: sent.via === 'onion' ? 'onion' : (await mesh.peer(response.source.peerId)).path,
     attempts: 1,
     acceptedAt: at,
     expiresAt: at,
@@ -114,8 +123,8 @@ export const inboxAck: Handler<'inboxAck'> = async (input, { mesh }) => {
 export const inboxReply: Handler<'inboxReply'> = async (input, { mesh, signal }) => {
   const content = contentOf(input.content, input.encoding)
   const original = await mesh.inbox.get(input.id, input.from)
-  const { priority, ttlS, contentType, timeoutMs } = input
-  const report = await mesh.reply(original, content, { priority, ttlS, timeoutMs, signal, ...present({ contentType }) })
+  const { priority, ttlS, contentType, timeoutMs, via } = input
+  const report = await mesh.reply(original, content, { priority, ttlS, timeoutMs, signal, ...present({ contentType, via }) })
   if (input.ack) await mesh.inbox.ack([{ source: original.source.peerId, id: original.id }])
   return wireReport(report)
 }

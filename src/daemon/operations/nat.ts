@@ -2,7 +2,7 @@ import type { NatRates, NatReport } from '../../mesh/nat-report.ts'
 import { type Handler, present } from './context.ts'
 
 export const nat: Handler<'nat'> = async (input, { mesh, signal }) => {
-  const report = await mesh.nat(input.peer, { method: input.method, timeoutMs: input.timeoutMs, signal })
+  const report = await mesh.nat(input.peer, { method: input.method, timeoutMs: input.timeoutMs, signal, ...present({ via: input.via }) })
   const { peer, method, result, path, now, own, their, reason, retryInMs, usableMs, ms, last100, error } = report
   const retryInS = retryInMs === undefined ? undefined : Math.ceil(retryInMs / 1_000)
   return {

@@ -1,4 +1,5 @@
 import { MeshError } from '../../core/base/index.ts'
+import type { Mesh } from '../../mesh/mesh.ts'
 import { wirePeer } from '../convert.ts'
 import { type Handler, present } from './context.ts'
 
@@ -10,12 +11,18 @@ export const discover: Handler<'discover'> = async (input, { mesh, signal }) => 
 
 export const invite: Handler<'invite'> = async (input, { mesh }) => {
   const { invite: text, expiresAt } = await mesh.invite({ expiresInS: input.expiresInS })
-  return { invite: text, expiresAt }
+  return { invite: text, expiresAt, ...pairingNote(mesh) }
 }
 
 export const join: Handler<'join'> = async (input, { mesh, signal }) => {
   const { peerId, name, alias } = await mesh.join(input.invite, { timeoutMs: input.timeoutMs, signal, ...present({ alias: input.as }) })
-  return { peerId, name, alias }
+  return { peerId, name, alias, ...pairingNote(mesh) }
+}
+
+/** Pairing proves keys over a connection, and so shows to both sides and to whoever watches that these two met. */
+function pairingNote({ options }: Mesh): { readonly note?: string } {
+  if (!options.onionRouting) return {}
+  return { note: 'Pairing goes over a direct connection: the two nodes, and whoever watches them, see that they met. Messages go over circuits.' }
 }
 
 export const peers: Handler<'peers'> = async (input, { mesh }) => {
@@ -24,7 +31,7 @@ export const peers: Handler<'peers'> = async (input, { mesh }) => {
 }
 
 export const ping: Handler<'ping'> = async (input, { mesh, signal }) => {
-  const { peer, rttMs } = await mesh.ping(input.peer, { count: input.count, timeoutMs: input.timeoutMs, signal })
+  const { peer, rttMs } = await mesh.ping(input.peer, { count: input.count, timeoutMs: input.timeoutMs, signal, ...present({ via: input.via }) })
   const sorted = rttMs.toSorted((a, b) => a - b)
   const at = (index: number): number => sorted.at(index) ?? 0
   return {
@@ -37,7 +44,11 @@ export const ping: Handler<'ping'> = async (input, { mesh, signal }) => {
 }
 
 export const quantum: Handler<'quantum'> = async (input, { mesh, signal }) => {
-  const report = await mesh.quantum(input.peer, { timeoutMs: input.timeoutMs, signal, ...present({ level: input.level, mlDsa: input.mlDsa }) })
+  const report = await mesh.quantum(input.peer, {
+    timeoutMs: input.timeoutMs,
+    signal,
+    ...present({ level: input.level, mlDsa: input.mlDsa, via: input.via })
+  })
   const { peer, level, kem, hybrid, suite, authentication, path, words, handshakeBytes, handshakeMs, rekey } = report
   return {
     peerId: peer.peerId,
