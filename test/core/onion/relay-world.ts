@@ -204,6 +204,14 @@ export class HandCircuit {
     this.outsider.send(...this.cells(messages, command))
   }
 
+  /** A recognised cell with anything in it. */
+  sendPlain(bytes: Uint8Array): void {
+    const body = new Uint8Array(cellSizes.body)
+    body.set(bytes.subarray(0, cellSizes.plain), cellSizes.recognised)
+    this.#layers.forward.decrypt(cellCommands.relay, body)
+    this.outsider.send({ circuit: this.circuit, command: cellCommands.relay, body })
+  }
+
   /** EXTEND to somebody, with a request that he may answer or not. */
   extend(publicKey: Uint8Array): void {
     this.send([{ type: 'extend', publicKey, request: this.#random.bytes(cellSizes.create) }], cellCommands.relayEarly)
