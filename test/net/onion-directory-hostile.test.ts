@@ -152,6 +152,25 @@ test('a peer that answers a comparison with lies is found out, and what was well
   )
 })
 
+test('a peer that answers one descriptor at a time, for ever, is left after the time for one comparison', async () => {
+  await using a = await startMember({ pullTimeoutMs: 600 })
+  let sent = 0
+  await using drip = await startLiar(async (stream) => {
+    for await (const bytes of stream.frames()) {
+      const isAsk = decodeDirectoryFrame(bytes).kind === 'ask'
+      if (isAsk) await stream.send(encodeDirectoryFrame({ kind: 'summary', count: 9, digests: new Uint8Array(2_048).fill(7) }))
+      for (; !isAsk; sent++) {
+        await stream.send(encodeDirectoryFrame({ kind: 'descriptors', descriptors: [stranger(`drop ${sent}`).signed()] }))
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    }
+  })
+  await join(a, drip)
+  await assert.rejects(a.directory.pull(drip.node.peerId, soon()), failure('ABORTED'))
+  assert.ok(sent >= 3 && sent < 60, `${sent} in that time`)
+  assert.ok(a.directory.all().length >= 3, 'what came is kept')
+})
+
 test('a peer that asks for a bucket twice, or out of turn, is cut off', async () => {
   await using a = await startMember()
   await a.directory.publish()

@@ -13,12 +13,18 @@ export interface DirectoryPullerOptions {
   readonly log: (record: LogRecord) => void
   /** Compares views with one peer. */
   readonly pull: (peerId: string, signal: AbortSignal) => Promise<void>
+  /** `isSynced` has become true. */
+  readonly onSynced: () => void
   /** Between two rounds, default 300,000 ms, a quarter more or less. */
   readonly everyMs?: number
 }
 
-/** Peers of one round. */
+/** Peers of one round; compared with so many, this node knows what there is. */
 const peersOfRound = 3
+/** In a small mesh there are not so many: then after this. */
+const syncedAfterMs = 2_000
+/** Before that, rounds are so far apart at first, then each twice as far. */
+const firstRoundMs = 3_000
 /** After the start, and after a peer came: others come at the same time. */
 const settleMs = 200
 /** The same peer is not asked again within this because of what it or others did. */
@@ -33,12 +39,21 @@ export class DirectoryPuller {
   readonly #queue = new Set<string>()
   /** When each peer was asked last, the latest at the end. */
   readonly #asked = new Map<string, Millis>()
+  readonly #compared = new Set<string>()
+  #isSynced = false
+  #rounds = 0
   #isRunning = false
+  #cancelSynced: (() => void) | undefined
   #cancelRound: () => void = () => undefined
   #cancelRun: (() => void) | undefined
 
   constructor(options: DirectoryPullerOptions) {
     this.#options = options
+  }
+
+  /** Whether views were compared with three peers since the start, or with fewer when there are no more. */
+  get isSynced(): boolean {
+    return this.#isSynced
   }
 
   start(): void {
@@ -50,14 +65,13 @@ export class DirectoryPuller {
     this.#options.libp2p.removeEventListener('peer:identify', this.#onIdentify)
     this.#cancelRound()
     this.#cancelRun?.()
+    this.#cancelSynced?.()
     this.#stopped.abort()
   }
 
   /** Asks this peer soon, when it was not asked a moment ago. */
   hint(peerId: string): void {
-    const at = this.#asked.get(peerId)
-    if (at !== undefined && this.#options.clock.monotonic() - at < againMs) return
-    this.#enqueue(peerId)
+    if (!this.#wasAsked(peerId)) this.#enqueue(peerId)
   }
 
   // The list of what a peer serves comes with its identification, and again when it changes.
@@ -77,24 +91,36 @@ export class DirectoryPuller {
     void this.#choose().then((peerIds) => {
       for (const peerId of peerIds) this.#enqueue(peerId)
     })
-    this.#cancelRound = timers.schedule(everyMs * (0.75 + randomFraction(random) / 2), () => this.#round())
+    const delayMs = this.#isSynced ? everyMs : Math.min(everyMs, firstRoundMs * 2 ** this.#rounds)
+    this.#rounds += 1
+    this.#cancelRound = timers.schedule(delayMs * (0.75 + randomFraction(random) / 2), () => this.#round())
   }
 
+  /** Peers by lot. Those that are known not to serve come last: a peer that was identified while it started says too little. */
   async #choose(): Promise<readonly string[]> {
     const { libp2p, random } = this.#options
     const serving: string[] = []
-    for (const peer of libp2p.getPeers()) if (await this.#isServing(peer)) serving.push(peer.toString())
-    const chosen: string[] = []
-    while (chosen.length < peersOfRound && serving.length > 0) chosen.push(...serving.splice(randomInteger(random, serving.length), 1))
-    return chosen
+    const others: string[] = []
+    for (const peer of libp2p.getPeers()) {
+      const protocols = await this.#protocolsOf(peer)
+      if (protocols.includes(protocolTable.onionDirectory.id)) serving.push(peer.toString())
+      else if (protocols.length > 0 && !this.#wasAsked(peer.toString())) others.push(peer.toString())
+    }
+    return [...shuffled(serving, random), ...shuffled(others, random)].slice(0, peersOfRound)
   }
 
-  async #isServing(peer: PeerId): Promise<boolean> {
+  /** None of a peer that did not identify itself: links of circuits do not. */
+  async #protocolsOf(peer: PeerId): Promise<readonly string[]> {
     try {
-      return (await this.#options.libp2p.peerStore.get(peer)).protocols.includes(protocolTable.onionDirectory.id)
+      return (await this.#options.libp2p.peerStore.get(peer)).protocols
     } catch {
-      return false
+      return []
     }
+  }
+
+  #wasAsked(peerId: string): boolean {
+    const at = this.#asked.get(peerId)
+    return at !== undefined && this.#options.clock.monotonic() - at < againMs
   }
 
   #enqueue(peerId: string): void {
@@ -119,10 +145,26 @@ export class DirectoryPuller {
     const { pull, log } = this.#options
     try {
       await pull(peerId, this.#stopped.signal)
+      this.#noteCompared(peerId)
     } catch (thrown) {
       const { code, message } = toMeshError(thrown)
       log({ level: 'debug', event: 'onion.directory-not-pulled', fields: { peer: shortPeerId(peerId), code, reason: message } })
     }
+  }
+
+  #noteCompared(peerId: string): void {
+    if (this.#isSynced || this.#stopped.signal.aborted) return
+    this.#compared.add(peerId)
+    if (this.#compared.size >= peersOfRound) this.#synced()
+    else this.#cancelSynced ??= this.#options.timers.schedule(syncedAfterMs, () => this.#synced())
+  }
+
+  #synced(): void {
+    if (this.#isSynced) return
+    this.#isSynced = true
+    this.#compared.clear()
+    this.#cancelSynced?.()
+    this.#options.onSynced()
   }
 
   #remember(peerId: string): void {
@@ -130,4 +172,11 @@ export class DirectoryPuller {
     this.#asked.set(peerId, this.#options.clock.monotonic())
     if (this.#asked.size > maxRemembered) this.#asked.delete(this.#asked.keys().next().value ?? '')
   }
+}
+
+function shuffled<Value>(values: readonly Value[], random: Random): readonly Value[] {
+  const left = [...values]
+  const drawn: Value[] = []
+  while (left.length > 0) drawn.push(...left.splice(randomInteger(random, left.length), 1))
+  return drawn
 }

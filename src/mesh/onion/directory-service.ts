@@ -10,7 +10,15 @@ import {
   toMeshError,
   type Verifier
 } from '../../core/base/index.ts'
-import { descriptorLimits, type DirectoryEntry, OnionDirectory, type OnionDescriptor, timeProblem, ViewComparison } from '../../core/onion/index.ts'
+import {
+  descriptorLimits,
+  type DirectoryEntry,
+  OnionDirectory,
+  type OnionDescriptor,
+  type OnionRole,
+  timeProblem,
+  ViewComparison
+} from '../../core/onion/index.ts'
 import type { GossipPort, GossipVerdict } from '../cards.ts'
 import type { FrameStream } from '../frame-stream.ts'
 import type { HealthFinding, LogRecord } from '../mesh.ts'
@@ -46,14 +54,16 @@ export interface DirectoryServiceOptions {
   readonly network: string
   readonly log: (record: LogRecord) => void
   readonly store: DirectoryStore
-  /** What we say of ourselves, asked whenever our descriptor is issued. */
-  readonly describe: () => OwnMembership
+  /** What we say of ourselves, asked whenever our descriptor is issued; undefined while this node takes no part but in circuits of its own. */
+  readonly describe: () => OwnMembership | undefined
   /** Guards, trust roots and relays in use: never make room for others. */
   readonly isProtected: (publicKey: Uint8Array) => boolean
   /** How often our descriptor is published, default 1,800,000 ms, a quarter more or less; the first times come sooner. */
   readonly publishMs?: number
   /** How often views are compared, default 300,000 ms. */
   readonly pullMs?: number
+  /** How long one comparison may take, default 60,000 ms. */
+  readonly pullTimeoutMs?: number
   /** Default 8,192. */
   readonly maxEntries?: number
 }
@@ -127,6 +137,7 @@ export class DirectoryService {
     this.#puller = new DirectoryPuller({
       ...{ libp2p, clock, timers: options.timers, random: options.random, log: options.log },
       pull: (peerId, signal) => this.pull(peerId, signal),
+      onSynced: () => this.#emit(),
       ...(pullMs === undefined ? {} : { everyMs: pullMs })
     })
     this.#signerRate = new TokenBuckets({ clock, perSecond: publishesPerSecond, burst: 5 })
@@ -169,10 +180,20 @@ export class DirectoryService {
     return this.#directory.entries().filter((entry) => this.#isUsable(entry))
   }
 
+  /** What others are told that this node is; undefined when nothing. */
+  get ownRole(): OnionRole | undefined {
+    return this.#own.issue()?.descriptor.role
+  }
+
   /** The entry of a member whose descriptor holds now, ourselves left out. */
   get(publicKey: Uint8Array): DirectoryEntry | undefined {
     const entry = this.#directory.get(publicKey)
     return entry !== undefined && this.#isUsable(entry) ? entry : undefined
+  }
+
+  /** Whether views were compared with other nodes since the start: before, whoever answers first would say what there is. */
+  get isSynced(): boolean {
+    return this.#puller.isSynced
   }
 
   /** When a key was listed first and last; also of one that is away for less than 30 days. */
@@ -188,7 +209,7 @@ export class DirectoryService {
     return addresses.length === 0 ? undefined : { peerId: peerIdOfKey(publicKey), addresses, descriptor: entry.descriptor }
   }
 
-  /** Calls `listener` whenever members came, changed or went. The returned function ends it. */
+  /** Calls `listener` when members came, changed or went, and once when `isSynced` has become true. The returned function ends it. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -202,7 +223,7 @@ export class DirectoryService {
     this.#schedulePublish()
   }
 
-  /** Publishes our descriptor now; how many neighbours it was given to, 0 while this node has no address. */
+  /** Publishes our descriptor now; how many neighbours it was given to, 0 while there is none. */
   async publish(): Promise<number> {
     const { gossip, network, clock } = this.#options
     const issued = this.#own.issue()
@@ -214,11 +235,12 @@ export class DirectoryService {
 
   /** Compares views with a peer, and takes what it has and we have not. @throws {MeshError} PEER_UNREACHABLE, TIMEOUT, ABORTED, MESSAGE_MALFORMED, SIGNATURE_INVALID, NETWORK_MISMATCH, PROTOCOL_LIMIT */
   async pull(peerId: string, signal: AbortSignal): Promise<void> {
-    const { host, timers } = this.#options
-    const stream = await host.open(peerId, 'onionDirectory', signal)
+    const { host, timers, pullTimeoutMs = 60_000 } = this.#options
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(pullTimeoutMs)])
+    const stream = await host.open(peerId, 'onionDirectory', limited)
     const came: Taken[] = []
     try {
-      const exchange = new FrameExchange(stream, { operation: 'comparing directories', timeoutMs: answerTimeoutMs, timers, signal })
+      const exchange = new FrameExchange(stream, { operation: 'comparing directories', timeoutMs: answerTimeoutMs, timers, signal: limited })
       const unknown = await pullView(exchange, this.#directory, (bytes) => void came.push(this.#intake.take(bytes)))
       this.#pulls += 1
       this.#noteView(peerId, came, unknown)

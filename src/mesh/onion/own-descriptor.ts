@@ -18,7 +18,8 @@ export interface OwnDescriptorOptions {
   readonly clock: Clock
   readonly signer: Signer
   readonly network: string
-  readonly describe: () => OwnMembership
+  /** undefined: this node is no member of circuits. */
+  readonly describe: () => OwnMembership | undefined
   /** Our multiaddrs. */
   readonly multiaddrs: () => readonly string[]
 }
@@ -43,10 +44,12 @@ export class OwnDescriptor {
     this.#options = options
   }
 
-  /** The descriptor as it is now; undefined while this node has no address. */
+  /** The descriptor as it is now; undefined while this node has no address, or is no member. */
   issue(): Issued | undefined {
     const { clock, network, signer, describe, multiaddrs } = this.#options
-    const { role: wanted, onionKey, family, levels, bytesPerSecond } = describe()
+    const membership = describe()
+    if (membership === undefined) return undefined
+    const { role: wanted, onionKey, family, levels, bytesPerSecond } = membership
     const { role, addresses } = ownAddresses(multiaddrs(), wanted)
     if (addresses.length === 0) return undefined
     const said = JSON.stringify([role, addresses, toHex(onionKey), family.map(toHex), levels, bytesPerSecond])
