@@ -3,6 +3,7 @@ import { cellSizes, type ExtendFailure, extendFailures, type RelayCommand, relay
 
 /** A message inside of RELAY cells, read. Byte arrays of what was received are views of the cell, or of the copy of a message over several. */
 export type RelayMessage =
+  /** Has no data: the rest of its cell is random anyway. */
   | { readonly type: 'drop' }
   /** The 32-byte identity key of the next hop and the `create` bytes for it. */
   | { readonly type: 'extend'; readonly publicKey: Uint8Array; readonly request: Uint8Array }
@@ -33,7 +34,7 @@ const keyBytes = 32
 
 /** The least and the most bytes of each message: what is longer is refused before it is gathered. */
 const lengths: Readonly<Record<keyof typeof relayCommands, readonly [number, number]>> = {
-  drop: [0, maxMessageBytes],
+  drop: [0, 0],
   extend: [keyBytes + cellSizes.create, keyBytes + cellSizes.create],
   extended: [cellSizes.created, cellSizes.created],
   extendFailed: [1, 1],
