@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { type Clock, type Millis, equalBytes, isMeshError, millis, wallMillis } from '../../src/core/base/index.ts'
+import { type Clock, MeshError, type Millis, equalBytes, isMeshError, millis, wallMillis } from '../../src/core/base/index.ts'
 import { cellCommands, cellSizes } from '../../src/core/onion/index.ts'
 import type { Timers } from '../../src/mesh/ports.ts'
 import { addressPrefix } from '../../src/mesh/onion/address-prefix.ts'
@@ -140,8 +140,9 @@ test('a link that ends while its handler is busy ends there, too', async () => {
   there.gate = () => new Promise(() => undefined)
   here.send(cellOf(1, 1))
   await until(() => there.received.length === 1, 'the handler is busy')
-  here.link.close()
+  here.link.close(new MeshError('SHUTTING_DOWN'))
   await until(() => there.hasEnded && here.hasEnded, 'both ends have ended')
+  assert.deepEqual([here.error?.code, there.error?.code], ['SHUTTING_DOWN', 'PEER_UNREACHABLE'])
 })
 
 test('padding is not handed on, and what else is said of the link is', async () => {

@@ -11,7 +11,7 @@ import type { Tracker } from '../tracker.ts'
 import { addressPrefix } from './address-prefix.ts'
 import type { CellLink, CellLinkPort, LinkPeer, LinkTarget, MakeHandler } from './cell-link.ts'
 import { FrameLink, type FrameLinkOptions } from './frame-link.ts'
-import { DialHost, hangUp, type LinkHosts } from './link-host.ts'
+import { DialHost, type DialledStream, hangUp, type LinkHosts } from './link-host.ts'
 import { LinkKeys } from './link-keys.ts'
 
 /** Links that others may have to this node at one time. Connections of the node's libp2p host for them come on top of those for peers. */
@@ -55,6 +55,8 @@ interface Opened {
   readonly key: string
   readonly link: FrameLink
   readonly from: DialHost
+  readonly closed: Promise<void>
+  readonly leave: () => Promise<void>
 }
 
 /** All links of a node: opened from ephemeral keys, accepted by the ordinary host. */
@@ -99,6 +101,11 @@ export class CellLinks implements CellLinkPort {
     return await within(deadline, opening)
   }
 
+  /** Links that others have to this node. */
+  get acceptedCount(): number {
+    return this.#accepted.size
+  }
+
   isLinkPeer(peerId: string): boolean {
     return this.#linkPeers.has(peerId)
   }
@@ -122,12 +129,12 @@ export class CellLinks implements CellLinkPort {
     if (this.#isStopped) throw new MeshError('SHUTTING_DOWN')
     const from = await this.#keys.acquire(isOfRelay(key) ? undefined : key)
     try {
-      const stream = await this.#dial(from, target)
+      const { stream, hangUp: leave } = await this.#dial(from, target)
       const peer: LinkPeer = { kind: 'relay', publicKey: target.publicKey, prefix: addressPrefix(stream.remoteHost ?? '') }
-      const opened = { key, from, link: this.#makeLink({ opener: 'us', peer, stream }) }
+      const opened = { key, from, leave, closed: stream.closed, link: this.#makeLink({ opener: 'us', peer, stream }) }
       this.#opened.add(opened)
       this.#current.set(key, opened)
-      this.#options.tracker.track('a link of circuits', this.#runOpened(opened, stream.peerId, target))
+      this.#options.tracker.track('a link of circuits', this.#runOpened(opened, stream.peerId, target.make))
       return opened.link
     } catch (error) {
       await this.#keys.release(from)
@@ -136,20 +143,20 @@ export class CellLinks implements CellLinkPort {
   }
 
   /** The first cell says who opens the link, or that nobody says it; with it the other end knows the link. */
-  async #dial(from: DialHost, { as, publicKey, addresses }: LinkTarget): Promise<FrameStream> {
-    const stream = await from.open(publicKey, addresses)
+  async #dial(from: DialHost, { as, publicKey, addresses }: LinkTarget): Promise<DialledStream> {
+    const dialled = await from.open(publicKey, addresses)
     try {
       if (this.#isStopped) throw new MeshError('SHUTTING_DOWN')
-      await stream.send(encodeCells([as === 'relay' ? proof(this.#options, from.publicKey, publicKey) : nothing]))
-      return stream
+      await dialled.stream.send(encodeCells([as === 'relay' ? proof(this.#options, from.publicKey, publicKey) : nothing]))
+      return dialled
     } catch (error) {
-      stream.abort(toMeshError(error))
+      dialled.stream.abort(toMeshError(error))
       throw error
     }
   }
 
-  async #runOpened(opened: Opened, peerId: string, { publicKey, make }: LinkTarget): Promise<void> {
-    const { key, link, from } = opened
+  async #runOpened(opened: Opened, peerId: string, make: MakeHandler): Promise<void> {
+    const { key, link, from, leave, closed } = opened
     try {
       await link.run(make)
     } catch (thrown) {
@@ -159,8 +166,9 @@ export class CellLinks implements CellLinkPort {
     } finally {
       this.#opened.delete(opened)
       if (this.#current.get(key) === opened) this.#current.delete(key)
-      // Nothing but the link ran over the connection, unless the next one does.
-      if (this.#current.get(key)?.from !== from && !this.#opening.has(key)) await from.hangUp(publicKey)
+      // The peer has closed, too, or had its time to do so.
+      await closed
+      await leave()
       await this.#keys.release(from)
     }
   }
@@ -168,11 +176,20 @@ export class CellLinks implements CellLinkPort {
   async #accept(stream: FrameStream, make: MakeHandler): Promise<void> {
     const { peerId } = stream
     if (this.#options.isPaired(peerId)) throw new MeshError('CIRCUIT_VIOLATION', { reason: 'a link comes from the key of a peer' })
+    const peer = peerIdFromString(peerId)
+    const connections = [...this.#options.libp2p.getConnections(peer)]
     add(this.#linkPeers, peerId, 1)
     try {
       await this.#runAccepted(stream, make)
+      await stream.close()
+    } catch (error) {
+      stream.abort(toMeshError(error))
+      throw error
     } finally {
-      await this.#forget(peerId)
+      await stream.closed
+      // Its peer has no other business here.
+      await hangUp(this.#options.libp2p, peer, connections)
+      this.#options.timers.schedule(forgetMs, () => add(this.#linkPeers, peerId, -1))
     }
   }
 
@@ -208,13 +225,6 @@ export class CellLinks implements CellLinkPort {
 
   #makeLink(link: Pick<FrameLinkOptions, 'opener' | 'peer' | 'stream' | 'frames'>): FrameLink {
     return new FrameLink({ ...link, id: this.#nextId++, now: () => this.#options.clock.monotonic() })
-  }
-
-  /** A link has ended: the peer has no other business here. */
-  async #forget(peerId: string): Promise<void> {
-    const { libp2p, timers } = this.#options
-    if (this.#linkPeers.get(peerId) === 1) await hangUp(libp2p, peerIdFromString(peerId))
-    timers.schedule(forgetMs, () => add(this.#linkPeers, peerId, -1))
   }
 
   #checkLater(): void {

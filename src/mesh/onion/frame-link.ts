@@ -75,6 +75,7 @@ export class FrameLink implements CellLink {
       await this.#receive(handler, first)
       for (let next = await this.#frames.next(); next.done !== true; next = await this.#nextFrame())
         await this.#receive(handler, decodeCells(next.value))
+      void this.#stream.close()
       this.#end(handler, undefined)
     } catch (thrown) {
       const error = toMeshError(thrown)

@@ -10,6 +10,7 @@ import type { LogRecord } from '../mesh.ts'
 import type { DialPort } from '../nat-ports.ts'
 import { peerIdOfKey } from '../peer-keys.ts'
 import type { Timers } from '../ports.ts'
+import { protocolTable } from '../protocol-table.ts'
 import { ProtocolHost, type Refusal, rawPublicKey } from '../protocol-host.ts'
 
 /** A libp2p node with an ephemeral key that dials and does nothing else. */
@@ -32,6 +33,13 @@ export interface DialHostOptions {
   readonly onRefused: (refusal: Refusal) => void
 }
 
+/** A stream that has a connection for itself. */
+export interface DialledStream {
+  readonly stream: FrameStream
+  /** Closes the connection, and forgets what libp2p keeps of the peer. */
+  hangUp(): Promise<void>
+}
+
 /** Opens onion streams from one ephemeral key. */
 export class DialHost {
   /** The ephemeral key, 32 bytes. */
@@ -41,6 +49,8 @@ export class DialHost {
   readonly #protocols: ProtocolHost
   /** Where those are that are being called. */
   readonly #addresses = new Map<string, readonly Multiaddr[]>()
+  /** The newest connection with each of them. */
+  readonly #dialled = new Map<string, Connection>()
 
   constructor({ host, clock, timers, log, onRefused }: DialHostOptions) {
     this.#host = host
@@ -57,49 +67,58 @@ export class DialHost {
     })
   }
 
-  /** A stream to the holder of `publicKey` at one of `addresses`, over a connection of its own. @throws {MeshError} as ProtocolHost.open */
-  async open(publicKey: Uint8Array, addresses: readonly string[], signal?: AbortSignal): Promise<FrameStream> {
+  /** A stream to the holder of `publicKey` at one of `addresses`; one at a time for each key. @throws {MeshError} as ProtocolHost.open */
+  async open(publicKey: Uint8Array, addresses: readonly string[], signal?: AbortSignal): Promise<DialledStream> {
     const peerId = peerIdOfKey(publicKey)
     this.#addresses.set(
       peerId,
       addresses.flatMap((address) => parsed(address, peerId))
     )
     try {
-      return await this.#protocols.open(peerId, 'onion', signal)
+      const stream = await this.#protocols.open(peerId, 'onion', signal)
+      const connection = this.#dialled.get(peerId)
+      return { stream, hangUp: () => hangUp(this.#host.libp2p, peerIdFromString(peerId), connection === undefined ? [] : [connection]) }
     } finally {
       this.#addresses.delete(peerId)
+      this.#dialled.delete(peerId)
     }
-  }
-
-  /** Whoever relays is software of this kind: without hybrid Noise, somebody on the way took it away. A circuit relay on the way there may do without. */
-  async #connect(peer: PeerId, options: Parameters<Connect>[1]): Promise<Connection> {
-    const peerId = peer.toString()
-    const connection = await this.#dialler.connect(peer, { ...options, addresses: this.#addresses.get(peerId) ?? [] })
-    if ((connectionSecurity(connection)?.level ?? 0) > 0) return connection
-    const error = new MeshError('DOWNGRADE_DETECTED', { peer: peerId, best: 'hybrid Noise', actual: 'classical Noise' })
-    connection.abort(error)
-    throw error
-  }
-
-  /** Closes the connections with a peer, and forgets what libp2p keeps of it. */
-  async hangUp(publicKey: Uint8Array): Promise<void> {
-    await hangUp(this.#host.libp2p, peerIdFromString(peerIdOfKey(publicKey)))
   }
 
   async stop(): Promise<void> {
     this.#dialler.stop()
     await this.#host.stop()
   }
+
+  /**
+   * A connection of its own for each link: the last one may be about to end. Whoever relays is software of this kind: without hybrid Noise, somebody on the way took
+   * it away; a circuit relay on the way there may do without.
+   */
+  async #connect(peer: PeerId, options: Parameters<Connect>[1]): Promise<Connection> {
+    const peerId = peer.toString()
+    const connection = await this.#dialler.connect(peer, { ...options, addresses: this.#addresses.get(peerId) ?? [], force: true })
+    this.#dialled.set(peerId, connection)
+    if ((connectionSecurity(connection)?.level ?? 0) > 0) return connection
+    const error = new MeshError('DOWNGRADE_DETECTED', { peer: peerId, best: 'hybrid Noise', actual: 'classical Noise' })
+    connection.abort(error)
+    throw error
+  }
 }
 
-/** Closes the connections with a peer that was there for a link only, and forgets what libp2p keeps of it. */
-export async function hangUp(libp2p: Libp2p, peer: PeerId): Promise<void> {
+/** Closes connections with a peer that were there for a link, unless another one runs over them, and forgets what libp2p keeps of the peer with the last. */
+export async function hangUp(libp2p: Libp2p, peer: PeerId, connections: readonly Connection[]): Promise<void> {
+  const unused = connections.filter(
+    ({ streams }) => !streams.some(({ protocol, status }) => protocol === protocolTable.onion.id && status === 'open')
+  )
+  await Promise.all(unused.map(close))
+  if (libp2p.getConnections(peer).length === 0) await libp2p.peerStore.delete(peer)
+}
+
+async function close(connection: Connection): Promise<void> {
   try {
-    await libp2p.hangUp(peer, { signal: AbortSignal.timeout(hangUpMs) })
+    await connection.close({ signal: AbortSignal.timeout(hangUpMs) })
   } catch (error) {
-    for (const connection of libp2p.getConnections(peer)) connection.abort(error instanceof Error ? error : new Error(String(error)))
+    connection.abort(error instanceof Error ? error : new Error(String(error)))
   }
-  await libp2p.peerStore.delete(peer)
 }
 
 const hangUpMs = 2_000
