@@ -64,6 +64,8 @@ export interface StreamMuxOptions {
   readonly output: (output: StreamOutput) => void
 }
 
+const maxStream = 65_535
+
 const violation = (reason: string): MeshError => new MeshError('CIRCUIT_VIOLATION', { reason })
 
 /** The streams of one end of a circuit. */
@@ -90,6 +92,7 @@ export class StreamMux {
 
   /** Opens a stream, as a client. What is written before `connected` comes goes out at once. `stream` is above all before, at most 65,535. */
   open(stream: number, protocol: string): void {
+    if (stream <= this.#highest || stream > maxStream) throw new MeshError('INTERNAL', { reason: `stream ${stream} after stream ${this.#highest}` })
     this.#streams.set(stream, newStream(stream))
     this.#highest = stream
     this.#options.send({ type: 'begin', stream, protocol })

@@ -150,6 +150,12 @@ test('a stream that is broken off is gone at once, and what is still under way f
   assert.equal(client.cells.length, 0)
 })
 
+test('a client numbers its streams upwards, to 65,535', () => {
+  const { client } = opened(2)
+  for (const stream of [2, 1, 0, 65_536]) fails(() => client.end.open(stream, 'pqs'), /after stream 2/, 'INTERNAL')
+  client.take(client.end.open(65_535, 'pqs'))
+})
+
 test('streams take turns', () => {
   const { client, relay } = opened(3)
   client.take(client.end.write(1, new Uint8Array(400_000)))

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { after } from '../../../src/core/base/index.ts'
 import { type Cell, cellCommands, cellSizes, type ExtendFailure } from '../../../src/core/onion/index.ts'
-import { echo, realWorld, World } from './circuit-support.ts'
+import { echo, quickCrypto, realWorld, thinCells, World } from './circuit-support.ts'
 
 type Spoil = 'flip' | 'drop' | 'repeat' | 'swap'
-const spoils: readonly Spoil[] = ['flip', 'drop', 'repeat', 'swap']
 
 /** Spoils the n-th RELAY cell of a link and direction; says whether it did. */
 function spoiler(
@@ -37,26 +37,35 @@ function spoiler(
   return () => seen > where.nth
 }
 
+const spoilt = fc.record(
+  {
+    how: fc.constantFrom<Spoil>('flip', 'drop', 'repeat', 'swap'),
+    direction: fc.constantFrom('forward' as const, 'backward' as const),
+    hops: fc.integer({ min: 1, max: 5 }),
+    link: fc.nat(),
+    nth: fc.integer({ min: 1, max: 9 }),
+    seed: fc.nat()
+  },
+  { noNullPrototype: true }
+)
+
 test('a cell that is altered, dropped, repeated or swapped at any link ends the circuit, and what arrived before is all that arrives', () => {
-  for (const how of spoils) {
-    for (const direction of ['forward', 'backward'] as const) {
-      for (let link = 0; link < 3; link++) {
-        const world = new World({ hops: 3, seed: link + 7, serve: echo }).build()
-        world.input({ type: 'open', stream: 1, protocol: 'pqs' })
-        world.deliver()
-        const wasSpoilt = spoiler(world, { link, direction, nth: 4 }, how)
-        const bytes = world.random.bytes(12_000)
-        world.input({ type: 'write', stream: 1, bytes })
-        world.deliver()
-        const where = `${how} ${direction} at link ${link}`
-        assert.ok(wasSpoilt(), where)
-        assert.ok(world.client.hasEnded, where)
-        assert.equal(world.ending.error?.code, direction === 'forward' ? 'CIRCUIT_DESTROYED' : 'CIRCUIT_INTEGRITY', where)
-        const received = world.received(1)
-        assert.ok(received.length < bytes.length && Buffer.from(bytes).subarray(0, received.length).equals(received), where)
-      }
-    }
-  }
+  fc.assert(
+    fc.property(spoilt, ({ how, direction, hops, link, nth, seed }) => {
+      const world = new World({ hops, seed, serve: echo }).build()
+      world.input({ type: 'open', stream: 1, protocol: 'pqs' })
+      world.deliver()
+      const wasSpoilt = spoiler(world, { link: link % hops, direction, nth }, how)
+      const bytes = world.random.bytes(12_000)
+      world.input({ type: 'write', stream: 1, bytes })
+      world.deliver()
+      assert.ok(wasSpoilt())
+      assert.equal(world.ending.error?.code, direction === 'forward' ? 'CIRCUIT_DESTROYED' : 'CIRCUIT_INTEGRITY')
+      const received = world.received(1)
+      assert.ok(received.length < bytes.length && Buffer.from(bytes).subarray(0, received.length).equals(received))
+    }),
+    { numRuns: 60 }
+  )
 })
 
 test('after a spoilt cell no hop recognises anything of that direction', () => {
@@ -175,4 +184,13 @@ test('a relay cell before the first hop is there is of nobody', () => {
   const world = new World({ hops: 1 })
   world.input({ type: 'cell', cell: { circuit: 1, command: cellCommands.relay, body: new Uint8Array(cellSizes.body) } })
   assert.equal(world.ending.error?.code, 'CIRCUIT_INTEGRITY')
+})
+
+test('a circuit that spent its RELAY_EARLY cells is not extended', () => {
+  const world = new World({ hops: 9, seed: 4, members: 1, cryptoOf: (random) => quickCrypto(random, thinCells) }).build(1)
+  for (let pings = 0; pings < 20; pings++) world.input({ type: 'ping' })
+  const { error, hop } = world.build().ending
+  assert.equal(error?.code, 'CIRCUIT_EXTEND_REFUSED')
+  assert.match(error?.message ?? '', /no RELAY_EARLY cells left/)
+  assert.ok(hop !== undefined && hop > 4, `hop ${hop}`)
 })

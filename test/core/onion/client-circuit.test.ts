@@ -40,6 +40,15 @@ test('with real handshakes of every level, the same cells travel in the same num
   assert.deepEqual(counts[1], counts[2])
 })
 
+test('each hop may have a level of its own', () => {
+  const world = realWorld(3)
+  world.build(1, 5).build(2, 1).build(3, 3)
+  world.input({ type: 'open', stream: 1, protocol: 'pqs' })
+  world.input({ type: 'write', stream: 1, bytes: Uint8Array.of(7) })
+  world.deliver()
+  assert.deepEqual(world.received(1), Uint8Array.of(7))
+})
+
 interface Say {
   readonly stream: number
   readonly size: number
