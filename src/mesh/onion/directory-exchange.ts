@@ -14,18 +14,25 @@ import type { FrameExchange } from '../request.ts'
 
 /** Ids that go with one `want`: with more, fewer buckets are asked for at one time. */
 const idsAtOnce = 4_000
+/** Descriptors that are verified in one turn. */
+const takenAtOnce = 8
 /** Descriptors taken from one peer at one time: as many as a directory may hold. */
 const maxReceived = 8_192
 
+export interface PullOptions {
+  readonly directory: OnionDirectory
+  /** Gets each descriptor, verifies it and keeps it. */
+  readonly take: (bytes: Uint8Array) => void
+  /** Lets others run: a signature of a key that was never seen takes a millisecond and more. */
+  readonly pause: () => Promise<void>
+}
+
 /**
- * Asks the other side for all that it has and `directory` has not. `take` gets each descriptor, verifies it and keeps it. Which of our ids the other side does not know.
+ * Asks the other side for all that it has and `directory` has not. Which of our ids the other side does not know.
  * @throws {MeshError} what `take` throws; MESSAGE_MALFORMED, PROTOCOL_LIMIT, TIMEOUT, PEER_UNREACHABLE, ABORTED
  */
-export async function pullView(
-  exchange: FrameExchange,
-  directory: OnionDirectory,
-  take: (bytes: Uint8Array) => void
-): Promise<readonly Uint8Array[]> {
+export async function pullView(exchange: FrameExchange, options: PullOptions): Promise<readonly Uint8Array[]> {
+  const { directory } = options
   const summary = await ask(exchange, { kind: 'ask' })
   if (summary.kind !== 'summary') throw outOfTurn(summary)
   let received = 0
@@ -35,12 +42,20 @@ export async function pullView(
     for (; frame.kind === 'descriptors'; frame = decodeDirectoryFrame(await exchange.next())) {
       received += frame.descriptors.length
       if (received > maxReceived) throw limit(`over ${maxReceived} descriptors`)
-      for (const bytes of frame.descriptors) take(bytes)
+      await takeAll(frame.descriptors, options)
     }
     if (frame.kind !== 'done') throw outOfTurn(frame)
     unknown.push(...frame.unknown)
   }
   return unknown
+}
+
+async function takeAll(descriptors: readonly Uint8Array[], { take, pause }: PullOptions): Promise<void> {
+  for (const [index, bytes] of descriptors.entries()) {
+    take(bytes)
+    if (index % takenAtOnce === takenAtOnce - 1) await pause()
+  }
+  await pause()
 }
 
 export interface AnswerOptions {

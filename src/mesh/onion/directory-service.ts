@@ -241,7 +241,11 @@ export class DirectoryService {
     const came: Taken[] = []
     try {
       const exchange = new FrameExchange(stream, { operation: 'comparing directories', timeoutMs: answerTimeoutMs, timers, signal: limited })
-      const unknown = await pullView(exchange, this.#directory, (bytes) => void came.push(this.#intake.take(bytes)))
+      const unknown = await pullView(exchange, {
+        directory: this.#directory,
+        take: (bytes) => void came.push(this.#intake.take(bytes)),
+        pause: () => new Promise((resolve) => void timers.schedule(0, resolve))
+      })
       this.#pulls += 1
       this.#noteView(peerId, came, unknown)
     } finally {
