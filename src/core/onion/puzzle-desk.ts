@@ -4,7 +4,7 @@ import { demandCell, type PuzzleDemand, type PuzzleSolution } from './puzzle-cel
 import { isPuzzleSolved } from './puzzle.ts'
 import type { Cell } from './types.ts'
 
-export const puzzleDeskLimits = { perLink: 4, all: 256, leastBits: 14, mostBits: 18 } as const
+export const puzzleDeskLimits = { perLink: 64, all: 1_024, leastBits: 14, mostBits: 18 } as const
 
 interface Account {
   /** CREATEs that wait for work; the first is paid for first. */

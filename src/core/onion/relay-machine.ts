@@ -93,6 +93,8 @@ export class RelayMachine implements Machine<RelayInput, RelayOutput> {
     switch (input.type) {
       case 'link':
         return this.#table.openLink(input.link, input.opener, input.neighbour)
+      case 'neighbour':
+        return this.#table.identify(input.link, input.neighbour)
       case 'unlink':
         this.#intake.forgetLink(input.link)
         return this.#table.closeLink(input.link, now)

@@ -50,8 +50,8 @@ export interface RelayCircuit {
 export interface RelayLink {
   readonly id: number
   readonly opener: 'us' | 'peer'
-  readonly neighbour: RelayNeighbour
-  readonly key: string
+  neighbour: RelayNeighbour
+  key: string
   readonly circuits: Map<number, RelayCircuit>
 }
 
@@ -131,6 +131,14 @@ export class RelayTable {
     const key = neighbourKey(neighbour)
     this.links.set(id, { id, opener, neighbour, key, circuits: new Map() })
     this.queues.openLink(id, key)
+  }
+
+  /** Counts a link for somebody else from now on; the circuits that it has stay counted as they are. */
+  identify(id: number, neighbour: RelayNeighbour): void {
+    const link = this.links.get(id)
+    if (link === undefined) return
+    link.neighbour = neighbour
+    link.key = neighbourKey(neighbour)
   }
 
   /** Forgets a link; its circuits end towards the other side. */

@@ -6,6 +6,8 @@ import type { Cell, ExtendFailure } from './types.ts'
 /** What happens to the relaying side of a node. `link` is a link's number, never used twice; `circuit` is the machine's own number of a circuit. */
 export type RelayInput =
   | { readonly type: 'link'; readonly link: number; readonly opener: 'us' | 'peer'; readonly neighbour: RelayNeighbour }
+  /** Who is at the other end turned out later: a relay that the directory did not have before. */
+  | { readonly type: 'neighbour'; readonly link: number; readonly neighbour: RelayNeighbour }
   | { readonly type: 'unlink'; readonly link: number }
   /** Their bodies are the machine's from now on. */
   | { readonly type: 'cells'; readonly link: number; readonly cells: readonly Cell[] }

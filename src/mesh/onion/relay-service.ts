@@ -62,6 +62,7 @@ interface OpenStream {
 
 interface LinkState {
   readonly link: CellLink
+  neighbour: RelayNeighbour
   /** How long to read nothing more, and why the link is to end: what the last cells led to. */
   pauseMs: number
   offence: MeshError | undefined
@@ -101,10 +102,10 @@ export class RelayService {
 
   #handler(link: CellLink): LinkHandler {
     const { id } = link
-    const state: LinkState = { link, pauseMs: 0, offence: undefined }
+    const state: LinkState = { link, neighbour: this.#neighbour(link.peer), pauseMs: 0, offence: undefined }
     const machine = this.#machine
     this.#links.set(id, state)
-    this.#driver.input({ type: 'link', link: id, opener: link.opener, neighbour: this.#neighbour(link.peer) })
+    this.#driver.input({ type: 'link', link: id, opener: link.opener, neighbour: state.neighbour })
     return {
       take: (max) => this.#take(id, max),
       receive: (cells) => this.#receive(state, cells),
@@ -132,7 +133,15 @@ export class RelayService {
     return cells
   }
 
+  /** Its descriptor may have come after its link. */
+  #identify(state: LinkState): void {
+    if (state.neighbour.kind === 'relay' || state.link.peer.kind === 'client') return
+    state.neighbour = this.#neighbour(state.link.peer)
+    if (state.neighbour.kind === 'relay') this.#driver.input({ type: 'neighbour', link: state.link.id, neighbour: state.neighbour })
+  }
+
   #receive(state: LinkState, cells: readonly Cell[]): void | Promise<void> {
+    this.#identify(state)
     state.pauseMs = 0
     this.#driver.input({ type: 'cells', link: state.link.id, cells })
     if (state.offence !== undefined) throw state.offence
