@@ -218,7 +218,8 @@ export class Sessions {
     try {
       const session = await opening
       const openedAt = this.#options.platform.clock.wall()
-      this.#remember(session, { peerId: session.peerId, direction, openedAt, path: session.path, words: undefined })
+      const proven = direction === 'outbound' ? peerId : session.peerId
+      this.#remember(session, { peerId: proven, direction, openedAt, path: session.path, words: undefined })
       return session
     } catch (error) {
       if (isMeshError(error)) this.#options.onFailed({ direction, via, peerId, error })
