@@ -98,7 +98,10 @@ export class ClientCircuit implements Machine<CircuitInput, CircuitOutput> {
 
   #stream(input: Extract<CircuitInput, { readonly stream: number }>, now: Millis): void {
     const end = this.#hops.end(this.#hops.count)
-    if (end === undefined || !this.isReady) throw new MeshError('INTERNAL', { reason: `${input.type} on a circuit that is not ready` })
+    if (end === undefined || !this.isReady) {
+      if (input.type === 'open') throw new MeshError('INTERNAL', { reason: 'open on a circuit that is not ready' })
+      return
+    }
     this.#perform(this.#hops.count, streamOutputs(end, input), now)
   }
 
