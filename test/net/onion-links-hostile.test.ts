@@ -52,7 +52,6 @@ test('an identity is proved in the first cell or not at all', async () => {
   const stream = await openTo(attacker, node)
   const proof = linkCell(proveLink(node.signer, { linkKey: attacker.publicKey, acceptor: node.publicKey, now: clock.wall() }))
   await stream.send(encodeCells([cellOf(1, 1), proof]))
-  await stream.closed
   await until(() => node.accepted[0]?.hasEnded === true, 'the link is ended')
   assert.equal(node.accepted[0]?.error?.code, 'CIRCUIT_VIOLATION')
   assert.deepEqual(node.accepted[0]?.received, [])
