@@ -1,15 +1,5 @@
 import type { Libp2p } from '@libp2p/interface'
-import {
-  type Clock,
-  compareBytes,
-  isMeshError,
-  type Millis,
-  type Random,
-  randomFraction,
-  type Signer,
-  toMeshError,
-  type Verifier
-} from '../../core/base/index.ts'
+import { type Clock, compareBytes, isMeshError, type Millis, type Random, type Signer, toMeshError, type Verifier } from '../../core/base/index.ts'
 import {
   descriptorLimits,
   type DirectoryEntry,
@@ -29,11 +19,13 @@ import type { Timers } from '../ports.ts'
 import { type ProtocolHost, shortPeerId } from '../protocol-host.ts'
 import { FrameExchange } from '../request.ts'
 import { TokenBuckets } from '../token-buckets.ts'
+import { ChangeBell } from './change-bell.ts'
 import { dialableAddresses } from './descriptor-addresses.ts'
 import { DescriptorIntake, type IntakeCounters, isTaken, type Taken } from './descriptor-intake.ts'
+import { DescriptorPublisher } from './descriptor-publisher.ts'
 import { answerPull, pullView } from './directory-exchange.ts'
 import { DirectoryPuller } from './directory-puller.ts'
-import { OwnDescriptor, type OwnMembership } from './own-descriptor.ts'
+import { type Issued, OwnDescriptor, type OwnMembership } from './own-descriptor.ts'
 
 /** Where the directory is kept between processes. */
 export interface DirectoryStore {
@@ -82,7 +74,6 @@ export interface DirectoryCounters extends IntakeCounters {
   readonly pulls: number
 }
 
-const firstPublishesMs = [1_000, 5_000, 30_000] as const
 /** Descriptors taken from one signer in a second, and from one neighbour with a burst of ten times as many: as cards. */
 const publishesPerSecond = 0.2
 const neighbourPerSecond = 25
@@ -96,7 +87,6 @@ const tendMs = 60_000
 const saveMs = 600_000
 /** What is younger may not have arrived everywhere; and a node that started less ago has yet to learn what there is. */
 const settledMs = descriptorLimits.skewMs
-const overtakeMs = 60_000
 
 /** The directory of onion circuits: our descriptor is published, those of others are heard and compared with peers. Everybody keeps all of it, and nobody asks for a single one. */
 export class DirectoryService {
@@ -106,33 +96,35 @@ export class DirectoryService {
   readonly #intake: DescriptorIntake
   readonly #puller: DirectoryPuller
   readonly #views = new ViewComparison()
-  readonly #listeners = new Set<() => void>()
+  readonly #bell: ChangeBell
+  readonly #publisher: DescriptorPublisher
   readonly #signerRate: TokenBuckets
   readonly #neighbourRate: TokenBuckets
   readonly #servedRate: TokenBuckets
   readonly #allServedRate: TokenBuckets
   #pulls = 0
   #startedAt: Millis
-  #published: Uint8Array | undefined
-  #publishes = 0
-  #overtakenAt: Millis | undefined
   #savedAt: Millis
   #isChanged = false
-  #isStopped = false
-  #cancelPublish: () => void = () => undefined
   #cancelTend: () => void = () => undefined
 
   constructor(options: DirectoryServiceOptions) {
     this.#options = options
-    const { clock, signer, isProtected, maxEntries, libp2p, pullMs } = options
+    const { clock, signer, isProtected, maxEntries, libp2p, pullMs, publishMs } = options
     this.#directory = new OnionDirectory({
       isProtected: (key) => compareBytes(key, signer.publicKey) === 0 || isProtected(key),
       ...(maxEntries === undefined ? {} : { maxEntries })
     })
+    this.#bell = new ChangeBell(options.timers)
     this.#own = new OwnDescriptor({ ...options, multiaddrs: () => this.#multiaddrs() })
+    this.#publisher = new DescriptorPublisher({
+      ...{ own: this.#own, clock, timers: options.timers, random: options.random, log: options.log },
+      give: (issued) => this.#give(issued),
+      ...(publishMs === undefined ? {} : { everyMs: publishMs })
+    })
     this.#intake = new DescriptorIntake({
       ...{ directory: this.#directory, verifier: options.verifier, network: options.network, clock, ownKey: signer.publicKey },
-      onOwn: ({ sequence }) => this.#overtake(sequence)
+      onOwn: ({ sequence }) => this.#publisher.overtake(sequence)
     })
     this.#puller = new DirectoryPuller({
       ...{ libp2p, clock, timers: options.timers, random: options.random, log: options.log },
@@ -156,17 +148,17 @@ export class DirectoryService {
     await host.serve('onionDirectory', (stream) => this.#serve(stream))
     gossip.subscribe(gossipTopic(network, 'onion'), (from, data, via) => this.#heard({ from, via }, data))
     libp2p.addEventListener('self:peer:update', this.#onSelfUpdate)
-    this.#schedulePublish()
+    this.#publisher.start()
     this.#scheduleTend()
     this.#puller.start()
   }
 
   /** Saves the directory. */
   async stop(): Promise<void> {
-    this.#isStopped = true
     this.#options.libp2p.removeEventListener('self:peer:update', this.#onSelfUpdate)
-    this.#cancelPublish()
+    this.#publisher.stop()
     this.#cancelTend()
+    this.#bell.stop()
     this.#puller.stop()
     await this.#save()
   }
@@ -211,26 +203,17 @@ export class DirectoryService {
 
   /** Calls `listener` when members came, changed or went, and once when `isSynced` has become true. The returned function ends it. */
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#bell.listen(listener)
   }
 
   /** Our onion key, role, family or addresses may have changed: others are told when they have. */
   changed(): void {
-    const issued = this.#own.issue()
-    if (this.#isStopped || (issued !== undefined && this.#published !== undefined && compareBytes(issued.bytes, this.#published) === 0)) return
-    this.#publishes = 0
-    this.#schedulePublish()
+    this.#publisher.changed()
   }
 
   /** Publishes our descriptor now; how many neighbours it was given to, 0 while there is none. */
-  async publish(): Promise<number> {
-    const { gossip, network, clock } = this.#options
-    const issued = this.#own.issue()
-    if (issued === undefined) return 0
-    this.#directory.add(issued.descriptor, issued.bytes, clock.wall())
-    this.#published = issued.bytes
-    return gossip.publish(gossipTopic(network, 'onion'), issued.bytes)
+  publish(): Promise<number> {
+    return this.#publisher.publish()
   }
 
   /** Compares views with a peer, and takes what it has and we have not. @throws {MeshError} PEER_UNREACHABLE, TIMEOUT, ABORTED, MESSAGE_MALFORMED, SIGNATURE_INVALID, NETWORK_MISMATCH, PROTOCOL_LIMIT */
@@ -311,37 +294,12 @@ export class DirectoryService {
     }
   }
 
-  /** Seldom: two nodes with one key would go on for ever. */
-  #overtake(sequence: number): void {
-    const now = this.#options.clock.monotonic()
-    if (this.#overtakenAt !== undefined && now - this.#overtakenAt < overtakeMs) return
-    this.#overtakenAt = now
-    this.#own.overtake(sequence)
-    this.changed()
-  }
-
   readonly #onSelfUpdate = (): void => this.changed()
 
-  // Soon after the start, when the first peers are there, then now and then.
-  #schedulePublish(): void {
-    const { timers, random, publishMs = 1_800_000 } = this.#options
-    this.#cancelPublish()
-    const soon = firstPublishesMs[this.#publishes]
-    this.#publishes += 1
-    const delayMs = soon === undefined ? publishMs * (0.75 + randomFraction(random) / 2) : Math.min(soon, publishMs)
-    this.#cancelPublish = timers.schedule(delayMs, () => {
-      this.publish().then(
-        (recipients) => {
-          // Nobody to give it to, or no address yet: again after some seconds.
-          if (recipients === 0) this.#publishes = Math.min(this.#publishes, 1)
-          if (!this.#isStopped) this.#schedulePublish()
-        },
-        (error: unknown) => {
-          this.#logFailure('onion.descriptor-not-published', error)
-          if (!this.#isStopped) this.#schedulePublish()
-        }
-      )
-    })
+  #give({ descriptor, bytes }: Issued): Promise<number> {
+    const { gossip, network, clock } = this.#options
+    this.#directory.add(descriptor, bytes, clock.wall())
+    return gossip.publish(gossipTopic(network, 'onion'), bytes)
   }
 
   #scheduleTend(): void {
@@ -355,7 +313,7 @@ export class DirectoryService {
 
   #emit(): void {
     this.#isChanged = true
-    for (const listener of this.#listeners) listener()
+    this.#bell.ring()
   }
 
   async #restore(): Promise<void> {
