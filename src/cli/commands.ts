@@ -24,6 +24,8 @@ const simple =
       | 'ping'
       | 'quantum'
       | 'netcheck'
+      | 'circuitList'
+      | 'circuitClose'
       | 'trust'
       | 'metrics'
   >(
@@ -111,6 +113,13 @@ async function nat(input: InputOf<Catalogue['nat']>, context: CommandContext): P
   return natOutcome(report)
 }
 
+async function circuitOpen(input: InputOf<Catalogue['circuitOpen']>, context: CommandContext): Promise<void> {
+  context.output.progress(`building a circuit to ${input.peer}`)
+  await using daemon = new RemoteDaemon(context)
+  const report = await daemon.call('circuitOpen', input)
+  await context.output.result(report, (value) => renderers.circuitOpen(value, context.output))
+}
+
 /** What each command does; an error that is returned decides the exit code after the answer was printed. What few need is loaded when it is asked for. */
 export const commands: {
   readonly [Name in CommandName]: (input: InputOf<Catalogue[Name]>, context: CommandContext) => Promise<MeshError | undefined | void>
@@ -139,6 +148,9 @@ export const commands: {
   quantum: simple('quantum', 'opening a session'),
   nat,
   netcheck: simple('netcheck', 'asking STUN servers and relays'),
+  circuitOpen,
+  circuitList: simple('circuitList', 'looking at circuits'),
+  circuitClose: simple('circuitClose', 'ending the circuit'),
   trust: simple('trust', 'forgetting what the peer could do'),
   metrics: simple('metrics', 'asking the daemon'),
   configGet,

@@ -22,6 +22,7 @@ const settingsOf = (input: InitInput): readonly (readonly [OptionKey, OptionValu
   ['nat_traversal', input.nat, '--nat'],
   ['quantum_resistant', input.quantum, '--quantum'],
   ['onion_routing', input.onion, '--onion'],
+  ['onion_relay', input.noRelay === undefined ? undefined : !input.noRelay, '--no-relay'],
   ['shadow_addresses', input.shadow, '--shadow']
 ]
 

@@ -82,6 +82,7 @@ function groupOf(word: string, parent: CommanderCommand, groups: Map<string, Com
 
 const groupHelp: ReadonlyMap<string, string> = new Map([
   ['relay', 'what this node does for others'],
+  ['circuit', 'onion circuits to peers; with a peer it builds one'],
   ['inbox', 'messages that arrived; alone it lists them'],
   ['outbox', 'messages that were sent; alone it lists them'],
   ['config', 'options of the profile; alone it prints them']
@@ -105,7 +106,10 @@ function addFlags(leaf: CommanderCommand, name: string, field: Field): void {
   if (flag === undefined || flag === '--timeout') return
   const short = field.short === undefined ? '' : `${field.short}, `
   if (field.type === 'boolean') {
-    leaf.addOption(new Option(`${short}${flag}`, field.help))
+    const option = new Option(`${short}${flag}`, field.help)
+    // A field of its own, such as --no-relay beside --relay ADDRESS, and not the end of another one.
+    option.negate = false
+    leaf.addOption(option)
     if (field.negatable === true) leaf.addOption(new Option(`--no-${flag.slice(2)}`, `not: ${field.help}`))
     return
   }

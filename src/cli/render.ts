@@ -1,4 +1,5 @@
 import type { Catalogue, CommandName, InputOf, OutputOf } from '../api/index.ts'
+import { circuitLines, circuitListLines, onionText } from './circuit-lines.ts'
 import { natLines, ratesText } from './nat-lines.ts'
 import { netcheckLines } from './netcheck-lines.ts'
 import { type Output, safe, safeBody } from './output.ts'
@@ -22,6 +23,7 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
     ...value.changed.map(({ option, value: now }) => `  changed ${option} = ${safe(JSON.stringify(now))}`),
     ...(value.created || value.changed.length > 0 ? [] : ['  nothing changed']),
     `  quantum-resistant channels ${value.features.quantum.policy === 'require' ? 'required' : 'preferred'}, sessions at level ${value.features.quantum.level}`,
+    ...(value.features.onion ? ['  onion circuits on: messages go over circuits and never directly'] : []),
     `  configuration ${safe(value.config)}`,
     ...value.addresses.map((address) => `  listening on ${safe(address)}`),
     ...(value.daemon === undefined ? ['  not started'] : [`  daemon running, pid ${value.daemon.pid}`])
@@ -85,6 +87,9 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
   ],
   quantum: (value, output) => quantumLines(value, output),
   nat: (value, output) => natLines(value, output),
+  circuitOpen: (value, output) => circuitLines(value, output),
+  circuitList: (value) => circuitListLines(value),
+  circuitClose: (value, output) => [`${tick(output)} circuit ${value.circuit} ended`],
   netcheck: (value, output) => netcheckLines(value, output),
   trust: (value, output) => [
     value.forgotten.length === 0
@@ -113,6 +118,10 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
     ]),
     `Command answered by ${value.request.response} in ${milliseconds(value.request.ms)}`,
     `${value.crash.node} was killed with -9: ${value.crash.deliveredAfterRestart} of ${value.crash.sentWhileDown} messages delivered after its restart, ${value.crash.keptAcrossCrash} kept across the crash`,
+    ...value.circuits.map(
+      ({ from, to, relays, buildMs, status, ms }) =>
+        `a circuit from ${from} to ${to} over ${count(relays, 'relay')}, built in ${milliseconds(buildMs)}: a message ${status} over it in ${milliseconds(ms)}`
+    ),
     `${value.ok ? tick(output) : output.paint('red', '✗')} ${value.nodes} nodes, ${value.discovered} found each other, ${seconds(value.seconds * 1000)} in all`
   ]
 }
@@ -252,6 +261,7 @@ function statusLines(value: OutputOf<Catalogue['status']>, output: Output): read
       ],
       ['  peers', `${value.peers.connected} connected, ${value.peers.paired} paired, ${value.peers.known} known`],
       ['  quantum', quantumText(value)],
+      ['  onion', onionText(value)],
       ['  inbox', `${value.inbox.unread} unread, ${value.inbox.held} held`],
       ['  outbox', `${value.outbox.queued} queued`],
       ['  traffic', `${bytes(value.bytes.sent)} sent, ${bytes(value.bytes.received)} received`],

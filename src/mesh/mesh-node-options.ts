@@ -4,6 +4,7 @@ import type { GossipPort } from './cards.ts'
 import type { DhtPort, MdnsPort } from './discovery.ts'
 import type { LogRecord, RememberedPart } from './mesh.ts'
 import type { NatPorts } from './nat-ports.ts'
+import type { OnionPorts } from './onion/onion-service.ts'
 import type { Platform } from './ports.ts'
 import type { LimitChanges } from './protocol-table.ts'
 
@@ -26,6 +27,7 @@ export interface MeshNodeOptions {
   readonly forgetPeer: (peer: { readonly peerId: string; readonly publicKey: Uint8Array }) => readonly RememberedPart[]
   readonly platform: Platform
   readonly nat: NatPorts
+  readonly onion: OnionPorts
   readonly options: MeshOptions
   readonly versions: Readonly<Record<string, string>>
   /** Every log record, from the first one on; `on('log')` gives those that follow. */

@@ -5,6 +5,7 @@ import type { MeshInbox } from './mesh-inbox.ts'
 import type { MeshNodeOptions } from './mesh-node-options.ts'
 import type { MeshOutbox, Recipient } from './mesh-outbox.ts'
 import { NodeParts } from './node-parts.ts'
+import type { CircuitCall, CircuitInfo, CircuitReport } from './onion/circuit-report.ts'
 import { isKnownPeerId, keyOf } from './peer-book.ts'
 
 const pruneEveryMs = 600_000
@@ -114,6 +115,19 @@ export class MeshNode implements mesh.Mesh {
     return this.#parts.diagnostics.ping(name, options)
   }
 
+  async circuit(name: string, options: CircuitCall = {}): Promise<CircuitReport> {
+    const { peerId } = await this.#parts.recipient(name, 'onion')
+    return this.#parts.onion.circuit(peerId, options)
+  }
+
+  circuits(options: { readonly showPath?: boolean } = {}): Promise<readonly CircuitInfo[]> {
+    return Promise.resolve(this.#parts.onion.list(options.showPath === true))
+  }
+
+  async closeCircuit(id: string): Promise<string> {
+    return this.#parts.onion.close(id)
+  }
+
   status(): Promise<mesh.MeshStatus> {
     return this.#parts.status.status()
   }
@@ -144,6 +158,7 @@ export class MeshNode implements mesh.Mesh {
   async #start(): Promise<void> {
     this.#parts.peers.start()
     await this.#parts.delivery.start()
+    await this.#parts.onion.start()
     await this.#parts.reach.start()
     await this.#parts.neighbourhood.start()
     this.#parts.peers.announce()
@@ -156,6 +171,7 @@ export class MeshNode implements mesh.Mesh {
     this.#parts.neighbourhood.stop()
     await this.#parts.reach.stop()
     this.#parts.delivery.stop()
+    await this.#parts.onion.stop()
     this.#parts.host.closeAll(new MeshError('SHUTTING_DOWN'))
     await this.#parts.tracker.settle()
     await this.#config.release()

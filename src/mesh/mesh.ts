@@ -4,6 +4,7 @@ import type { TraversalMethod } from '../core/nat/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import type { NatRates, NatReport } from './nat-report.ts'
 import type { NetcheckReport } from './netcheck-report.ts'
+import type { CircuitCall, CircuitInfo, CircuitReport, OnionStatus } from './onion/circuit-report.ts'
 
 /** Every call takes a signal; one that can wait also has a deadline. */
 export interface CallOptions {
@@ -175,6 +176,8 @@ export interface MeshStatus {
   readonly serving: RelayServing | undefined
   /** From acceptance to the recipient's receipt, over the last 1,024 messages; undefined before the first. */
   readonly latencyMs: { readonly p50: number | undefined; readonly p95: number | undefined; readonly p99: number | undefined }
+  /** Onion circuits: our own, and those that we carry. */
+  readonly onion: OnionStatus
   /** The peers that this node connected to: over its life, and the last 100. */
   readonly nat: NatRates & { readonly last100: NatRates }
   readonly health: readonly HealthFinding[]
@@ -339,6 +342,15 @@ export interface Mesh extends AsyncDisposable {
    * back to older software, or to have a new key; otherwise DOWNGRADE_DETECTED and IDENTITY_MISMATCH are what protects.
    */
   trust(name: string): Promise<{ readonly peer: PeerReference; readonly forgotten: readonly RememberedPart[] }>
+  /**
+   * Builds an onion circuit to a peer, or takes a spare one there, and measures it. What is sent to the peer over circuits takes it from then on.
+   * @throws CIRCUIT_TOO_FEW_RELAYS, CIRCUIT_NO_ENDPOINT, CIRCUIT_GUARDS_FAILED, CIRCUIT_BUILD_TIMEOUT, CIRCUIT_EXTEND_REFUSED, TIMEOUT after `timeoutMs` (default 30,000)
+   */
+  circuit(name: string, options?: CircuitCall): Promise<CircuitReport>
+  /** This node's own circuits, spare ones too. */
+  circuits(options?: { readonly showPath?: boolean }): Promise<readonly CircuitInfo[]>
+  /** Ends a circuit, named by its id or the beginning of it; resolves with its id. @throws CIRCUIT_UNKNOWN */
+  closeCircuit(id: string): Promise<string>
   status(): Promise<MeshStatus>
   detailedStatus(): Promise<DetailedStatus>
   /** Prometheus text format 0.0.4. */

@@ -18,6 +18,7 @@ import { ratesOf } from './nat-call.ts'
 import { Neighbourhood } from './neighbourhood.ts'
 import { NodeMetrics } from './node-metrics.ts'
 import { NodeStatus } from './node-status.ts'
+import { OnionService } from './onion/onion-service.ts'
 import { keyOf, PeerBook } from './peer-book.ts'
 import { PeerComings } from './peer-comings.ts'
 import { PendingRequests } from './pending-requests.ts'
@@ -43,6 +44,7 @@ export class NodeParts {
   readonly tracker: Tracker
   readonly host: ProtocolHost
   readonly book: PeerBook
+  readonly onion: OnionService
   readonly sessions: Sessions
   readonly delivery: Delivery
   readonly neighbourhood: Neighbourhood
@@ -83,6 +85,7 @@ export class NodeParts {
       pathTo: (peerId) => this.paths.to(libp2p, peerIdFromString(peerId)),
       wall: () => platform.clock.wall()
     })
+    this.onion = this.#makeOnion()
     this.sessions = this.#makeSessions()
     this.delivery = this.#makeDelivery(recovery)
     const parts = { platform, delivery: this.delivery, book: this.book }
@@ -103,11 +106,31 @@ export class NodeParts {
     this.status = this.#makeStatus()
   }
 
+  #makeOnion(): OnionService {
+    const { libp2p, platform, options, gossip, onion } = this.#config
+    return new OnionService({
+      libp2p,
+      host: this.host,
+      gossip,
+      platform,
+      ports: onion,
+      options,
+      level: kemLevel(options.mlkemSecurityLevel),
+      tracker: this.tracker,
+      isPaired: (peerId) => this.book.pairOf(peerId) !== undefined,
+      reference: (peerId) => this.book.referenceOf(peerId),
+      log: (record) => this.#emitLog(record),
+      onRefused: ({ protocol, error }) => this.metrics.protocolError(protocol, error.code),
+      onSucceed: (publicKey) => this.delivery.move(publicKey, 'onion')
+    })
+  }
+
   #makeSessions(): Sessions {
     const { platform, options } = this.#config
     const level = kemLevel(options.mlkemSecurityLevel)
     return new Sessions({
       host: this.host,
+      onion: this.onion,
       platform,
       network: options.network,
       peerId: this.peerId,
@@ -172,6 +195,7 @@ export class NodeParts {
   #makePeers(): PeerComings {
     return new PeerComings({
       libp2p: this.#config.libp2p,
+      ...(this.#config.options.onionRouting ? { isLinkPeer: (peerId: string) => this.onion.links.isLinkPeer(peerId) } : {}),
       book: this.book,
       delivery: this.delivery,
       inbox: this.inbox,
@@ -222,7 +246,9 @@ export class NodeParts {
       serving: () => this.#config.nat.relayServer?.serving,
       nat: () => ratesOf(this.reach.traversals),
       keepsPairs: !options.onionRouting,
-      findings: () => [...this.neighbourhood.findings(), ...this.reach.findings(), ...this.#directFindings()]
+      onion: () => this.onion.status(),
+      isLinkPeer: (peerId) => this.onion.links.isLinkPeer(peerId),
+      findings: () => [...this.neighbourhood.findings(), ...this.onion.findings(), ...this.#directFindings()]
     })
   }
 

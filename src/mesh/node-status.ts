@@ -30,6 +30,7 @@ export interface NodeStatusOptions {
   readonly serving: () => RelayServing | undefined
   /** What share of peers is reached, and directly. */
   readonly nat: () => MeshStatus['nat']
+  readonly onion: () => MeshStatus['onion']
   /** Whether paired peers are kept connected: then one that is not is worth a finding. */
   readonly keepsPairs: boolean
   /** Findings of other parts, such as a store that is full. */
@@ -75,6 +76,7 @@ export class NodeStatus {
       serving: this.#options.serving(),
       latencyMs: latency.percentiles(),
       nat: this.#options.nat(),
+      onion: this.#options.onion(),
       health: this.#health()
     }
   }

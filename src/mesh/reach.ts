@@ -7,7 +7,7 @@ import type { DialPurpose } from './dial-rules.ts'
 import type { Dialler } from './dialler.ts'
 import { IceService } from './ice/ice-service.ts'
 import { LinkCheck } from './link-check.ts'
-import type { HealthFinding, LogRecord } from './mesh.ts'
+import type { LogRecord } from './mesh.ts'
 import { Mover } from './mover.ts'
 import type { NatPorts } from './nat-ports.ts'
 import { OwnNetwork } from './own-network.ts'
@@ -137,10 +137,6 @@ export class Reach {
     this.ice.stop()
     await this.reachability.stop()
     dialler.stop()
-  }
-
-  findings(): readonly HealthFinding[] {
-    return []
   }
 
   get #usesIce(): boolean {

@@ -3,11 +3,13 @@ import { type MeshOptions, resolveConfig } from '../core/options/index.ts'
 import { ed25519KeyBytes } from '../crypto/index.ts'
 import type { LogRecord, Mesh } from '../mesh/mesh.ts'
 import { MeshNode } from '../mesh/mesh-node.ts'
+import { maxAcceptedLinks } from '../mesh/onion/cell-links.ts'
 import type { LimitChanges } from '../mesh/protocol-table.ts'
 import { type HostOptions, type StartedHost, startHost } from './host.ts'
 import { dhtPort, gossipPort, mdnsPort } from './host-ports.ts'
 import { ensureIdentity, ephemeralIdentity, type Identity } from './identity.ts'
 import { natPlatform } from './nat-platform.ts'
+import { onionPlatform } from './onion-platform.ts'
 import { createPlatform } from './platform.ts'
 import { openPqKeys } from './pq-keys.ts'
 import type { RelayServerLimits } from './relay-server.ts'
@@ -82,6 +84,7 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
       dht: dhtPort(libp2p),
       platform,
       nat: nat.ports,
+      onion: await onionPlatform(stores.datastore, log),
       options,
       versions,
       log,
@@ -108,6 +111,7 @@ async function openHost({ options, setup, log, identity, stores }: Parts): Promi
     agentVersion: version,
     announce: options.announceAddrs,
     ...(options.relayServe ? { relay: relayLimits(options, setup) } : {}),
+    ...(options.onionRouting ? { maxLinks: maxAcceptedLinks } : {}),
     ...setup.hostLimits
   })
   return withStunServer(host, options)

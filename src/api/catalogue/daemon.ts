@@ -1,5 +1,6 @@
 import { command } from '../command.ts'
 import { timeoutMs } from './fields.ts'
+import { onionStatus } from './circuit.ts'
 import { natRates } from './nat.ts'
 import { connectionInfo, daemonInfo, optionValue, peerInfo, sessionInfo } from './shapes.ts'
 import { optionTable } from '../../core/options/index.ts'
@@ -22,12 +23,14 @@ export const init = command({
     mdns: { type: 'boolean', negatable: true, help: optionTable.mdns.help },
     nat: { type: 'boolean', negatable: true, help: optionTable.nat_traversal.help },
     quantum: { type: 'boolean', negatable: true, help: optionTable.quantum_resistant.help },
-    onion: { type: 'boolean', help: `${optionTable.onion_routing.help} (not in this version)` },
+    onion: { type: 'boolean', negatable: true, help: optionTable.onion_routing.help },
+    noRelay: { type: 'boolean', help: 'with --onion, do not carry the circuits of others (the option onion_relay)' },
     shadow: { type: 'boolean', help: `${optionTable.shadow_addresses.help} (not in this version)` }
   },
   examples: [
     'synaptic-mesh p2p init',
     'synaptic-mesh p2p init --max-peers 100',
+    'synaptic-mesh p2p init --onion --no-relay',
     'synaptic-mesh p2p init --name agent-001 --bootstrap /dns4/bootstrap.example/tcp/9000/p2p/12D3KooW…'
   ],
   errors: [
@@ -138,6 +141,7 @@ export const status = command({
       bytes: z.strictObject({ sent: z.number(), received: z.number() }),
       latencyMs: z.strictObject({ p50: z.number().optional(), p95: z.number().optional(), p99: z.number().optional() }),
       nat: natRates(z),
+      onion: onionStatus(z),
       relays: z.array(z.strictObject({ peerId: z.string(), address: z.string(), reserved: z.boolean(), latencyMs: z.number().optional() })),
       serving: z
         .strictObject({ reservations: z.int(), circuits: z.int(), bytes: z.number(), refused: z.record(z.string(), z.int()), stunPort: z.int() })
@@ -164,7 +168,7 @@ export const metrics = command({
 
 export const demo = command({
   words: ['demo'],
-  help: 'show a whole mesh on this machine: nodes as real processes, all nine types of message, a crash that loses nothing',
+  help: 'show a whole mesh on this machine: nodes as real processes, all nine types of message, a crash that loses nothing, onion circuits',
   fields: { nodes: { type: 'integer', min: 3, max: 16, default: 8, help: 'how many nodes' } },
   examples: ['synaptic-mesh p2p demo'],
   errors: ['DAEMON_START_FAILED', 'TIMEOUT', 'ABORTED'],
@@ -176,6 +180,18 @@ export const demo = command({
       messages: z.array(z.strictObject({ type: z.string(), from: z.string(), to: z.string(), status: z.string(), ms: z.number() })),
       request: z.strictObject({ command: z.string(), response: z.string(), ms: z.number() }),
       crash: z.strictObject({ node: z.string(), sentWhileDown: z.int(), deliveredAfterRestart: z.int(), keptAcrossCrash: z.int() }),
+      circuits: z.array(
+        z.strictObject({
+          from: z.string(),
+          to: z.string(),
+          relays: z.int(),
+          buildMs: z.number(),
+          rttMs: z.number(),
+          status: z.string(),
+          path: z.string(),
+          ms: z.number()
+        })
+      ),
       ok: z.boolean()
     })
 })

@@ -1,3 +1,4 @@
+import { circuitClose, circuitList, circuitOpen } from './circuit.ts'
 import { configCheck, configGet, configPath, configSet } from './config.ts'
 import { daemon, demo, init, logs, metrics, restart, start, status, stop } from './daemon.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, listen, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
@@ -34,6 +35,9 @@ export const catalogue = {
   quantum,
   nat,
   netcheck,
+  circuitOpen,
+  circuitList,
+  circuitClose,
   trust,
   metrics,
   configGet,
@@ -65,6 +69,9 @@ export const operations = {
   quantum,
   nat,
   netcheck,
+  circuitOpen,
+  circuitList,
+  circuitClose,
   trust,
   metrics,
   stop,

@@ -7,6 +7,7 @@ import { MeshError } from '../../core/base/index.ts'
 import type { CommandContext } from '../context.ts'
 import { safe } from '../output.ts'
 import { renderers } from '../render.ts'
+import { DemoCircuits } from './demo-circuits.ts'
 import { DemoNode } from './demo-node.ts'
 
 type DemoReport = OutputOf<Catalogue['demo']>
@@ -48,12 +49,14 @@ class Demo {
     const messages = await this.#sendAllTypes()
     const request = await this.#askAndAnswer()
     const crash = await this.#crash()
+    const circuits = await new DemoCircuits(this.#nodes, { say: (text) => this.#say(text), signal: this.#context.signal }).run()
     const isOk =
       discovered === this.#nodes.length &&
       messages.every(({ status }) => status === 'stored') &&
       crash.deliveredAfterRestart === crash.sentWhileDown &&
-      crash.keptAcrossCrash > 0
-    return { nodes: this.#nodes.length, seconds: this.#seconds(), discovered, messages, request, crash, ok: isOk }
+      crash.keptAcrossCrash > 0 &&
+      circuits.every(({ status, path }) => status === 'stored' && path === 'onion')
+    return { nodes: this.#nodes.length, seconds: this.#seconds(), discovered, messages, request, crash, circuits, ok: isOk }
   }
 
   #seconds(): number {
@@ -73,7 +76,7 @@ class Demo {
 
   async #startAll(): Promise<void> {
     const network = `demo-${randomBytes(6).toString('hex')}`
-    const shared = { network, listen_addrs: ['/ip4/127.0.0.1/tcp/0'], mdns: false } as const
+    const shared = { network, listen_addrs: ['/ip4/127.0.0.1/tcp/0'], mdns: false, onion_routing: true } as const
     const [first, ...others] = this.#nodes
     if (first === undefined) return
     await first.prepare({ ...shared, name: first.name })
@@ -120,7 +123,14 @@ class Demo {
     const messages: DemoReport['messages'] = []
     for (const [index, msgType] of messageTypeNames.entries()) {
       const [from, to] = [this.#node(index), this.#node(index + 1)]
-      const input = { destination: to.name, content: `a ${msgType} from ${from.name}`, msgType, priority: 10 - index, timeoutMs: deliverMs } as const
+      const input = {
+        destination: to.name,
+        content: `a ${msgType} from ${from.name}`,
+        msgType,
+        priority: 10 - index,
+        via: 'direct',
+        timeoutMs: deliverMs
+      } as const
       const { type, status, ms } = await from.client.call('message', input, { deadlineMs: deliverMs + 5_000, signal: this.#context.signal })
       messages.push({ type, from: from.name, to: to.name, status, ms })
       this.#say(`${from.name} → ${to.name}: ${type} ${status} in ${Math.round(ms)} ms`)
@@ -137,7 +147,7 @@ class Demo {
       const started = performance.now()
       const { response } = await asking.client.call(
         'message',
-        { destination: answering.name, content: command, request: true, timeoutMs: deliverMs },
+        { destination: answering.name, content: command, request: true, via: 'direct', timeoutMs: deliverMs },
         { deadlineMs: deliverMs + 5_000, signal: this.#context.signal }
       )
       const ms = Math.round((performance.now() - started) * 10) / 10
@@ -161,6 +171,7 @@ class Demo {
       const { id } = await sender.client.call('message', {
         destination: victim.name,
         content: `message ${index} while you were away`,
+        via: 'direct',
         wait: 'accepted'
       })
       ids.push(id)
@@ -199,7 +210,8 @@ async function idsIn({ client }: DemoNode): Promise<ReadonlySet<string>> {
 async function answerCommands({ client }: DemoNode, signal: AbortSignal): Promise<void> {
   try {
     for await (const message of client.stream('listen', { type: ['command'] }, { signal })) {
-      if (message.expectsReply) await client.call('inboxReply', { id: message.id, from: message.source, content: 'one, two, three', ack: true })
+      if (message.expectsReply)
+        await client.call('inboxReply', { id: message.id, from: message.source, content: 'one, two, three', via: 'direct', ack: true })
     }
   } catch (error) {
     if (!signal.aborted) throw error

@@ -39,11 +39,21 @@ function common(status: MeshStatus, { self }: Context) {
       ...(ms === undefined ? {} : { latencyMs: ms })
     })),
     ...(status.serving === undefined ? {} : { serving: { ...status.serving, refused: { ...status.serving.refused } } }),
+    onion: onionOf(status),
     nat: { ...wireRates(status.nat), last100: wireRates(status.nat.last100) },
     health: status.health.map(({ code, message, hint }) => ({ code, message, hint })),
     daemon: { pid: self.pid, socket: self.socket, rssBytes: process.memoryUsage.rss() }
   }
 }
+
+const onionOf = ({ onion }: MeshStatus) => ({
+  routing: onion.routing,
+  role: onion.role,
+  policy: onion.policy,
+  known: { ...onion.known },
+  circuits: { ...onion.circuits },
+  ...(onion.serving === undefined ? {} : { serving: { ...onion.serving } })
+})
 
 function details(status: DetailedStatus) {
   const connections = status.connections.map((connection) => {

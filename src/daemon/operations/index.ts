@@ -1,5 +1,6 @@
 import type { OperationName } from '../../api/index.ts'
 import type { Handler, StreamHandler } from './context.ts'
+import { circuitClose, circuitList, circuitOpen } from './circuit.ts'
 import { daemon, metrics, status, stop } from './daemon.ts'
 import { listen } from './listen.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
@@ -13,6 +14,9 @@ type StreamName = 'listen'
 
 /** What each operation of the catalogue does. */
 export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: Handler<Name> } = {
+  circuitClose,
+  circuitList,
+  circuitOpen,
   daemon,
   discover,
   inboxAck,
