@@ -120,8 +120,9 @@ export function fitsPath(relay: PathMember, path: readonly PathMember[], rules: 
 
 function exclusionOf(member: PathMember, { asker, rules, now, isDropped, destination }: Eligibility): Exclusion | undefined {
   if (equalBytes(member.publicKey, asker.publicKey)) return 'self'
-  if (member.role !== 'relay') return 'endpoint'
   const conflict = destination === undefined ? undefined : destinationConflict(member, destination, rules)
+  if (conflict === 'destination') return conflict
+  if (member.role !== 'relay') return 'endpoint'
   if (conflict !== undefined) return conflict
   const place = placeOf(member)
   if (!place.isDirect) return 'not-dialable'
