@@ -1,12 +1,13 @@
-/** What onion circuits cost: `npm run bench onion`, or only the sections that are named (cipher, handshake; tagging on request). */
+/** What onion circuits cost: `npm run bench onion`, or only the sections that are named (cipher, handshake, links; tagging on request). */
 import { parseArgs } from 'node:util'
 import { cipher } from './onion/cipher.ts'
 import { handshake } from './onion/handshake.ts'
+import { links } from './onion/links.ts'
 import type { Section } from './onion/section.ts'
 import { tagging } from './onion/tagging.ts'
 import { type Floor, verdict } from './verdict.ts'
 
-const sections: readonly Section[] = [cipher, handshake, tagging]
+const sections: readonly Section[] = [cipher, handshake, links, tagging]
 
 const { values, positionals } = parseArgs({ options: { rounds: { type: 'string', default: '11' } }, allowPositionals: true })
 const unknown = positionals.filter((name) => !sections.some((section) => section.name === name))

@@ -62,11 +62,14 @@ export interface LinkNode extends AsyncDisposable {
 }
 
 export type LinkNodeOptions = TestHostOptions &
-  Partial<Pick<CellLinksOptions, 'clock' | 'timers' | 'isPaired'>> & { readonly linkLimits?: CellLinksOptions['limits'] }
+  Partial<Pick<CellLinksOptions, 'clock' | 'timers' | 'isPaired'>> & {
+    readonly linkLimits?: CellLinksOptions['limits']
+    /** Takes no links until its test says how. */ readonly bare?: boolean
+  }
 
 /** A libp2p node on 127.0.0.1 that takes links. */
 export async function startLinkNode(options: LinkNodeOptions = {}): Promise<LinkNode> {
-  const { linkLimits, isPaired = () => false, ...hostOptions } = options
+  const { linkLimits, bare = false, isPaired = () => false, ...hostOptions } = options
   const host = await startTestHost(hostOptions)
   const signer = createSigner(host.seed, 'test')
   const ends = new Map<number, LinkEnd>()
@@ -91,11 +94,12 @@ export async function startLinkNode(options: LinkNodeOptions = {}): Promise<Link
     ends.set(link.id, end)
     return end
   }
-  await links.serve((link) => {
+  const accept = (link: CellLink): LinkEnd => {
     const end = make(link)
     accepted.push(end)
     return end
-  })
+  }
+  if (!bare) await links.serve(accept)
   const open = async (to: Pick<LinkNode, 'publicKey' | 'host'>, as: LinkTarget['as']): Promise<LinkEnd> => {
     const addresses = to.host.libp2p.getMultiaddrs().map(String)
     const link = await links.open({ as, publicKey: to.publicKey, addresses, make })
