@@ -53,6 +53,8 @@ import { WriteBehindDatastore } from './write-behind-datastore.ts'
 const mdnsIntervalMs = 5_000
 /** Connections of a relay besides those that keep a place: callers, its own. */
 const relayHeadroom = 256
+/** Links of onion circuits from one address, on top of other connections: each relay of a machine has one to each other one, and perhaps one as a client. */
+const linksPerAddress = 64
 
 export interface HostServices extends Record<string, unknown> {
   readonly identify: Identify
@@ -197,7 +199,7 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
       )
     ],
     connectionGater: hostGater({
-      limits: { ...gaterDefaults, ...options.gater },
+      limits: { ...gaterDefaults, perAddress: gaterDefaults.perAddress + (options.maxLinks === undefined ? 0 : linksPerAddress), ...options.gater },
       callers: parts.callers,
       ownAddresses: parts.ownAddresses,
       onRefused: refused,
