@@ -66,6 +66,11 @@ test('clocks that are nine minutes apart do not hide nodes from each other; one 
   await until(() => a.directory.get(fast.publicKey) !== undefined && fast.directory.get(a.publicKey) !== undefined, 'the two know each other')
   await until(() => wrong.directory.counters.untimely >= 2, 'the third heard of both')
   assert.deepEqual(wrong.directory.all(), [])
+  assert.deepEqual(
+    wrong.directory.findings().map(({ code }) => code),
+    ['ONION_CLOCK']
+  )
+  assert.deepEqual(a.directory.findings(), [])
   assert.ok(a.directory.lookup(fast.publicKey) !== undefined)
 })
 

@@ -1,4 +1,4 @@
-import { type Clock, compareBytes, MeshError, type Verifier } from '../../core/base/index.ts'
+import { type Clock, compareBytes, MeshError, type Millis, toHex, type Verifier } from '../../core/base/index.ts'
 import { descriptorId, type Offer, type OnionDescriptor, type OnionDirectory, parseDescriptor, verifyDescriptor } from '../../core/onion/index.ts'
 import { TokenBuckets } from '../token-buckets.ts'
 
@@ -32,11 +32,15 @@ export interface Taken {
 
 /** New members taken in a second while somebody has to go for each: finding out who costs time. */
 const crowdedPerSecond = 5
+const maxUntimely = 64
+const untimelyMs = 1_800_000
 
 /** The way of a descriptor into the directory: cheap checks first, the signature last. */
 export class DescriptorIntake {
   readonly #options: DescriptorIntakeOptions
   readonly #crowdedRate: TokenBuckets
+  /** Keys whose last descriptor did not hold, and when it came. */
+  readonly #untimely = new Map<string, Millis>()
   readonly #counters = { taken: 0, refused: 0, untimely: 0, crowdedOut: 0 }
 
   constructor(options: DescriptorIntakeOptions) {
@@ -48,6 +52,12 @@ export class DescriptorIntake {
     return { ...this.#counters }
   }
 
+  /** Keys of which nothing but descriptors of another time came in the last half hour: more of them than of others, and our own clock is wrong. */
+  get untimelyKeys(): number {
+    const since = this.#options.clock.monotonic() - untimelyMs
+    return [...this.#untimely.values()].filter((at) => at > since).length
+  }
+
   /**
    * Takes a descriptor in, when it holds.
    * @param from - the key that it must be of
@@ -56,7 +66,7 @@ export class DescriptorIntake {
   take(bytes: Uint8Array, from?: Uint8Array): Taken {
     try {
       const taken = this.#take(bytes, from)
-      this.#count(taken.verdict)
+      this.#count(taken)
       return taken
     } catch (error) {
       this.#counters.refused += 1
@@ -83,10 +93,16 @@ export class DescriptorIntake {
     return { verdict: directory.add(descriptor, bytes, now), descriptor }
   }
 
-  #count(verdict: Taken['verdict']): void {
+  #count({ verdict, descriptor }: Taken): void {
+    const key = descriptor === undefined ? '' : toHex(descriptor.publicKey)
+    this.#untimely.delete(key)
     if (isTaken(verdict)) this.#counters.taken += 1
-    else if (verdict === 'future' || verdict === 'expired') this.#counters.untimely += 1
     else if (verdict === 'full') this.#counters.crowdedOut += 1
+    else if (verdict === 'future' || verdict === 'expired') {
+      this.#counters.untimely += 1
+      this.#untimely.set(key, this.#options.clock.monotonic())
+      if (this.#untimely.size > maxUntimely) this.#untimely.delete(this.#untimely.keys().next().value ?? '')
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import {
   OnionDirectory,
   type OnionDescriptor,
   type OnionRole,
+  type Partition,
   timeProblem,
   ViewComparison
 } from '../../core/onion/index.ts'
@@ -239,15 +240,9 @@ export class DirectoryService {
 
   findings(): readonly HealthFinding[] {
     const partition = this.#views.partition(this.#options.clock.wall())
-    if (partition === undefined) return []
-    const { peers, compared, share } = partition
-    return [
-      {
-        code: 'PARTITIONED_VIEW',
-        message: `${peers} of ${compared} peers know other members of circuits than this node does; up to ${Math.round(100 * share)} % differ`,
-        hint: 'The network was split, or somebody shows different nodes different relays. It mends itself within minutes in the first case; otherwise connect to peers that you trust (bootstrap_peers), and name relays of theirs with onion_trust.'
-      }
-    ]
+    const { untimelyKeys } = this.#intake
+    const isClockWrong = untimelyKeys >= 2 && untimelyKeys > this.all().length
+    return [...(partition === undefined ? [] : [partitioned(partition)]), ...(isClockWrong ? [clockFinding] : [])]
   }
 
   #multiaddrs(): readonly string[] {
@@ -341,4 +336,16 @@ export class DirectoryService {
     const { code, message } = toMeshError(error)
     this.#options.log({ level: 'warn', event, fields: { code, reason: message } })
   }
+}
+
+const partitioned = ({ peers, compared, share }: Partition): HealthFinding => ({
+  code: 'PARTITIONED_VIEW',
+  message: `${peers} of ${compared} peers know other members of circuits than this node does; up to ${Math.round(100 * share)} % differ`,
+  hint: 'The network was split, or somebody shows different nodes different relays. It mends itself within minutes in the first case; otherwise connect to peers that you trust (bootstrap_peers), and name relays of theirs with onion_trust.'
+})
+
+const clockFinding: HealthFinding = {
+  code: 'ONION_CLOCK',
+  message: 'Most of what is heard of members of circuits is over ten minutes off by the clock of this machine',
+  hint: 'Set the clock: while it is wrong, circuits have no relays here, and others do not see this node.'
 }
