@@ -148,6 +148,34 @@ test('where circuits are the rule, what came directly is answered on its own str
   assert.equal(bob.directOpens(), 0)
 })
 
+test('where circuits are the rule, a receipt for a direct stream that is gone opens no other', async () => {
+  const circuits = new TestCircuits()
+  await using alice = await startRouteNode({ circuits })
+  await using bob = await startRouteNode({ circuits, onionRouting: true })
+  await introduce(alice, bob)
+  await introduce(bob, alice)
+  const { deliveryStore } = bob.stores
+  const admit = deliveryStore.admit.bind(deliveryStore)
+  const [asked, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  deliveryStore.admit = async (...args) => {
+    asked.resolve()
+    await go.promise
+    return admit(...args)
+  }
+  await alice.delivery.submit(draftTo(bob, 'plain', 'direct'))
+  await asked.promise
+  const gone = new Promise((resolve) => bob.host.libp2p.addEventListener('peer:disconnect', resolve, { once: true }))
+  await alice.host.libp2p.hangUp(bob.host.libp2p.peerId)
+  await gone
+  go.resolve()
+  await bob.has('plain')
+  // The sender asks again, over a stream of its own.
+  const stored = alice.reaches('plain', 'stored')
+  await alice.delivery.retry(undefined)
+  await stored
+  assert.deepEqual([bob.directOpens(), bob.arrived], [0, ['plain']])
+})
+
 test('a node without circuits says so, and goes no other way', async () => {
   await using alice = await startRouteNode({ circuits: undefined })
   await using bob = await startRouteNode({ circuits: undefined })
