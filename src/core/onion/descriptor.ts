@@ -75,13 +75,6 @@ export function encodeDescriptor(descriptor: OnionDescriptor, signer: Signer): U
   }
 }
 
-/** Decodes a descriptor and verifies its signature by the key in it. Its times are left to `timeProblem`. @throws {MeshError} MESSAGE_MALFORMED, UNSUPPORTED_VERSION, NETWORK_MISMATCH, SIGNATURE_INVALID */
-export function decodeDescriptor(bytes: Uint8Array, expected: { readonly network: string; readonly verifier: Verifier }): OnionDescriptor {
-  const parsed = parseDescriptor(bytes)
-  verifyDescriptor(parsed, expected)
-  return parsed.descriptor
-}
-
 /** A descriptor whose signature was not verified. */
 export interface ParsedDescriptor {
   readonly descriptor: OnionDescriptor
@@ -100,7 +93,7 @@ export function parseDescriptor(bytes: Uint8Array): ParsedDescriptor {
   return { descriptor: decodeBody(body), body, signature }
 }
 
-/** Checks what costs more than reading. @throws {MeshError} NETWORK_MISMATCH, SIGNATURE_INVALID */
+/** Checks that a descriptor is of our network and signed by the key in it. Its times are left to `timeProblem`. @throws {MeshError} NETWORK_MISMATCH, SIGNATURE_INVALID */
 export function verifyDescriptor(
   { descriptor, body, signature }: ParsedDescriptor,
   expected: { readonly network: string; readonly verifier: Verifier }

@@ -1,4 +1,3 @@
-export { addressNetwork, addressNetworks } from './address-network.ts'
 export { type CellPrimitives, cellMemoryBytes, makeCellCipher, nobleCells } from './cell-cipher.ts'
 export { CellQueues } from './cell-queues.ts'
 export { chooseCircuit, decodeCells, encodeCells, maxFrameCells } from './cell.ts'
@@ -6,7 +5,6 @@ export { CircuitEnd, type CircuitEndOptions, type EndLayers, type EndOutput, typ
 export { type CircuitInput, type CircuitOutput } from './client-circuit-types.ts'
 export { ClientCircuit } from './client-circuit.ts'
 export {
-  decodeDescriptor,
   descriptorLimits,
   encodeDescriptor,
   isOnionAddress,

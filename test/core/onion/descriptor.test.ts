@@ -3,13 +3,13 @@ import { test } from 'node:test'
 import { encodeCbor } from '../../../src/core/base/cbor.ts'
 import { compareBytes, isMeshError, signingDomains, wallMillis } from '../../../src/core/base/index.ts'
 import {
-  decodeDescriptor,
   descriptorLimits,
   encodeDescriptor,
   isOnionAddress,
   type OnionDescriptor,
   parseDescriptor,
-  timeProblem
+  timeProblem,
+  verifyDescriptor
 } from '../../../src/core/onion/index.ts'
 import { createVerifier } from '../../../src/crypto/index.ts'
 import { descriptorOf, hourMs, network, signedBy, signerNamed, start, verifier } from './descriptor-support.ts'
@@ -19,6 +19,13 @@ const expected = { network, verifier }
 const failure = (code: string) => (error: unknown) => isMeshError(error) && error.code === code
 const relayId = '12D3KooWCPSuexGXdBHD6TJTxbT5z9DhYUvHR1P7uotTPEpa92VU'
 const circuit = `/ip4/198.51.77.1/tcp/9000/p2p/${relayId}/p2p-circuit`
+
+/** What whoever gets a descriptor does. */
+function decodeDescriptor(bytes: Uint8Array, by: typeof expected): OnionDescriptor {
+  const parsed = parseDescriptor(bytes)
+  verifyDescriptor(parsed, by)
+  return parsed.descriptor
+}
 
 type Fields = Partial<Record<keyof OnionDescriptor | 'version', unknown>>
 
