@@ -280,6 +280,7 @@ test('a guard is called from another key the next day; the old link stays while 
 })
 
 test('clients are limited by their network, all links by their number, and no peer of the mesh is a link', async () => {
+  let paired = ''
   await using guard = await startLinkNode({ linkLimits: { accepted: 3, clientsOfPrefix: 2 }, isPaired: (peerId) => peerId === paired })
   const nodes = await Promise.all([1, 2, 3, 4].map(() => startLinkNode()))
   await using stack = new AsyncDisposableStack()
@@ -309,7 +310,21 @@ test('clients are limited by their network, all links by their number, and no pe
   assert.ok(!guard.links.isLinkPeer(d.host.peerId))
   assert.equal(guard.host.refusals.at(-1)?.error.code, 'CIRCUIT_VIOLATION')
 })
-let paired = ''
+
+test('a node with more connections than it wants ends none that holds a link', async () => {
+  await using guard = await startLinkNode({ maxPeers: 2 })
+  await using one = await startLinkNode()
+  await using two = await startLinkNode()
+  await using peer = await startLinkNode()
+  const ends = await Promise.all([one.open(guard, 'client'), two.open(guard, 'relay')])
+  await firstAccepted(guard, 1)
+  const pruned = Promise.withResolvers<void>()
+  guard.host.libp2p.addEventListener('connection:prune', () => pruned.resolve(), { once: true })
+  await guard.host.libp2p.dial(peer.host.libp2p.getMultiaddrs())
+  await pruned.promise
+  for (const end of ends) end.send(cellOf(1, 1))
+  await until(() => guard.accepted.every(({ received }) => received.length === 1), 'both links work')
+})
 
 test('addresses are limited by /24 and /48, however they are written', () => {
   assert.deepEqual(['203.0.113.77', '::ffff:203.0.113.77', '2001:db8:1:2::3', '2001:db8::1', 'relay.example'].map(addressPrefix), [
