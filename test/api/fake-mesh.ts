@@ -17,7 +17,9 @@ import type {
 } from '../../src/mesh/mesh.ts'
 import type { NatReport } from '../../src/mesh/nat-report.ts'
 import type { NetcheckReport } from '../../src/mesh/netcheck-report.ts'
+import type { CircuitCall, CircuitInfo, CircuitReport } from '../../src/mesh/onion/circuit-report.ts'
 import { fakeNat, fakeNetcheck } from './fake-nat.ts'
+import { closeFakeCircuit, fakeCircuit, fakeCircuits, fakeOnionStatus } from './fake-onion.ts'
 
 /** The peer id of the fake node, and of its peers by their names. */
 export const ownPeerId = '12D3KooWSelfSe1fSe1fSe1fSe1fSe1fSe1fSe1fSe1fSe1fSe1f'
@@ -277,6 +279,18 @@ export class FakeMesh implements Mesh {
     return fakeNetcheck(relayFra, this.options)
   }
 
+  async circuit(name: string, options: CircuitCall = {}): Promise<CircuitReport> {
+    return fakeCircuit(this.#peer(name), [relayFra, this.#peer('agent-002')], options)
+  }
+
+  async circuits({ showPath = false }: { readonly showPath?: boolean } = {}): Promise<readonly CircuitInfo[]> {
+    return fakeCircuits(this.#peer('agent-001'), [relayFra, this.#peer('agent-002')], showPath)
+  }
+
+  async closeCircuit(id: string): Promise<string> {
+    return closeFakeCircuit(id)
+  }
+
   async trust(name: string): ReturnType<Mesh['trust']> {
     return { peer: this.#peer(name), forgotten: ['levels', 'ml-dsa-65'] }
   }
@@ -303,6 +317,7 @@ export class FakeMesh implements Mesh {
       ],
       serving: { reservations: 3, circuits: 1, bytes: 1_048_576, refused: { 'not-paired': 2 }, stunPort: 3478 },
       nat: { count: 250, reachableRate: 0.98, directRate: 0.5, last100: { count: 100, reachableRate: 1, directRate: 0.61 } },
+      onion: fakeOnionStatus,
       health: []
     }
   }

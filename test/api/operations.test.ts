@@ -7,6 +7,9 @@ import { startRig } from './harness.ts'
 
 /** An input of each operation that the node in memory answers. */
 const inputs: { readonly [Name in OperationName]: object } = {
+  circuitClose: { circuit: '3f9a' },
+  circuitList: {},
+  circuitOpen: { peer: 'agent-001', hops: 3 },
   daemon: {},
   discover: { method: 'kademlia', count: 2 },
   inboxAck: { id: ['m1'] },

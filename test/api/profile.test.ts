@@ -55,7 +55,7 @@ test('a configuration that is not right is an error with its place, and nothing 
     ['max_peers = 1979-05-27', 'OPTION_INVALID'],
     ['max_peers = 9007199254740993', 'CONFIG_MALFORMED'],
     ['mlkem_security_level = 2', 'OPTION_INVALID'],
-    ['onion_routing = true', 'NOT_AVAILABLE'],
+    ['shadow_addresses = true', 'NOT_AVAILABLE'],
     ['bootstrap_peers = ["/ip4/bootstrap.node/tcp/9000"]', 'ADDRESS_INVALID']
   ]
   for (const [text, code] of wrong) {

@@ -83,18 +83,18 @@ test('a command line that is not one is told in a sentence, exit code 2', async 
 })
 
 test('no part that is not built answers as if it were there', async () => {
-  for (const flag of ['--onion', '--shadow']) {
+  for (const flag of ['--shadow']) {
     const { code, stderr } = await runHere(['p2p', 'init', flag, '--json'], nowhere)
     assert.equal(code, 2)
     assert.equal(JSON.parse(stderr).error.code, 'NOT_AVAILABLE')
   }
-  for (const command of ['circuit', 'shadow', 'quantum', 'nat', 'group', 'consensus', 'relay', 'mcp'])
+  for (const command of ['shadow', 'quantum', 'nat', 'group', 'consensus', 'relay', 'mcp'])
     assert.equal((await runHere(['p2p', command], nowhere)).code, 2)
 })
 
 test('the help of what is not built says so', async () => {
   const { stdout } = await runHere(['p2p', 'init', '--help'], nowhere)
-  assert.equal(stdout.replaceAll(/\s+/g, ' ').split('(not in this version)').length, 3)
+  assert.equal(stdout.replaceAll(/\s+/g, ' ').split('(not in this version)').length, 2)
 })
 
 test('a profile name cannot leave its folder, by flag or environment', async () => {
