@@ -5,7 +5,8 @@ import { type PuzzleSolution, demandCell, demandIn, solutionCell, solutionIn } f
 import { cellCommands, cellSizes } from '../../src/core/onion/types.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { cheapCrypto } from '../core/onion/cheap-crypto.ts'
-import { HandCircuit, RelayWorld } from '../core/onion/relay-world.ts'
+import { HandCircuit } from '../core/onion/hand-circuit.ts'
+import { RelayWorld } from '../core/onion/relay-world.ts'
 import { fuzzDecoder } from './fuzz.ts'
 
 const random = new SeededRandom(1)

@@ -20,14 +20,14 @@ export class CreateQueue {
     return this.#length
   }
 
-  /** False when there is no room. */
-  push(lane: string, create: WaitingCreate): boolean {
+  /** Puts a CREATE into its lane; the one for which there is no room then: itself, or when all places are taken the last one of the longest lane. */
+  push(lane: string, create: WaitingCreate): WaitingCreate | undefined {
     const waiting = this.#lanes.get(lane) ?? []
-    if (waiting.length >= createQueueLimits.lane || this.#length >= createQueueLimits.all) return false
+    if (waiting.length >= createQueueLimits.lane) return create
     waiting.push(create)
     this.#lanes.set(lane, waiting)
     this.#length += 1
-    return true
+    return this.#length > createQueueLimits.all ? this.#dropOfLongest() : undefined
   }
 
   /** The next one: the first of the lane whose turn it is. */
@@ -42,6 +42,14 @@ export class CreateQueue {
       return create
     }
     return undefined
+  }
+
+  #dropOfLongest(): WaitingCreate | undefined {
+    let longest: WaitingCreate[] = []
+    for (const waiting of this.#lanes.values()) if (waiting.length > longest.length) longest = waiting
+    const dropped = longest.pop()
+    if (dropped !== undefined) this.#length -= 1
+    return dropped
   }
 
   /** Forgets those of a link, or the one of a circuit of it. */

@@ -18,11 +18,11 @@ export class RateBuckets {
     this.#maxKeys = options.maxKeys ?? 4_096
   }
 
-  /** Takes a token, when there is one. */
-  take(key: string, now: Millis): boolean {
+  /** Takes tokens (default 1), when there are enough. */
+  take(key: string, now: Millis, tokens = 1): boolean {
     const bucket = this.#refilled(key, now)
-    if (bucket.tokens < 1) return false
-    bucket.tokens -= 1
+    if (bucket.tokens < tokens) return false
+    bucket.tokens -= tokens
     return true
   }
 

@@ -3,8 +3,9 @@ import { chooseCircuit, handshakeCells, joinHandshake } from './cell.ts'
 import { type RelayCircuit, type RelayTable, relayTimes } from './relay-table.ts'
 import { type Cell, cellCommands, type ExtendFailure } from './types.ts'
 
-/** EXTENDs that wait for a connection at one time. */
+/** EXTENDs that wait for a connection at one time, of all and of one neighbour: relays that never answer are easy to name. */
 const maxConnects = 256
+const maxConnectsOfNeighbour = 64
 
 interface Pending {
   readonly circuit: RelayCircuit
@@ -34,7 +35,7 @@ export class RelayExtender {
   /** Begins with an EXTEND to whoever has this key; the circuit is open and ends here. */
   extend(circuit: RelayCircuit, { publicKey, request }: { readonly publicKey: Uint8Array; readonly request: Uint8Array }, now: Millis): void {
     this.#counters.extends += 1
-    if (!this.#isRelay || this.#connecting.size >= maxConnects || this.#isNeighbour(circuit, publicKey)) return this.fail(circuit, 'refused', now)
+    if (!this.#isRelay || this.#isNeighbour(circuit, publicKey) || !this.#makeRoom(circuit, now)) return this.fail(circuit, 'refused', now)
     this.#lastToken += 1
     const token = this.#lastToken
     const until = after(now, relayTimes.stepMs)
@@ -90,6 +91,18 @@ export class RelayExtender {
   /** Forgets what waits for a circuit that ended. */
   forget({ stage }: RelayCircuit): void {
     if (stage.is === 'extending') this.#connecting.delete(stage.token)
+  }
+
+  /** When all places are taken, the EXTEND that waits longest of the neighbour with the most gives up. */
+  #makeRoom(circuit: RelayCircuit, now: Millis): boolean {
+    const counts = new Map<string, number>()
+    for (const { circuit: other } of this.#connecting.values()) counts.set(other.source.key, (counts.get(other.source.key) ?? 0) + 1)
+    if ((counts.get(circuit.source.key) ?? 0) >= maxConnectsOfNeighbour) return false
+    if (this.#connecting.size < maxConnects) return true
+    const most = Math.max(...counts.values())
+    const [oldest] = [...this.#connecting.values()].filter((pending) => counts.get(pending.circuit.source.key) === most)
+    if (oldest !== undefined) this.fail(oldest.circuit, 'unreachable', now)
+    return true
   }
 
   #take(token: number): Pending | undefined {

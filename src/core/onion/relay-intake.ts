@@ -118,8 +118,8 @@ export class RelayIntake {
   }
 
   #enqueue(lane: string, create: WaitingCreate, now: Millis): void {
-    if (this.#queue.push(lane, create)) return
-    const circuit = this.#circuitOf(create)
+    const dropped = this.#queue.push(lane, create)
+    const circuit = dropped === undefined ? undefined : this.#circuitOf(dropped)
     if (circuit !== undefined) this.#end(circuit, now)
   }
 

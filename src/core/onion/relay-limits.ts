@@ -33,8 +33,13 @@ export interface CircuitSource {
 /** `pay`: a client of a prefix that asks too often; it may go on after some work. */
 export type Admission = 'free' | 'pay' | 'refused'
 
-/** What a bucket of bytes holds at least: the cells of one frame. */
+/** Whose limit is in the way of one more circuit. */
+export type Fullness = 'link' | 'neighbour' | 'all'
+
+/** What a bucket of bytes holds at least: four frames. */
 const minBurstBytes = 262_144
+/** What every link may do whatever others of its neighbour do: build circuits, and messages. */
+const lightBytes = { perSecond: 32_768, burst: 65_536 } as const
 
 /** What neighbours may take of a relay: rule O4, relays by their identities, all others by address prefix. */
 export class RelayLimits {
@@ -43,6 +48,8 @@ export class RelayLimits {
   readonly #relayCreates: RateBuckets
   readonly #received: RateBuckets
   readonly #sent: RateBuckets
+  readonly #lightReceived = new RateBuckets(lightBytes)
+  readonly #lightSent = new RateBuckets(lightBytes)
   readonly #byNeighbour = new Map<string, number>()
   readonly #byLink = new Map<number, number>()
   #circuits = 0
@@ -68,17 +75,31 @@ export class RelayLimits {
     return this.#clientCreates.take(key, now) ? 'free' : 'pay'
   }
 
-  /** Counts one more circuit, when there is room for it. Every `true` is given back with `leave`. */
-  enter({ link, kind, key }: CircuitSource): boolean {
-    const ofNeighbour = this.#byNeighbour.get(key) ?? 0
-    const ofLink = this.#byLink.get(link) ?? 0
+  /** Whose limit is in the way of one more circuit; undefined when there is room. */
+  fullness({ link, kind, key }: CircuitSource): Fullness | undefined {
     const { maxCircuits, clientLinkCircuits } = this.#values
-    if (this.#circuits >= maxCircuits || ofNeighbour >= Math.max(1, Math.floor(maxCircuits / 4))) return false
-    if (kind === 'client' && ofLink >= clientLinkCircuits) return false
+    if (kind === 'client' && (this.#byLink.get(link) ?? 0) >= clientLinkCircuits) return 'link'
+    if (this.circuitsOf(key) >= Math.max(1, Math.floor(maxCircuits / 4))) return 'neighbour'
+    return this.#circuits >= maxCircuits ? 'all' : undefined
+  }
+
+  /** Circuits of a neighbour. */
+  circuitsOf(key: string): number {
+    return this.#byNeighbour.get(key) ?? 0
+  }
+
+  /** The neighbour with the most circuits. */
+  heaviest(): string | undefined {
+    let heaviest: string | undefined
+    for (const key of this.#byNeighbour.keys()) if (heaviest === undefined || this.circuitsOf(key) > this.circuitsOf(heaviest)) heaviest = key
+    return heaviest
+  }
+
+  /** Counts one more circuit, which `leave` gives back. */
+  enter({ link, key }: CircuitSource): void {
     this.#circuits += 1
-    this.#byNeighbour.set(key, ofNeighbour + 1)
-    this.#byLink.set(link, ofLink + 1)
-    return true
+    this.#byNeighbour.set(key, this.circuitsOf(key) + 1)
+    this.#byLink.set(link, (this.#byLink.get(link) ?? 0) + 1)
   }
 
   leave({ link, key }: CircuitSource): void {
@@ -87,19 +108,22 @@ export class RelayLimits {
     lower(this.#byLink, link)
   }
 
-  /** Counts cells of a neighbour; how long (ms) to read nothing more of it. */
-  receivedMs(key: string, cells: number, now: Millis): number {
-    return this.#received.reserveMs(key, now, cells * cellSizes.cell)
+  /** Counts cells that came over a link; how long (ms) to read nothing more of it. What little every link may send is not counted for its neighbour. */
+  receivedMs({ link, key }: { readonly link: number; readonly key: string }, cells: number, now: Millis): number {
+    const bytes = cells * cellSizes.cell
+    return this.#lightReceived.take(String(link), now, bytes) ? 0 : this.#received.reserveMs(key, now, bytes)
   }
 
-  /** How many cells may be sent to a neighbour now, at most `max`. */
-  sendable(key: string, max: number, now: Millis): number {
-    return Math.min(max, Math.floor(this.#sent.available(key, now) / cellSizes.cell))
+  /** How many cells may be sent over a link now, at most `max`. */
+  sendable({ link, key }: { readonly link: number; readonly key: string }, max: number, now: Millis): number {
+    const bytes = Math.max(this.#lightSent.available(String(link), now), this.#sent.available(key, now))
+    return Math.min(max, Math.floor(bytes / cellSizes.cell))
   }
 
   /** Counts cells that were sent. */
-  sent(key: string, cells: number, now: Millis): void {
-    this.#sent.reserveMs(key, now, cells * cellSizes.cell)
+  sent({ link, key }: { readonly link: number; readonly key: string }, cells: number, now: Millis): void {
+    const bytes = cells * cellSizes.cell
+    if (!this.#lightSent.take(String(link), now, bytes)) this.#sent.reserveMs(key, now, bytes)
   }
 }
 

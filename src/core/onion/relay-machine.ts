@@ -72,9 +72,9 @@ export class RelayMachine implements Machine<RelayInput, RelayOutput> {
   take(link: number, max: number, now: Millis): readonly Cell[] {
     const of = this.#table.links.get(link)
     if (of === undefined) return []
-    const most = this.#limits.sendable(of.key, max, now)
+    const most = this.#limits.sendable({ link, key: of.key }, max, now)
     const cells = this.#table.queues.take(link, most)
-    this.#limits.sent(of.key, cells.length, now)
+    this.#limits.sent({ link, key: of.key }, cells.length, now)
     if (most < max && this.#table.queues.circuitsWaiting(link) > 0) {
       this.#throttled.add(link)
       this.#throttledUntil ??= after(now, throttleMs)
@@ -121,7 +121,7 @@ export class RelayMachine implements Machine<RelayInput, RelayOutput> {
   #cells(link: number, cells: readonly Cell[], now: Millis): void {
     const of = this.#table.links.get(link)
     if (of === undefined) return
-    const ms = this.#limits.receivedMs(of.key, cells.length, now)
+    const ms = this.#limits.receivedMs({ link, key: of.key }, cells.length, now)
     for (const cell of cells) {
       this.#cell(of, cell, now)
       // A cell before it may have ended the link.

@@ -1,7 +1,7 @@
 import { type MeshError, type Millis, type Random, after, earliest } from '../base/index.ts'
 import { destroyCell } from './cell.ts'
 import type { CellQueues, QueueName } from './cell-queues.ts'
-import { type CircuitSource, neighbourKey, type RelayLimits, type RelayNeighbour } from './relay-limits.ts'
+import { type CircuitSource, type Fullness, neighbourKey, type RelayLimits, type RelayNeighbour } from './relay-limits.ts'
 import type { CircuitEnd, EndOutput } from './circuit-end.ts'
 import type { RelayOutput } from './relay-types.ts'
 import type { StreamOutput } from './stream-mux.ts'
@@ -163,7 +163,9 @@ export class RelayTable {
   /** Takes up a circuit, when the limits let it in. */
   enter(link: RelayLink, circuit: number, first: { readonly body: Uint8Array; readonly now: Millis }): RelayCircuit | undefined {
     const source: CircuitSource = { link: link.id, kind: link.neighbour.kind, key: link.key }
-    if (!this.limits.enter(source)) return undefined
+    const fullness = this.limits.fullness(source)
+    if (fullness !== undefined && !this.#makeRoom(link, fullness, first.now)) return undefined
+    this.limits.enter(source)
     this.#lastId += 1
     const entered: RelayCircuit = {
       id: this.#lastId,
@@ -243,6 +245,25 @@ export class RelayTable {
     circuit.layers?.backward.wipe()
     circuit.layers = undefined
     this.#on.ended(circuit)
+  }
+
+  /**
+   * Ends a circuit of whoever has most: a neighbour when all places are taken, a link when its neighbour's are. Of his circuits it is the one that was
+   * used longest ago. False when who asks has as many himself.
+   */
+  #makeRoom(link: RelayLink, fullness: Fullness, now: Millis): boolean {
+    if (fullness === 'link') return false
+    const key = fullness === 'neighbour' ? link.key : this.limits.heaviest()
+    if (key === undefined || (fullness === 'all' && this.limits.circuitsOf(key) <= this.limits.circuitsOf(link.key) + 1)) return false
+    let fullest: RelayLink | undefined
+    for (const other of this.links.values())
+      if (other.key === key && other.opener === 'peer' && other.circuits.size > (fullest?.circuits.size ?? 0)) fullest = other
+    if (fullest === undefined || (fullness === 'neighbour' && fullest.circuits.size <= link.circuits.size + 1)) return false
+    let oldest: RelayCircuit | undefined
+    for (const circuit of fullest.circuits.values()) if (oldest === undefined || circuit.usedAt < oldest.usedAt) oldest = circuit
+    if (oldest === undefined) return false
+    this.end(oldest, 'here', now)
+    return true
   }
 
   #part(side: QueueName, how: { readonly quiet: boolean; readonly keep: boolean }, now: Millis): void {

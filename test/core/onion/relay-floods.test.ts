@@ -5,7 +5,8 @@ import { destroyCell, handshakeCells } from '../../../src/core/onion/cell.ts'
 import { demandIn, solutionCell } from '../../../src/core/onion/puzzle-cells.ts'
 import { type Cell, cellCommands, cellSizes } from '../../../src/core/onion/types.ts'
 import { cheapCrypto } from './cheap-crypto.ts'
-import { HandCircuit, type Outsider, RelayWorld, WorldClient, type WorldNode } from './relay-world.ts'
+import { HandCircuit } from './hand-circuit.ts'
+import { type Outsider, RelayWorld, WorldClient, type WorldNode } from './relay-world.ts'
 
 /** Sends CREATEs with fresh numbers, each of which costs the relay a handshake. */
 class Flood {
@@ -267,13 +268,62 @@ test('a neighbour who sends too much is not read for a while, and one who got to
   const outsider = world.outsider(relay, { kind: 'client', prefix: '198.51.100.0/24' })
   const hand = new HandCircuit(world, { to: relay, outsider, circuit: 7 })
   outsider.reads = false
-  for (let sent = 0; sent < 300; sent++) hand.send([{ type: 'ping', payload: new Uint8Array(8) }])
+  for (let sent = 0; sent < 400; sent++) hand.send([{ type: 'ping', payload: new Uint8Array(8) }])
   const pauses = relay.outputs.flatMap((output) => (output.type === 'pause' ? [output.ms] : []))
-  assert.ok(Math.max(...pauses) > 150 && Math.max(...pauses) < 250, String(Math.max(...pauses)))
+  assert.ok(Math.max(...pauses) > 250 && Math.max(...pauses) < 350, String(Math.max(...pauses)))
   outsider.reads = true
   outsider.takeAll()
   const first = outsider.received.length
-  assert.ok(first >= 250 && first < 262, String(first))
+  assert.ok(first >= 310 && first < 325, String(first))
   world.advance(1_000)
-  assert.equal(hand.messages().length, 300)
+  assert.equal(hand.messages().length, 400)
+})
+
+test('neighbours who hold all places make room for one who has few, and lose what they used longest ago', () => {
+  const world = new RelayWorld(80)
+  const relay = world.relay('relay', { limits: { maxCircuits: 40 } })
+  const greedy = Array.from({ length: 5 }, () => world.outsider(relay, { kind: 'relay', publicKey: world.random.bytes(32) }))
+  for (const outsider of greedy) {
+    new Flood(world, relay, outsider).creates(12)
+    world.advance(1_000)
+  }
+  assert.equal(relay.machine.counters.circuits, 40)
+  const client = new WorldClient(world, relay, '203.0.113.0/24')
+  const circuits = [1, 2, 3].map(() => client.circuit())
+  for (const circuit of circuits) assert.ok(circuit.build(relay), String(circuit.error))
+  assert.equal(relay.machine.counters.circuits, 40)
+  const held = greedy.map(({ link }) => relay.machine.circuitsOf(link))
+  assert.ok(Math.max(...held) - Math.min(...held) <= 1, held.join())
+})
+
+test('a client gets a circuit although others of its network hold all of the places of it', () => {
+  const world = new RelayWorld(81)
+  const relay = world.relay('relay', { limits: { maxCircuits: 40, clientCreateBurst: 1_000 } })
+  const prefix = '203.0.113.0/24'
+  const greedy = world.outsider(relay, { kind: 'client', prefix })
+  for (let circuit = 1; circuit <= 10; circuit++) assert.ok(new HandCircuit(world, { to: relay, outsider: greedy, circuit }))
+  world.advance(10)
+  const client = new WorldClient(world, relay, prefix)
+  assert.ok(client.circuit().build(relay))
+  assert.ok(client.circuit().build(relay))
+  assert.deepEqual(
+    greedy.of(cellCommands.destroy).map(({ circuit }) => circuit),
+    [1, 2]
+  )
+  assert.throws(() => new HandCircuit(world, { to: relay, outsider: greedy, circuit: 11 }), /no CREATED/)
+})
+
+test('EXTENDs to relays that never answer leave room for those of others', () => {
+  const world = new RelayWorld(82)
+  const limits = { maxCircuits: 10_000, clientLinkCircuits: 1_000, clientCreateBurst: 1_000 }
+  const relay = world.relay('relay', { limits })
+  const next = world.relay('next')
+  world.neverAnswers(new Uint8Array(32))
+  const attackers = [1, 2, 3, 4, 5].map((index) => world.outsider(relay, { kind: 'client', prefix: `198.51.${index}.0/24` }))
+  for (const outsider of attackers)
+    for (let circuit = 1; circuit <= 70; circuit++) new HandCircuit(world, { to: relay, outsider, circuit }).extend(new Uint8Array(32))
+  const client = new WorldClient(world, relay, '203.0.113.0/24')
+  assert.ok(client.circuit().build(relay, next))
+  world.advance(25_000)
+  assert.equal(relay.machine.counters.circuits, 1)
 })

@@ -7,6 +7,11 @@ import { cellSizes } from '../../../src/core/onion/types.ts'
 
 const client = (link: number, key = '198.51.100.0/24'): CircuitSource => ({ link, kind: 'client', key })
 const relay = (link: number, key = 'aa'): CircuitSource => ({ link, kind: 'relay', key })
+function enter(limits: RelayLimits, source: CircuitSource): boolean {
+  const isFree = limits.fullness(source) === undefined
+  if (isFree) limits.enter(source)
+  return isFree
+}
 const count = (times: number, of: () => boolean): number => Array.from({ length: times }, of).filter(Boolean).length
 
 test('clients of one prefix ask for 90 circuits and then for 3 a second, over all their links; beyond that they work', () => {
@@ -29,45 +34,50 @@ test('a relay asks for 300 and then for 60 a second, and is refused beyond that'
 test('circuits are bounded: 64 of a client link, a quarter of all of one neighbour, and all', () => {
   const limits = new RelayLimits({ maxCircuits: 400 })
   assert.equal(
-    count(100, () => limits.enter(client(1))),
+    count(100, () => enter(limits, client(1))),
     64
   )
   assert.equal(
-    count(100, () => limits.enter(client(2))),
+    count(100, () => enter(limits, client(2))),
     36
   )
   assert.equal(
-    count(200, () => limits.enter(relay(3))),
+    count(200, () => enter(limits, relay(3))),
     100
   )
   assert.equal(
-    count(200, () => limits.enter(relay(4, 'bb'))),
+    count(200, () => enter(limits, relay(4, 'bb'))),
     100
   )
   assert.equal(
-    count(200, () => limits.enter(relay(5, 'cc'))),
+    count(200, () => enter(limits, relay(5, 'cc'))),
     100
   )
-  assert.equal(limits.enter(relay(6, 'dd')), false)
+  assert.equal(enter(limits, relay(6, 'dd')), false)
   limits.leave(relay(3))
-  assert.equal(limits.enter(relay(6, 'dd')), true)
+  assert.equal(enter(limits, relay(6, 'dd')), true)
   assert.equal(limits.circuits, 400)
 })
 
-test('what a neighbour sends too fast is waited for, whatever links it has', () => {
+test('what a neighbour sends too fast is waited for, whatever links it has, but for the little that each may always send', () => {
   const limits = new RelayLimits({ bytesPerSecond: 262_144 })
-  assert.equal(limits.receivedMs('aa', 256, millis(0)), 0)
-  assert.equal(limits.receivedMs('aa', 64, millis(0)), 250)
-  assert.equal(limits.receivedMs('bb', 64, millis(0)), 0)
-  assert.equal(limits.receivedMs('aa', 0, millis(250)), 0)
+  const link = (id: number, key = 'aa'): { readonly link: number; readonly key: string } => ({ link: id, key })
+  assert.equal(limits.receivedMs(link(1), 256, millis(0)), 0)
+  assert.equal(limits.receivedMs(link(1), 65, millis(0)), Math.ceil((65 / 256) * 1_000))
+  assert.equal(limits.receivedMs(link(2), 65, millis(0)), Math.ceil((130 / 256) * 1_000))
+  assert.equal(limits.receivedMs(link(3), 64, millis(0)), 0)
+  assert.equal(limits.receivedMs(link(4, 'bb'), 65, millis(0)), 0)
 })
 
 test('what is sent to a neighbour has its rate, too', () => {
   const limits = new RelayLimits({ bytesPerSecond: 262_144 })
-  assert.equal(limits.sendable('aa', 63, millis(0)), 63)
-  limits.sent('aa', 256, millis(0))
-  assert.equal(limits.sendable('aa', 63, millis(0)), 0)
-  assert.equal(limits.sendable('aa', 63, millis(100)), Math.floor(26_214 / cellSizes.cell))
+  const link = { link: 1, key: 'aa' }
+  assert.equal(limits.sendable(link, 63, millis(0)), 63)
+  limits.sent(link, 256, millis(0))
+  limits.sent(link, 64, millis(0))
+  assert.equal(limits.sendable(link, 63, millis(0)), 0)
+  assert.equal(limits.sendable(link, 63, millis(100)), Math.floor(26_214 / cellSizes.cell))
+  assert.equal(limits.sendable({ link: 2, key: 'aa' }, 63, millis(0)), 63)
 })
 
 const create = (link: number, circuit: number): { readonly link: number; readonly circuit: number; readonly request: Uint8Array } => ({
@@ -86,18 +96,18 @@ test('CREATEs of neighbours take turns', () => {
   assert.equal(queue.length, 18)
 })
 
-test('a neighbour has 32 places, all have 512, and what goes makes room', () => {
+test('a neighbour has 32 places, all have 512; a new one gets the last place of whoever has most', () => {
   const queue = new CreateQueue()
   assert.equal(
-    count(40, () => queue.push('a', create(1, 1))),
+    count(40, () => queue.push('a', create(1, 1)) === undefined),
     32
   )
-  for (let lane = 0; lane < 20; lane++) for (let circuit = 0; circuit < 32; circuit++) queue.push(`lane ${lane}`, create(2, circuit))
+  for (let lane = 0; lane < 16; lane++) for (let circuit = 0; circuit < 30; circuit++) queue.push(`lane ${lane}`, create(2, circuit))
   assert.equal(queue.length, 512)
-  assert.equal(queue.push('new', create(3, 1)), false)
+  assert.equal(queue.push('new', create(3, 1))?.link, 1)
+  assert.equal(queue.length, 512)
   queue.remove(1)
-  assert.equal(queue.length, 480)
+  assert.equal(queue.length, 481)
   queue.remove(2, 5)
   assert.equal(queue.length, 465)
-  assert.equal(queue.push('new', create(3, 1)), true)
 })

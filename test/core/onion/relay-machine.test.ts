@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { destroyCell, handshakeCells } from '../../../src/core/onion/cell.ts'
 import { cellCommands, cellSizes, maxRelayEarly } from '../../../src/core/onion/types.ts'
 import { cheapCrypto } from './cheap-crypto.ts'
-import { HandCircuit, type Outsider, RelayWorld, WorldClient, type WorldNode } from './relay-world.ts'
+import { HandCircuit } from './hand-circuit.ts'
+import { type Outsider, RelayWorld, WorldClient, type WorldNode } from './relay-world.ts'
 
 const somewhere = '198.51.100.0/24'
 

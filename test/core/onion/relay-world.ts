@@ -1,24 +1,13 @@
 import { type MeshError, type Millis, millis, type Random, toHex } from '../../../src/core/base/index.ts'
-import { decodeCells, encodeCells, handshakeCells, joinHandshake } from '../../../src/core/onion/cell.ts'
-import { nobleCells } from '../../../src/core/onion/cell-cipher.ts'
+import { decodeCells, encodeCells } from '../../../src/core/onion/cell.ts'
 import type { CircuitInput, CircuitOutput } from '../../../src/core/onion/client-circuit-types.ts'
 import { ClientCircuit } from '../../../src/core/onion/client-circuit.ts'
 import { PuzzleSolver } from '../../../src/core/onion/puzzle.ts'
 import { demandIn, solutionCell } from '../../../src/core/onion/puzzle-cells.ts'
 import type { RelayNeighbour } from '../../../src/core/onion/relay-limits.ts'
 import { RelayMachine, type RelayMachineOptions } from '../../../src/core/onion/relay-machine.ts'
-import type { RelayMessage } from '../../../src/core/onion/relay-message.ts'
-import { MessageAssembler, packMessages } from '../../../src/core/onion/relay-messages.ts'
 import type { RelayInput, RelayOutput } from '../../../src/core/onion/relay-types.ts'
-import {
-  type Cell,
-  type CellCommand,
-  cellCommands,
-  type CellLayer,
-  cellSizes,
-  type HopTarget,
-  type OnionCrypto
-} from '../../../src/core/onion/types.ts'
+import { type Cell, cellCommands, type HopTarget, type OnionCrypto } from '../../../src/core/onion/types.ts'
 import { SeededRandom } from '../../../src/testing/seeded-random.ts'
 import { cheapCrypto, digest } from './cheap-crypto.ts'
 
@@ -171,71 +160,6 @@ export class WorldCircuit {
   }
 }
 
-/** A circuit of one hop whose cells are made by hand. */
-export class HandCircuit {
-  readonly outsider: Outsider
-  readonly circuit: number
-  readonly #layers: { readonly forward: CellLayer; readonly backward: CellLayer }
-  readonly #random: Random
-
-  /** Builds it: settles the world. */
-  constructor(world: RelayWorld, { to, outsider, circuit }: { readonly to: WorldNode; readonly outsider: Outsider; readonly circuit: number }) {
-    this.outsider = outsider
-    this.circuit = circuit
-    this.#random = world.random
-    const handshake = cheapCrypto(new Uint8Array(32), world.random).begin(to.target, 3)
-    outsider.send(...handshakeCells(circuit, { command: cellCommands.create, bytes: handshake.request }, world.random))
-    world.settle()
-    const [first, second] = outsider.of(cellCommands.created, circuit)
-    if (first === undefined || second === undefined) throw new Error('no CREATED')
-    const keys = handshake.finish(joinHandshake(cellCommands.created, first.body, second.body))
-    this.#layers = { forward: nobleCells.layer(keys.forward), backward: nobleCells.layer(keys.backward) }
-  }
-
-  /** The cells that carry messages to the hop. */
-  cells(messages: readonly RelayMessage[], command: CellCommand = cellCommands.relay): readonly Cell[] {
-    return packMessages(messages, this.#random).map((body) => {
-      this.#layers.forward.decrypt(command, body)
-      return { circuit: this.circuit, command, body }
-    })
-  }
-
-  send(messages: readonly RelayMessage[], command: CellCommand = cellCommands.relay): void {
-    this.outsider.send(...this.cells(messages, command))
-  }
-
-  /** A recognised cell with anything in it. */
-  sendPlain(bytes: Uint8Array): void {
-    const body = new Uint8Array(cellSizes.body)
-    body.set(bytes.subarray(0, cellSizes.plain), cellSizes.recognised)
-    this.#layers.forward.decrypt(cellCommands.relay, body)
-    this.outsider.send({ circuit: this.circuit, command: cellCommands.relay, body })
-  }
-
-  /** EXTEND to somebody, with a request that he may answer or not. */
-  extend(publicKey: Uint8Array): void {
-    this.send([{ type: 'extend', publicKey, request: this.#random.bytes(cellSizes.create) }], cellCommands.relayEarly)
-  }
-
-  /** What the hop says in the cells that came since the last call. */
-  messages(): readonly RelayMessage[] {
-    const cells = this.outsider.of(cellCommands.relay, this.circuit)
-    const fresh = cells.slice(this.#read)
-    this.#read = cells.length
-    return fresh.flatMap(({ command, body }) => {
-      this.#layers.backward.decrypt(command, body)
-      return this.#assembler.take(body, false).messages.map(({ message }) => message)
-    })
-  }
-
-  #read = 0
-  readonly #assembler = new MessageAssembler()
-
-  get isDestroyed(): boolean {
-    return this.outsider.of(cellCommands.destroy, this.circuit).length > 0
-  }
-}
-
 /** Relays and their neighbours without sockets, on a clock of their own. */
 export class RelayWorld {
   readonly random: Random
@@ -248,6 +172,7 @@ export class RelayWorld {
   readonly #isStalled: ((node: WorldNode, link: number) => boolean)[] = []
   /** Links between relays, by `opener acceptor`. */
   readonly #between = new Map<string, { readonly opener: number }>()
+  readonly #silent = new Set<string>()
   #lastLink = 0
 
   constructor(seed: number) {
@@ -303,6 +228,11 @@ export class RelayWorld {
     from.input({ type: 'link', link, opener: 'us', neighbour: { kind: 'relay', publicKey } })
     this.#between.set(`${from.name} ${toHex(publicKey)}`, { opener: link })
     return outsider
+  }
+
+  /** Whoever is to be extended to this key waits for ever. */
+  neverAnswers(publicKey: Uint8Array): void {
+    this.#silent.add(toHex(publicKey))
   }
 
   later(task: () => void): void {
@@ -368,6 +298,7 @@ export class RelayWorld {
   }
 
   #connect(from: WorldNode, token: number, publicKey: Uint8Array): void {
+    if (this.#silent.has(toHex(publicKey))) return
     const key = `${from.name} ${toHex(publicKey)}`
     const link = this.#between.get(key) ?? this.#link(from, publicKey)
     if (link === undefined) return from.input({ type: 'connect-failed', token, reason: 'unknown' })
