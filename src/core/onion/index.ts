@@ -23,7 +23,7 @@ export { type ProofContext, isLinkProof, linkKinds, maxProofSkewMs, proveLink, p
 export * from './ntor-hashes.ts'
 export * from './onion-crypto.ts'
 export * from './onion-keys.ts'
-export { type PathMember, pathMember } from './path-member.ts'
+export { type PathMember } from './path-member.ts'
 export { type PathAsker, type PathPolicyName } from './path-policy.ts'
 export { type CircuitWant, type PoolCircuit, type PoolInput, type PoolOptions, type PoolOutput, type PoolStatus } from './pool-types.ts'
 export { PoolMachine } from './pool.ts'

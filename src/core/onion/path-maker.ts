@@ -73,7 +73,7 @@ export class PathMaker {
     return rulesOf(this.#options.policy, this.#members, this.#options.wall())
   }
 
-  /** Takes the whole directory. What is worked out of members is kept with the objects: `pathMember` gives the same ones. */
+  /** Takes the whole directory. What is worked out of members is kept with the objects: those that did not change should be the same ones. */
   update(members: readonly PathMember[]): void {
     this.#members = members
     this.#byId = new Map(members.map((member) => [member.peerId, member]))

@@ -1,7 +1,6 @@
 import { dialAddress } from '../base/dial-address.ts'
 import { equalBytes, toHex, type WallMillis } from '../base/index.ts'
 import { addressNetworks } from './address-network.ts'
-import type { DirectoryEntry } from './directory.ts'
 import type { HopTarget } from './types.ts'
 
 /** A member of circuits as the choice of paths sees it: what its verified descriptor says, and what this node saw of it. */
@@ -31,17 +30,6 @@ export interface MemberPlace {
 
 const circuitPattern = /\/p2p\/([1-9A-HJ-NP-Za-km-z]{40,60})\/p2p-circuit/
 const places = new WeakMap<PathMember, MemberPlace>()
-const membersOf = new WeakMap<DirectoryEntry, PathMember>()
-
-/** The member that an entry of the directory describes: the same object for the same entry. @param peerIdOf - the peer id of a 32-byte identity key */
-export function pathMember(entry: DirectoryEntry, peerIdOf: (publicKey: Uint8Array) => string): PathMember {
-  const known = membersOf.get(entry)
-  if (known !== undefined) return known
-  const { publicKey, onionKey, role, addresses, family } = entry.descriptor
-  const member = { publicKey, peerId: peerIdOf(publicKey), onionKey, role, addresses, family, firstSeenAt: entry.firstSeen }
-  membersOf.set(entry, member)
-  return member
-}
 
 /** Where `member` is, as far as its addresses tell. */
 export function placeOf(member: PathMember): MemberPlace {

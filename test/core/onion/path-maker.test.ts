@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MeshError, millis, wallMillis } from '../../../src/core/base/index.ts'
+import { MeshError, millis } from '../../../src/core/base/index.ts'
 import { Guards } from '../../../src/core/onion/guards.ts'
 import { PathMaker, type PathWish } from '../../../src/core/onion/path-maker.ts'
-import { type PathMember, pathMember } from '../../../src/core/onion/path-member.ts'
+import type { PathMember } from '../../../src/core/onion/path-member.ts'
 import type { PathAsker, PathPolicyName } from '../../../src/core/onion/path-policy.ts'
 import { RelayRecord } from '../../../src/core/onion/relay-record.ts'
 import { SeededRandom } from '../../../src/testing/seeded-random.ts'
-import { asker, idOf, keyOf, member, members, wallStart } from './path-support.ts'
+import { asker, idOf, member, members, wallStart } from './path-support.ts'
 
 const now = millis(5_000)
 
@@ -114,28 +114,4 @@ test('relays that failed a moment ago are passed over, but a third of all at mos
   const small = makerOf(members(3))
   small.record.failed([idOf(1), idOf(2)], 2, now)
   assert.equal(small.maker.choose({ hops: 3 }, now).path.length, 3)
-})
-
-test('an entry of the directory is one member', () => {
-  const descriptor = {
-    network: 'test',
-    publicKey: keyOf(4),
-    onionKey: keyOf(5),
-    role: 'relay',
-    addresses: ['/ip4/127.0.0.1/tcp/4001'],
-    family: [keyOf(6)],
-    levels: [1, 3, 5],
-    ciphers: [1],
-    bytesPerSecond: 1,
-    sequence: 1,
-    issuedAt: wallStart,
-    expiresAt: wallMillis(wallStart + 1)
-  } as const
-  const entry = { descriptor, bytes: new Uint8Array(0), id: new Uint8Array(8), firstSeen: wallStart }
-  const one = pathMember(entry, () => idOf(4))
-  assert.equal(
-    pathMember(entry, () => idOf(4)),
-    one
-  )
-  assert.deepEqual(one, member(4, { onionKey: keyOf(5), addresses: descriptor.addresses, family: [keyOf(6)], firstSeenAt: wallStart }))
 })
