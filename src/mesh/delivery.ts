@@ -29,6 +29,7 @@ import { ReadingGates } from './reading-gates.ts'
 import type { Sessions } from './sessions.ts'
 import type { Tracker } from './tracker.ts'
 import { type VolatileBatch, type VolatileRecipient, VolatileSender } from './volatile-sender.ts'
+import { WayWatch } from './way-watch.ts'
 
 export interface DeliveryOptions {
   readonly platform: Platform
@@ -65,6 +66,8 @@ export class Delivery {
   readonly #inbox: Driver<InboxInput, InboxOutput>
   readonly #calls = new DeliveryCalls()
   readonly #gates = new ReadingGates()
+  /** Told when the directory of relays has changed. */
+  readonly ways: WayWatch
   /** Destinations whose link ends and shall be opened anew. */
   readonly #reopening = new Set<string>()
   #enqueued: { readonly call: number; readonly outcome: EnqueueOutcome }[] = []
@@ -87,6 +90,10 @@ export class Delivery {
       onPresence: (publicKey, via, isThere) => this.#onPresence(publicKey, via, isThere)
     })
     this.#volatile = new VolatileSender(this.#links, options.platform.clock)
+    this.ways = new WayWatch({
+      check: (publicKey) => sessions.checkOnion(publicKey),
+      onWay: (publicKey) => this.reachable(publicKey, 'onion')
+    })
   }
 
   get counts(): OutboxCounts {
@@ -154,7 +161,7 @@ export class Delivery {
     return rows.length
   }
 
-  /** Receipts of what came over circuits wait until one with the sender is there: one is made for them, and where that fails they go on waiting. */
+  /** Receipts of what came over circuits wait for one with the sender: it is made for them, and where that fails they go on waiting. */
   #tellOverCircuits(messages: readonly { readonly source: Uint8Array; readonly via: Via }[]): void {
     const sources = messages.filter(({ via, source }) => via === 'onion' && this.#links.any(source, via) === undefined)
     for (const { source, via } of sources) this.#links.open(source, via).catch(() => undefined)
@@ -172,7 +179,7 @@ export class Delivery {
   }
 
   /**
-   * A better connection to the peer, or a fresh circuit, is there: the messages of that route take it from now on, and nothing that was under way is lost.
+   * A better connection to the peer, or a fresh circuit, is there: the messages of that route take it from now on, and nothing under way is lost.
    * @throws {MeshError} when no session opens over it; everything stays as it is then
    */
   move(publicKey: Uint8Array, via: Via): Promise<void> {
@@ -180,8 +187,8 @@ export class Delivery {
   }
 
   /** Whether there is a way to a peer over circuits now. @throws {MeshError} as `OnionStreams.check` */
-  checkOnion(publicKey: Uint8Array): Promise<void> {
-    return this.#links.any(publicKey, 'onion') === undefined ? this.#options.sessions.checkOnion(publicKey) : Promise.resolve()
+  checkOnion(publicKey: Uint8Array, signal?: AbortSignal): Promise<void> {
+    return this.#links.any(publicKey, 'onion') === undefined ? this.#options.sessions.checkOnion(publicKey, signal) : Promise.resolve()
   }
 
   peerDisconnected(publicKey: Uint8Array): void {
@@ -196,6 +203,7 @@ export class Delivery {
   }
 
   #connected({ stream: { publicKey, path, capacityBytes }, number, via }: MessageLink): void {
+    if (via === 'onion') this.ways.connected(publicKey)
     this.#outbox.input({ type: 'connected', destination: publicKey, via, link: number, path, capacityBytes })
   }
 
@@ -311,6 +319,7 @@ export class Delivery {
       // A peer that is away is nothing new. That no session with it is safe, or no circuit can be made, is: the messages wait, and only the log can say why.
       if (isMeshError(error) && toldExitCodes.includes(error.exitCode))
         this.#options.tracker.track(`a session for messages to ${shortPeerId(peerIdOfKey(destination))}`, Promise.reject(error))
+      if (via === 'onion') this.ways.failed(destination, error)
       this.#outbox.input({ type: 'unreachable', destination, via })
     })
   }

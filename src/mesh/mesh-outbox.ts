@@ -50,8 +50,7 @@ export class MeshOutbox implements Outbox {
   /** Sends durably: resolves when the wanted state is reached, or with what is true when the time is over. */
   async send(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
     const draft = this.#draft(recipient, content, options)
-    // Refused at once where no circuit can be made: nothing waits in silence, and nothing goes directly instead.
-    if (draft.via === 'onion') await this.#options.delivery.checkOnion(recipient.publicKey)
+    if (draft.via === 'onion') await this.#checkOnion(recipient.publicKey, options)
     const settled = this.#settled(draft.id)
     try {
       const { entry } = await this.#options.delivery.submit(draft)
@@ -125,6 +124,13 @@ export class MeshOutbox implements Outbox {
   counts(): Promise<{ readonly queued: number; readonly bytes: number }> {
     const { queued, bytes } = this.#options.delivery.counts
     return Promise.resolve({ queued, bytes })
+  }
+
+  /** Where no circuit can be made a message is refused: nothing waits in silence, and nothing goes directly instead. @throws {MeshError} as `OnionStreams.check` */
+  async #checkOnion(publicKey: Uint8Array, { timeoutMs = defaultTimeoutMs, signal }: SendOptions): Promise<void> {
+    const { delivery, platform } = this.#options
+    using deadline = startDeadline(platform.timers, { operation: 'message', timeoutMs, signal })
+    await delivery.checkOnion(publicKey, deadline.signal)
   }
 
   /** The route that a call names, or else this node's own. */

@@ -88,6 +88,7 @@ export class NodeParts {
     this.onion = this.#makeOnion()
     this.sessions = this.#makeSessions()
     this.delivery = this.#makeDelivery(recovery)
+    this.onion.directory.onChange(() => this.delivery.ways.changed())
     const parts = { platform, delivery: this.delivery, book: this.book }
     this.inbox = new MeshInbox(parts)
     this.outbox = new MeshOutbox({ ...parts, via: config.options.onionRouting ? 'onion' : 'direct' })
@@ -121,7 +122,8 @@ export class NodeParts {
       reference: (peerId) => this.book.referenceOf(peerId),
       log: (record) => this.#emitLog(record),
       onRefused: ({ protocol, error }) => this.metrics.protocolError(protocol, error.code),
-      onSucceed: (publicKey) => this.delivery.move(publicKey, 'onion')
+      onSucceed: (publicKey) => this.delivery.move(publicKey, 'onion'),
+      onBuilt: (part, ms) => this.metrics.circuitBuilt(part, ms)
     })
   }
 

@@ -13,10 +13,10 @@ export interface OnionStreams {
    */
   open(publicKey: Uint8Array, signal: AbortSignal): Promise<FrameStream>
   /**
-   * Whether there is a way to a peer now, judged without using one; may wait some seconds while the node has just started and its directory is still coming.
-   * @throws {MeshError} CIRCUIT_TOO_FEW_RELAYS, CIRCUIT_NO_ENDPOINT, CIRCUIT_GUARDS_FAILED
+   * Whether there is a way to a peer now, judged without using one. May wait some seconds, but not beyond `signal`, while the node has just started and its
+   * directory is still coming. @throws {MeshError} CIRCUIT_TOO_FEW_RELAYS, CIRCUIT_NO_ENDPOINT, CIRCUIT_GUARDS_FAILED
    */
-  check(publicKey: Uint8Array): Promise<void>
+  check(publicKey: Uint8Array, signal?: AbortSignal): Promise<void>
   /** Hands over the streams that others open to this node, each once; the stream is ended when the handler's promise settles, by us when it rejects. */
   serve(handler: (stream: FrameStream) => Promise<void>): Promise<void>
 }

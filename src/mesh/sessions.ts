@@ -197,8 +197,8 @@ export class Sessions {
   }
 
   /** Whether there is a way to a peer over circuits now. @throws {MeshError} as `OnionStreams.check` */
-  async checkOnion(publicKey: Uint8Array): Promise<void> {
-    await this.#onion.check(publicKey)
+  async checkOnion(publicKey: Uint8Array, signal?: AbortSignal): Promise<void> {
+    await this.#onion.check(publicKey, signal)
   }
 
   get #onion(): OnionStreams {

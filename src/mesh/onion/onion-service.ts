@@ -54,6 +54,8 @@ export interface OnionServiceOptions {
   readonly reference: (peerId: string) => PeerReference
   readonly log: (record: LogRecord) => void
   readonly onRefused: (refusal: Refusal) => void
+  /** A part of a circuit of our own was built in `ms`; undefined: it failed. */
+  readonly onBuilt: (part: 'relays' | 'destination', ms: number | undefined) => void
   /** What goes to this peer over circuits shall take the newest one. */
   readonly onSucceed: (publicKey: Uint8Array) => Promise<void>
 }
@@ -119,7 +121,8 @@ export class OnionService implements OnionStreams {
       savedGuards: await ports.guards.load(),
       saveGuards: (bytes) => ports.guards.save(bytes),
       lookup: (key) => this.directory.lookup(key),
-      onSucceed: (peerId) => this.#options.onSucceed(keyOf(peerId))
+      onSucceed: (peerId) => this.#options.onSucceed(keyOf(peerId)),
+      onBuilt: this.#options.onBuilt
     })
     this.directory.onChange(() => this.#refresh())
     for (const event of ['peer:connect', 'peer:disconnect'] as const) libp2p.addEventListener(event, this.#onPeers)
@@ -148,8 +151,8 @@ export class OnionService implements OnionStreams {
     return Promise.resolve()
   }
 
-  async check(publicKey: Uint8Array): Promise<void> {
-    await this.#own.check(peerIdOfKey(publicKey), undefined)
+  async check(publicKey: Uint8Array, signal?: AbortSignal): Promise<void> {
+    await this.#own.check(peerIdOfKey(publicKey), undefined, signal)
   }
 
   // For people
