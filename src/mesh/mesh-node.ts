@@ -138,7 +138,11 @@ export class MeshNode implements mesh.Mesh {
 
   async metrics(): Promise<string> {
     const { bytes: inboxBytes } = await this.inbox.counts()
-    return this.#parts.metrics.text(await this.#parts.status.status(), { outbox: this.#parts.delivery.counts, inboxBytes })
+    return this.#parts.metrics.text(await this.#parts.status.status(), {
+      outbox: this.#parts.delivery.counts,
+      inboxBytes,
+      onionRelay: this.#parts.onion.relay.counters
+    })
   }
 
   on<Name extends keyof mesh.MeshEvents>(event: Name, handler: (value: mesh.MeshEvents[Name]) => void): () => void {

@@ -5,7 +5,9 @@ import type { MessageType, OutboxCounts, OutboxEntry } from '../core/message/ind
 import { resultOf, type TraversalReport } from '../core/nat/index.ts'
 import type { DialOutcome } from '../core/nat/nat-frames.ts'
 import type { DialPurpose } from './dial-rules.ts'
+import type { RelayCounters } from '../core/onion/index.ts'
 import type { LogRecord, MeshStatus, RelayServing } from './mesh.ts'
+import { countOnion } from './onion/onion-metrics.ts'
 
 type Delivery = 'durable' | 'volatile'
 
@@ -62,6 +64,12 @@ export class NodeMetrics {
     }
   }
 
+  /** A part of a circuit of ours was built in `ms`, or failed (undefined). */
+  circuitBuilt(part: 'relays' | 'destination', ms: number | undefined): void {
+    this.#registry.count('onionBuilds', { result: ms === undefined ? 'failed' : 'built' })
+    if (ms !== undefined) this.#registry.observe('onionBuild', { part }, ms)
+  }
+
   /** Somebody asked to be dialled. */
   dialled(purpose: DialPurpose, outcome: DialOutcome): void {
     this.#registry.count('natDialled', { purpose, outcome })
@@ -92,7 +100,7 @@ export class NodeMetrics {
   }
 
   /** All metrics in Prometheus text format, with the gauges as they are now. */
-  text(status: MeshStatus, now: { readonly outbox: OutboxCounts; readonly inboxBytes: number }): string {
+  text(status: MeshStatus, now: { readonly outbox: OutboxCounts; readonly inboxBytes: number; readonly onionRelay: RelayCounters }): string {
     const registry = this.#registry
     for (const [type, total] of this.#volatile.sent) registry.countTo('volatileSent', { type }, total)
     for (const [type, total] of this.#volatile.received) registry.countTo('received', { type, delivery: 'volatile' }, total)
@@ -108,6 +116,7 @@ export class NodeMetrics {
     registry.set('outboxInFlight', {}, now.outbox.inFlight)
     registry.set('memory', {}, this.#residentBytes())
     if (status.serving !== undefined) this.#relay(status.serving)
+    countOnion(registry, { status: status.onion, relay: now.onionRelay })
     return prometheusText(registry)
   }
 

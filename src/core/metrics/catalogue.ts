@@ -19,6 +19,9 @@ export interface MetricEntry {
     | 'findings'
     | 'attempts'
     | 'milliseconds'
+    | 'circuits'
+    | 'cells'
+    | 'handshakes'
   /** What it means, in one sentence. */
   readonly help: string
   readonly labels: Readonly<Record<string, LabelValues>>
@@ -235,6 +238,84 @@ export const metricCatalogue = {
     unit: 'attempts',
     help: 'Places and circuits that this relay refused, and circuits that it cut (bytes, time, stalled).',
     labels: { reason: { atMost: 16 } }
+  }),
+  onionMembers: metric({
+    name: 'synaptic_mesh_onion_members',
+    type: 'gauge',
+    unit: 'peers',
+    help: 'Members of onion circuits in the directory, this node not counted.',
+    labels: { role: ['relay', 'endpoint'] }
+  }),
+  onionCircuits: metric({
+    name: 'synaptic_mesh_onion_circuits',
+    type: 'gauge',
+    unit: 'circuits',
+    help: 'Onion circuits of this node: with a destination, and spare ones.',
+    labels: { state: ['open', 'spare'] }
+  }),
+  onionBuilds: metric({
+    name: 'synaptic_mesh_onion_builds_total',
+    type: 'counter',
+    unit: 'attempts',
+    help: 'Onion circuits that this node tried to build, or to lead to a destination.',
+    labels: { result: ['built', 'failed'] }
+  }),
+  onionBuild: metric({
+    name: 'synaptic_mesh_onion_build_ms',
+    type: 'histogram',
+    unit: 'milliseconds',
+    help: 'How long the relays of a circuit took, or its destination.',
+    labels: { part: ['relays', 'destination'] },
+    buckets: [10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000]
+  }),
+  onionRelayCircuits: metric({
+    name: 'synaptic_mesh_onion_relay_circuits',
+    type: 'gauge',
+    unit: 'circuits',
+    help: 'Onion circuits of others that go through this node or end here.',
+    labels: {}
+  }),
+  onionRelayQueued: metric({
+    name: 'synaptic_mesh_onion_relay_queued_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Cells of circuits of others that wait to be sent.',
+    labels: {}
+  }),
+  onionRelayCells: metric({
+    name: 'synaptic_mesh_onion_relay_cells_total',
+    type: 'counter',
+    unit: 'cells',
+    help: 'Cells of circuits of others: forward away from their clients, backward towards them.',
+    labels: { direction: ['forward', 'backward'] }
+  }),
+  onionRelayHandshakes: metric({
+    name: 'synaptic_mesh_onion_relay_handshakes_total',
+    type: 'counter',
+    unit: 'handshakes',
+    help: 'Handshakes of circuits of others: answered, refused by a limit, answered after a puzzle was solved.',
+    labels: { result: ['answered', 'refused', 'puzzle'] }
+  }),
+  onionRelayExtends: metric({
+    name: 'synaptic_mesh_onion_relay_extends_total',
+    type: 'counter',
+    unit: 'attempts',
+    help: 'Circuits of others that were made longer, or could not be.',
+    labels: { result: ['taken', 'failed'] }
+  }),
+  onionRelayEnded: metric({
+    name: 'synaptic_mesh_onion_relay_ended_total',
+    type: 'counter',
+    unit: 'circuits',
+    help: 'Circuits of others that this node ended: a rule was broken, or nobody took their cells.',
+    labels: { reason: ['violation', 'stuck'] }
+  }),
+  onionLinks: metric({
+    name: 'synaptic_mesh_onion_links',
+    type: 'gauge',
+    unit: 'connections',
+    help: 'Links of onion circuits that others have to this node.',
+    labels: {}
   }),
   memory: metric({ name: 'synaptic_mesh_resident_memory_bytes', type: 'gauge', unit: 'bytes', help: 'Resident memory of the process.', labels: {} })
 } as const satisfies Record<string, MetricEntry>

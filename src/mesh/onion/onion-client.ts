@@ -58,6 +58,8 @@ export interface OnionClientOptions {
   readonly lookup: (publicKey: Uint8Array) => Reached | undefined
   /** What is on a circuit to this peer shall move to its successor. */
   readonly onSucceed: (peerId: string) => Promise<void>
+  /** A part was built in `ms`; undefined: it failed. */
+  readonly onBuilt: (part: 'relays' | 'destination', ms: number | undefined) => void
   /** Without spare circuits a node makes none before it is asked. */
   readonly spares: boolean
 }
@@ -299,6 +301,7 @@ export class OnionClient {
         hop += 1
       }
       this.#building.delete(number)
+      this.#options.onBuilt('relays', sumOf(held.stepMs))
       this.#driver.input({ type: 'built', circuit: number })
     } catch (error) {
       this.#fail(number, hop, error)
@@ -351,6 +354,7 @@ export class OnionClient {
       // A spare one was built at leisure: what counts is what somebody waited for.
       held.stepMs.push(tookMs)
       this.#building.delete(number)
+      this.#options.onBuilt('destination', tookMs)
       this.#driver.input({ type: 'extended', circuit: number })
     } catch (error) {
       this.#fail(number, hop, error)
@@ -359,6 +363,7 @@ export class OnionClient {
 
   #fail(number: number, hop: number, error: unknown): void {
     const wasHeld = this.#circuits.get(number)
+    this.#options.onBuilt('relays', undefined)
     this.#circuits.delete(number)
     this.#building.delete(number)
     if (!this.#stopping.signal.aborted) this.#driver.input({ type: 'failed', circuit: number, hop, error: toMeshError(error) })
@@ -373,3 +378,5 @@ export class OnionClient {
     this.#driver.input({ type: 'ended', circuit: number })
   }
 }
+
+const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, number) => sum + number, 0)
