@@ -2,7 +2,13 @@ import { ByteReader, ByteWriter, type Bytes, MeshError, type Signer, type Verifi
 import { cellSizes } from './types.ts'
 
 /** What a LINK cell is about: the first byte of its body. */
-export const linkKinds = { identity: 1, puzzle: 2, solution: 3 } as const
+export const linkKinds = {
+  identity: 1,
+  puzzle: 2,
+  solution: 3,
+  /** Nothing was heard for long: whoever gets it answers with PADDING, so that the other end knows that it is there. */
+  probe: 4
+} as const
 
 /** A proof is taken that is so old, or from so far in the future, in ms. */
 export const maxProofSkewMs = 600_000

@@ -22,7 +22,7 @@ const maxClientsOfPrefix = 64
 const idleMs = 900_000
 /** and otherwise by the other end, so much later that the two never do it at one time. */
 const acceptedIdleMs = idleMs + 300_000
-const checkMs = 60_000
+const checkMs = 5_000
 const openMs = 12_000
 /** For so long after the end of a link its peer is known as one: what libp2p tells of the end comes in any order. */
 const forgetMs = 5_000
@@ -73,7 +73,7 @@ export class CellLinks implements CellLinkPort {
   readonly #linkPeers = new Map<string, number>()
   readonly #clientsOfPrefix = new Map<string, number>()
   #nextId = 1
-  #isStopped = false
+  readonly #stopping = new AbortController()
   #cancelCheck: () => void = () => undefined
 
   constructor(options: CellLinksOptions) {
@@ -111,7 +111,7 @@ export class CellLinks implements CellLinkPort {
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true
+    this.#stopping.abort()
     this.#cancelCheck()
     const reason = new MeshError('SHUTTING_DOWN')
     for (const link of [...this.#accepted, ...[...this.#opened].map((opened) => opened.link)]) link.close(reason)
@@ -126,7 +126,7 @@ export class CellLinks implements CellLinkPort {
   }
 
   async #open(key: string, target: LinkTarget): Promise<CellLink> {
-    if (this.#isStopped) throw new MeshError('SHUTTING_DOWN')
+    if (this.#stopping.signal.aborted) throw new MeshError('SHUTTING_DOWN')
     const from = await this.#keys.acquire(isOfRelay(key) ? undefined : key)
     try {
       const { stream, hangUp: leave } = await this.#dial(from, target)
@@ -144,9 +144,9 @@ export class CellLinks implements CellLinkPort {
 
   /** The first cell says who opens the link, or that nobody says it; with it the other end knows the link. */
   async #dial(from: DialHost, { as, publicKey, addresses }: LinkTarget): Promise<DialledStream> {
-    const dialled = await from.open(publicKey, addresses)
+    const dialled = await from.open(publicKey, addresses, this.#stopping.signal)
     try {
-      if (this.#isStopped) throw new MeshError('SHUTTING_DOWN')
+      if (this.#stopping.signal.aborted) throw new MeshError('SHUTTING_DOWN')
       await dialled.stream.send(encodeCells([as === 'relay' ? proof(this.#options, from.publicKey, publicKey) : nothing]))
       return dialled
     } catch (error) {
@@ -236,7 +236,10 @@ export class CellLinks implements CellLinkPort {
 
   #closeIdle(): void {
     for (const link of this.#accepted) if (link.idleMs >= acceptedIdleMs) link.close()
-    for (const opened of this.#opened) if (opened.link.idleMs >= (this.#isGood(opened) ? idleMs : 1)) opened.link.close()
+    for (const opened of this.#opened) {
+      opened.link.beat()
+      if (opened.link.idleMs >= (this.#isGood(opened) ? idleMs : 1)) opened.link.close()
+    }
   }
 }
 

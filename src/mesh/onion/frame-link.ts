@@ -1,7 +1,8 @@
 import { isMeshError, MeshError, type Millis, toMeshError } from '../../core/base/index.ts'
-import { type Cell, cellCommands, decodeCells, encodeCells, isLinkProof, maxFrameCells } from '../../core/onion/index.ts'
+import { type Cell, cellCommands, cellSizes, decodeCells, encodeCells, isLinkProof, linkKinds, maxFrameCells } from '../../core/onion/index.ts'
 import type { FrameStream } from '../frame-stream.ts'
 import type { CellLink, LinkHandler, LinkPeer, MakeHandler } from './cell-link.ts'
+import { LinkPulse } from './link-pulse.ts'
 
 export interface FrameLinkOptions {
   readonly id: number
@@ -23,7 +24,11 @@ export class FrameLink implements CellLink {
   readonly #stream: FrameStream
   readonly #frames: AsyncIterator<Uint8Array>
   readonly #now: () => Millis
+  readonly #pulse: LinkPulse
   #handler: LinkHandler | undefined
+  /** Of the link itself: sent before those of circuits. */
+  #own: Cell | undefined
+  #isReceiving = false
   #usedAt: Millis
   #isScheduled = false
   #isSending = false
@@ -40,6 +45,7 @@ export class FrameLink implements CellLink {
     this.#frames = frames ?? stream.frames()[Symbol.asyncIterator]()
     this.#now = now
     this.#usedAt = now()
+    this.#pulse = new LinkPulse(now())
   }
 
   get hasEnded(): boolean {
@@ -50,6 +56,15 @@ export class FrameLink implements CellLink {
   get idleMs(): number {
     if ((this.#handler?.circuits ?? 0) > 0) this.#usedAt = this.#now()
     return this.#now() - this.#usedAt
+  }
+
+  /** To be called every few seconds by the opener: asks the other end for a cell when none came for long, and ends the link when none comes then. */
+  beat(): void {
+    // Whoever is busy with what came has heard something.
+    if (this.#isReceiving) this.#pulse.heard(this.#now())
+    const todo = this.#pulse.check(this.#now(), (this.#handler?.circuits ?? 0) > 0)
+    if (todo === 'dead') this.close(new MeshError('PEER_UNREACHABLE', { peer: this.#stream.peerId, reason: 'its link is silent' }))
+    else if (todo === 'ask') this.#sendOwn(probe)
   }
 
   wake(): void {
@@ -90,15 +105,35 @@ export class FrameLink implements CellLink {
   }
 
   async #receive(handler: LinkHandler, cells: readonly Cell[]): Promise<void> {
-    const real = cells.some(isPadding) ? cells.filter((cell) => !isPadding(cell)) : cells
+    this.#pulse.heard(this.#now())
+    if (cells.some(isProbe)) this.#sendOwn(padding)
+    const real = cells.some(isOwn) ? cells.filter((cell) => !isOwn(cell)) : cells
     if (real.some(isProof)) throw new MeshError('CIRCUIT_VIOLATION', { reason: 'a link proves an identity in its first cell or not at all' })
     if (real.length === 0 || this.#isClosing) return
     const pending = handler.receive(real)
     if (pending === undefined) return
-    await new Promise<void>((resolve, reject) => {
-      this.#release = resolve
-      pending.then(resolve, reject)
-    })
+    this.#isReceiving = true
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#release = resolve
+        pending.then(resolve, reject)
+      })
+    } finally {
+      this.#isReceiving = false
+    }
+  }
+
+  #sendOwn(cell: Cell): void {
+    this.#own = cell
+    this.wake()
+  }
+
+  /** The next cells; none: nothing waits. */
+  #next(handler: LinkHandler): readonly Cell[] {
+    const own = this.#own
+    if (own === undefined) return handler.take(maxFrameCells)
+    this.#own = undefined
+    return [own, ...handler.take(maxFrameCells - 1)]
   }
 
   async #pump(): Promise<void> {
@@ -107,7 +142,7 @@ export class FrameLink implements CellLink {
     if (handler === undefined || this.hasEnded) return
     this.#isSending = true
     try {
-      for (let cells = handler.take(maxFrameCells); cells.length > 0 && !this.hasEnded; cells = handler.take(maxFrameCells)) {
+      for (let cells = this.#next(handler); cells.length > 0 && !this.hasEnded; cells = this.#next(handler)) {
         await this.#stream.send(encodeCells(cells))
         await this.#stream.flush()
       }
@@ -125,5 +160,10 @@ export class FrameLink implements CellLink {
   }
 }
 
-const isPadding = ({ command }: Cell): boolean => command === cellCommands.padding
+const padding: Cell = { circuit: 0, command: cellCommands.padding, body: new Uint8Array(cellSizes.body) }
+const probe: Cell = { circuit: 0, command: cellCommands.link, body: new Uint8Array(cellSizes.body).fill(linkKinds.probe, 0, 1) }
+
+const isProbe = ({ command, body }: Cell): boolean => command === cellCommands.link && body[0] === linkKinds.probe
+/** Of no concern to circuits. */
+const isOwn = (cell: Cell): boolean => cell.command === cellCommands.padding || isProbe(cell)
 const isProof = ({ command, body }: Cell): boolean => command === cellCommands.link && isLinkProof(body)
