@@ -3,7 +3,7 @@ import { type MeshOptions, shownOptions } from '../core/options/index.ts'
 import type * as mesh from './mesh.ts'
 import type { MeshInbox } from './mesh-inbox.ts'
 import type { MeshNodeOptions } from './mesh-node-options.ts'
-import type { MeshOutbox, Recipient } from './mesh-outbox.ts'
+import { type MeshOutbox, ownCopy, type Recipient } from './mesh-outbox.ts'
 import { NodeParts } from './node-parts.ts'
 import type { CircuitCall, CircuitInfo, CircuitReport } from './onion/circuit-report.ts'
 import { isKnownPeerId, keyOf } from './peer-book.ts'
@@ -52,10 +52,13 @@ export class MeshNode implements mesh.Mesh {
   async request(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.ReceivedMessage> {
     const recipient = this.#knownRecipient(destination) ?? (await this.#parts.recipient(destination, this.outbox.routeOf(options)))
     const { peerId } = recipient
+    const isHidden = this.outbox.routeOf(options) === 'onion'
+    const own = isHidden ? ownCopy(content) : content
+    if (isHidden) await this.outbox.checkRoute(recipient, options)
     const id = options.id ?? this.outbox.nextId()
     const full: mesh.SendOptions = { ...options, id, type: options.type ?? 'Command', expectsReply: true }
     const send = async (): Promise<void> => {
-      const report = await this.#send(recipient, content, full)
+      const report = await this.#send(recipient, own, full)
       if (report.error !== undefined)
         throw new MeshError(report.error.code, { id, what: `Message ${id}`, peer: peerId, reason: report.error.message })
     }

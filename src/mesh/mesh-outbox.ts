@@ -20,6 +20,9 @@ export interface MeshOutboxOptions {
   readonly via: Via
 }
 
+/** Content that stays as it is though the caller's array changes while a way is looked for. */
+export const ownCopy = (content: string | Uint8Array): string | Uint8Array => (typeof content === 'string' ? content : content.slice())
+
 /** Whom a message goes to. */
 export interface Recipient {
   readonly peerId: string
@@ -49,8 +52,9 @@ export class MeshOutbox implements Outbox {
 
   /** Sends durably: resolves when the wanted state is reached, or with what is true when the time is over. */
   async send(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
-    const draft = this.#draft(recipient, content, options)
-    if (draft.via === 'onion') await this.#checkOnion(recipient.publicKey, options)
+    const isHidden = this.routeOf(options) === 'onion'
+    const draft = this.#draft(recipient, isHidden ? ownCopy(content) : content, options)
+    if (isHidden) await this.checkRoute(recipient, options)
     const settled = this.#settled(draft.id)
     try {
       const { entry } = await this.#options.delivery.submit(draft)
@@ -126,9 +130,10 @@ export class MeshOutbox implements Outbox {
     return Promise.resolve({ queued, bytes })
   }
 
-  /** Where no circuit can be made a message is refused: nothing waits in silence, and nothing goes directly instead. @throws {MeshError} as `OnionStreams.check` */
-  async #checkOnion(publicKey: Uint8Array, { timeoutMs = defaultTimeoutMs, signal }: SendOptions): Promise<void> {
+  /** For a message over circuits: where none can be made it is refused, and neither waits in silence nor goes directly. @throws {MeshError} as `OnionStreams.check` */
+  async checkRoute({ publicKey }: Recipient, options: SendOptions): Promise<void> {
     const { delivery, platform } = this.#options
+    const { timeoutMs = defaultTimeoutMs, signal } = options
     using deadline = startDeadline(platform.timers, { operation: 'message', timeoutMs, signal })
     await delivery.checkOnion(publicKey, deadline.signal)
   }
