@@ -1,6 +1,7 @@
 import { decodeCbor, encodeCbor, malformedCbor } from '../base/cbor.ts'
 import { type Random, randomFraction, randomInteger, type WallMillis, wallMillis } from '../base/index.ts'
 import { isSameNetwork, isSameOperator, type PathMember } from './path-member.ts'
+import { retryDelayMs } from './retry-delay.ts'
 
 /** A relay that is the first of circuits for weeks (Tor guard-spec): whoever watches many of them sees this node only if one of few is his. */
 export interface Guard {
@@ -112,10 +113,9 @@ export class Guards {
   /** The guard was not reached. `isOnline`: somebody else is, so that it is the guard's fault. */
   failed(peerId: string, now: WallMillis, isOnline: boolean): void {
     if (!isOnline) return
-    const { firstRetryMs, maxRetryMs } = this.#limits
+    const { firstRetryMs: firstMs, maxRetryMs: maxMs } = this.#limits
     this.#set(peerId, (entry) => {
-      const ceiling = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(entry.failures, 20))
-      const delayMs = Math.ceil(ceiling * (0.5 + randomFraction(this.#random) / 2))
+      const delayMs = retryDelayMs(this.#random, entry.failures, { firstMs, maxMs })
       return { ...entry, failures: entry.failures + 1, failingSince: entry.failingSince ?? now, retryAt: wallMillis(now + delayMs) }
     })
   }

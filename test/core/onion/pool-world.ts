@@ -17,6 +17,8 @@ export class PoolWorld {
   readonly pool: PoolMachine
   readonly dead = new Set<string>()
   readonly silent = new Set<string>()
+  /** The hop at which a relay of the path ends its build, if one does. */
+  endsAt: (path: readonly PathMember[]) => number | undefined = () => undefined
   /** All outputs, with their times. */
   readonly log: { readonly at: Millis; readonly output: PoolOutput }[] = []
   /** Circuits that are up, as the driver knows them. */
@@ -119,7 +121,8 @@ export class PoolWorld {
 
   #build({ circuit, path, stepMs }: Build): void {
     this.up.set(circuit, { path, destination: undefined })
-    const bad = path.findIndex(({ peerId }) => this.dead.has(peerId) || this.silent.has(peerId))
+    const dead = path.findIndex(({ peerId }) => this.dead.has(peerId) || this.silent.has(peerId))
+    const bad = dead < 0 ? (this.endsAt(path) ?? 0) - 1 : dead
     const hop = bad < 0 ? path.length : bad + 1
     const isSilent = this.silent.has(path[bad]?.peerId ?? '')
     this.#later(circuit, hopMs * hop * (hop + 1) + (isSilent ? stepMs : 0), bad < 0 ? { type: 'built', circuit } : failure(circuit, hop, isSilent))
