@@ -36,6 +36,7 @@ export interface RelayNode extends AsyncDisposable {
 export interface RelayNodeOptions {
   readonly known: KnownNodes
   readonly limits?: Partial<RelayLimitValues>
+  readonly maxLinks?: number
   readonly relay?: boolean
   readonly onStream?: (stream: InboundCircuitStream) => InboundCircuitHandler
 }
@@ -55,7 +56,7 @@ export function echo(stream: InboundCircuitStream): InboundCircuitHandler {
 
 /** A node on 127.0.0.1 that carries circuits, serves streams at their end, and can make circuits of its own. */
 export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNode> {
-  const { known, limits = {}, relay: isRelay = true, onStream = echo } = options
+  const { known, limits = {}, maxLinks = 512, relay: isRelay = true, onStream = echo } = options
   const host = await startTestHost()
   const signer = createSigner(host.seed, 'test')
   const { publicKey } = signer
@@ -76,7 +77,7 @@ export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNo
     isPaired: () => false
   })
   const relay = new RelayService({
-    ...{ links, crypto, random, publicKey, onStream, limits, relay: isRelay, endpoint: true, ...common },
+    ...{ links, crypto, random, publicKey, onStream, limits, maxLinks, relay: isRelay, endpoint: true, ...common },
     lookup: (key) => known.lookup(key),
     isRelay: (key) => known.lookup(key) !== undefined
   })

@@ -1,4 +1,4 @@
-import { type Clock, type MeshError, type Random, toMeshError } from '../../core/base/index.ts'
+import { type Clock, equalBytes, type MeshError, type Random, toMeshError } from '../../core/base/index.ts'
 import {
   type Cell,
   type OnionCrypto,
@@ -52,7 +52,11 @@ export interface RelayServiceOptions {
   /** Takes streams of circuits that end here. */
   readonly onStream: (stream: InboundCircuitStream) => InboundCircuitHandler
   readonly limits?: Partial<RelayLimitValues>
+  /** Links to next hops at one time, default 512: strangers choose who is called. */
+  readonly maxLinks?: number
 }
+
+const defaultMaxLinks = 512
 
 interface OpenStream {
   readonly handler: InboundCircuitHandler
@@ -179,6 +183,7 @@ export class RelayService {
   async #connect(token: number, publicKey: Uint8Array): Promise<void> {
     const located = this.#options.lookup(publicKey)
     if (located === undefined) return this.#driver.input({ type: 'connect-failed', token, reason: 'unknown' })
+    if (!this.#hasRoom(publicKey)) return this.#driver.input({ type: 'connect-failed', token, reason: 'refused' })
     try {
       const link = await this.#options.links.open({
         as: 'relay',
@@ -192,6 +197,16 @@ export class RelayService {
       this.#driver.input({ type: 'connect-failed', token, reason: 'unreachable' })
       if (toMeshError(thrown).code === 'INTERNAL') throw thrown
     }
+  }
+
+  /** Whether one more next hop may be called; a link without circuits makes room for it. */
+  #hasRoom(publicKey: Uint8Array): boolean {
+    const opened = [...this.#links.values()].filter(({ link }) => link.opener === 'us')
+    if (opened.length < (this.#options.maxLinks ?? defaultMaxLinks)) return true
+    if (opened.some(({ link: { peer } }) => peer.kind === 'relay' && equalBytes(peer.publicKey, publicKey))) return true
+    const unused = opened.find(({ link }) => this.#machine.circuitsOf(link.id) === 0)
+    unused?.link.close()
+    return unused !== undefined
   }
 
   #stream(circuit: number, event: StreamOutput): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { millis, type Random } from '../../../src/core/base/index.ts'
 import { destroyCell, handshakeCells } from '../../../src/core/onion/cell.ts'
 import { demandIn, solutionCell } from '../../../src/core/onion/puzzle-cells.ts'
@@ -326,4 +327,44 @@ test('EXTENDs to relays that never answer leave room for those of others', () =>
   assert.ok(client.circuit().build(relay, next))
   world.advance(25_000)
   assert.equal(relay.machine.counters.circuits, 1)
+})
+
+test('whatever comes in whatever order, nothing is left once all links are gone', () => {
+  const command = fc.constantFrom(...Object.values(cellCommands))
+  const step = fc.record({
+    link: fc.integer({ min: 0, max: 2 }),
+    command,
+    circuit: fc.integer({ min: 1, max: 4 }),
+    count: fc.integer({ min: 1, max: 3 })
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), fc.integer(), (steps, seed) => {
+      const world = new RelayWorld(seed)
+      const relay = world.relay('relay')
+      const key = new Uint8Array(32)
+      const links = [
+        world.outsider(relay, { kind: 'client', prefix: '198.51.100.0/24' }),
+        world.outsider(relay, { kind: 'relay', publicKey: world.random.bytes(32) }),
+        world.acceptor(relay, key)
+      ]
+      const [first] = links
+      assert.ok(first)
+      new HandCircuit(world, { to: relay, outsider: first, circuit: 4 }).extend(key)
+      for (const { link, command: of, circuit, count } of steps) {
+        const isOfLink = of === cellCommands.padding || of === cellCommands.link
+        const cells = Array.from({ length: count }, () => ({
+          circuit: isOfLink ? 0 : circuit,
+          command: of,
+          body: world.random.bytes(cellSizes.body)
+        }))
+        if (links[link]?.isClosed === false) links[link].send(...cells)
+        world.settle()
+      }
+      for (const link of links) link.close()
+      world.settle()
+      const { circuits, queuedBytes, waitingCreates } = relay.machine.counters
+      assert.deepEqual({ circuits, queuedBytes, waitingCreates }, { circuits: 0, queuedBytes: 0, waitingCreates: 0 })
+    }),
+    { numRuns: 100 }
+  )
 })
