@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { LogRecord, Mesh } from '../../src/mesh/mesh.ts'
 import type { LimitChanges } from '../../src/mesh/protocol-table.ts'
+import type { MeshConfig } from '../../src/node/index.ts'
 import { createTestnet, type Testnet } from '../../src/testing/testnet.ts'
 
 /** Deadlines of the victim, so short that nobody waits for half a minute in a test. */
@@ -14,7 +15,9 @@ const limits = {
   card: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
   pair: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
   nat: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
-  ice: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 }
+  ice: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
+  onion: { ...shortDeadlines, streamsPerSecond: 1_000 },
+  onionDirectory: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 }
 } as const satisfies LimitChanges
 
 export interface Battlefield extends AsyncDisposable {
@@ -28,8 +31,8 @@ export interface Battlefield extends AsyncDisposable {
   serveHonest(): Promise<number>
 }
 
-/** A victim and an honest peer that is served meanwhile. */
-export async function startBattlefield(more: LimitChanges = {}): Promise<Battlefield> {
+/** A victim and an honest peer that is served meanwhile. @param config - options of the victim */
+export async function startBattlefield(more: LimitChanges = {}, config: MeshConfig = {}): Promise<Battlefield> {
   const records: LogRecord[] = []
   const protocolLimits = {
     pqs: { ...limits.pqs, ...more.pqs },
@@ -37,10 +40,13 @@ export async function startBattlefield(more: LimitChanges = {}): Promise<Battlef
     card: { ...limits.card, ...more.card },
     pair: { ...limits.pair, ...more.pair },
     nat: { ...limits.nat, ...more.nat },
-    ice: { ...limits.ice, ...more.ice }
+    ice: { ...limits.ice, ...more.ice },
+    onion: { ...limits.onion, ...more.onion },
+    onionDirectory: { ...limits.onionDirectory, ...more.onionDirectory }
   }
   const net = await createTestnet(2, {
     bootstrap: false,
+    config: (index) => (index === 0 ? config : {}),
     setup: { protocolLimits },
     onLog: (index, record) => {
       if (index === 0) records.push(record)

@@ -34,6 +34,7 @@ import { freePort, identity, pathsIn, raw, type Rig, startRig, temporaryFolder }
 import { repository, runHere } from '../cli/support.ts'
 import { aliceOptions, bobOptions, End, openPair, settle } from '../core/session/support.ts'
 import { cardOf, network, seeded, signerOf, verifier } from '../core/peers/support.ts'
+import { circuitProducers } from './circuit-producers.ts'
 import { startTestHost, takePlace } from './support.ts'
 
 /**
@@ -102,7 +103,7 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
   },
   ADDRESS_INVALID: () => resolveConfig({ bootstrap_peers: ['/ip4/bootstrap.node/tcp/1'] }),
   NAME_AMBIGUOUS: () => resolveName('twin', { paired: [], claims: ['a', 'b'].map((peerId) => ({ peerId, name: 'twin', labels: [] })) }),
-  NOT_AVAILABLE: () => resolveConfig({ onion_routing: true }),
+  NOT_AVAILABLE: () => resolveConfig({ shadow_addresses: true }),
   NODE_TOO_OLD: () => {
     const pretend = `data:text/javascript,${encodeURIComponent("Object.defineProperty(process, 'version', { value: 'v20.20.2' })")}`
     const { stderr } = spawnSync(process.execPath, ['--import', pretend, join(repository, 'bin', 'synaptic-mesh.js'), '--json'], { encoding: 'utf8' })
@@ -299,6 +300,7 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
     t.after(() => Promise.all([relay, node].map((each) => each[Symbol.asyncDispose]())))
     return takePlace(node, String(relay.libp2p.getMultiaddrs()[0]))
   },
+  ...circuitProducers,
   NETWORK_MISMATCH: ({ me }) => me.join(encodeInvite({ ...invite, network: 'elsewhere' })),
   INTERNAL: async ({ rig }) => {
     rig.mesh.status = () => Promise.reject(new TypeError('unforeseen'))
@@ -367,6 +369,7 @@ test('every code of the error table is produced by the code that reports it', as
 })
 
 test('no producer makes the error that it shows', () => {
-  assert.doesNotMatch(readFileSync(import.meta.filename, 'utf8'), new RegExp(`new ${'Mesh'}Error`))
+  for (const file of ['every-error.test.ts', 'circuit-producers.ts'])
+    assert.doesNotMatch(readFileSync(join(import.meta.dirname, file), 'utf8'), new RegExp(`new ${'Mesh'}Error`))
   assert.deepEqual(new Set(Object.keys(producers)), new Set(errorCodes))
 })

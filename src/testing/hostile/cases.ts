@@ -1,6 +1,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { type CborValue, encodeCbor } from '../../core/base/cbor.ts'
 import { type ErrorCode, signingDomains, utf8 } from '../../core/base/index.ts'
+import { type Cell, cellCommands, cellSizes, encodeCells, encodeDirectoryFrame, proveLink } from '../../core/onion/index.ts'
 import { type FrameLimits, messageFrames, protocolTable, type ProtocolName } from '../../mesh/protocol-table.ts'
 import { systemRandom } from '../../crypto/index.ts'
 import { type HostileNode, type StreamEnd, endOf, frame, push } from './hostile-node.ts'
@@ -104,7 +105,8 @@ const commonCases: readonly HostileCase[] = [
     run: async (attack) => {
       const line = await openLine(attack)
       line.push(frame(new Uint8Array(10), 200))
-      await line.stream.close()
+      // A victim that resets it meanwhile has given its answer.
+      await line.stream.close().catch(() => undefined)
       return endOf(line.stream, attack.patienceMs)
     }
   }
@@ -238,6 +240,72 @@ const iceCases: readonly HostileCase[] = [
   iceCase('more addresses to try than may be', limit, () => [iceOffer(), ...Array.from({ length: 17 }, (_, host) => iceCandidate([11, 77, 1, host]))])
 ]
 
+const cell = (changes: Partial<Cell> = {}): Cell => ({
+  circuit: 1,
+  command: cellCommands.relay,
+  body: systemRandom.bytes(cellSizes.body),
+  ...changes
+})
+const ofLink = (body: Uint8Array): Cell => cell({ circuit: 0, command: cellCommands.link, body })
+
+/** A frame of these cells, in which some bytes are others. */
+function cellsWith(cells: readonly Cell[], changes: Readonly<Record<number, number>> = {}): Uint8Array {
+  const bytes = encodeCells(cells)
+  for (const [offset, byte] of Object.entries(changes)) bytes[Number(offset)] = byte
+  return bytes
+}
+
+/** The first frames of a link, each of whole cells. */
+const linkCase = (name: string, codes: readonly ErrorCode[], frames: (attack: Attack) => readonly Uint8Array[]): HostileCase =>
+  onStream(name, codes, (line, attack) => {
+    for (const bytes of frames(attack)) line.push(frame(bytes))
+  })
+
+/** A proof that the attacker is a relay: it has the victim's key wrong, or the time. */
+function linkProof({ node, connection }: Attack, changes: { readonly acceptor?: Uint8Array; readonly now?: number } = {}): Uint8Array {
+  const { remotePeer } = connection
+  if (remotePeer.type !== 'Ed25519') return new Uint8Array(cellSizes.body)
+  return proveLink(node.signer, { linkKey: node.publicKey, acceptor: remotePeer.publicKey.raw, now: Date.now(), ...changes })
+}
+
+const onionCases: readonly HostileCase[] = [
+  linkCase('a command that does not exist', malformed, () => [cellsWith([cell()], { 4: 99 })]),
+  linkCase('a header byte that is not zero', malformed, () => [cellsWith([cell()], { 6: 1 })]),
+  linkCase('a CREATE for the circuit 0', malformed, () => [cellsWith([cell({ command: cellCommands.create })], { 3: 0 })]),
+  linkCase('a PADDING of a circuit', malformed, () => [cellsWith([cell({ command: cellCommands.padding })])]),
+  linkCase('a cell and a half', malformed, () => [cellsWith([cell(), cell()]).subarray(0, 1.5 * cellSizes.cell)]),
+  linkCase('sixty-four cells in a frame', limit, () => [new Uint8Array(64 * cellSizes.cell)]),
+  linkCase('noise after an orderly cell', malformed, () => [cellsWith([cell()]), systemRandom.bytes(cellSizes.cell).fill(0xff, 0, 8)]),
+  linkCase('CREATED from who opened the link', ['CIRCUIT_VIOLATION'], () => [cellsWith([cell(), cell({ command: cellCommands.created })])]),
+  linkCase('a proof of an identity after the first cell', ['CIRCUIT_VIOLATION'], (attack) => [cellsWith([cell(), ofLink(linkProof(attack))])]),
+  linkCase('a proof that was signed for another node', ['SIGNATURE_INVALID'], (attack) => [
+    cellsWith([ofLink(linkProof(attack, { acceptor: systemRandom.bytes(32) }))])
+  ]),
+  linkCase('a proof of yesterday', ['CIRCUIT_VIOLATION'], (attack) => [cellsWith([ofLink(linkProof(attack, { now: Date.now() - 86_400_000 }))])]),
+  linkCase('a proof with bytes behind it', malformed, (attack) => [cellsWith([ofLink(linkProof(attack).fill(1, -1))])])
+]
+
+/** Frames of the protocol `onionDirectory`. */
+const directoryCase = (name: string, codes: readonly ErrorCode[], frames: () => readonly Uint8Array[]): HostileCase => linkCase(name, codes, frames)
+
+const ask = (): Uint8Array => encodeDirectoryFrame({ kind: 'ask' })
+const want = (buckets: readonly number[], ids: readonly Uint8Array[] = []): Uint8Array => encodeDirectoryFrame({ kind: 'want', buckets, ids })
+
+const directoryCases: readonly HostileCase[] = [
+  directoryCase('a frame of a kind that does not exist', malformed, () => [new Uint8Array([9])]),
+  directoryCase('a question with bytes left over', malformed, () => [new Uint8Array([...ask(), 0])]),
+  directoryCase('a wish for no bucket', malformed, () => [want([])]),
+  directoryCase('a wish with more ids than may be', malformed, () => [want([0], Array<Uint8Array>(8_001).fill(new Uint8Array(8)))]),
+  directoryCase('a bucket that is asked for twice', limit, () => [ask(), want([7]), want([7])]),
+  directoryCase('a summary that nobody asked for', malformed, () => [
+    encodeDirectoryFrame({ kind: 'summary', count: 8_192, digests: systemRandom.bytes(2_048) })
+  ]),
+  directoryCase('descriptors that nobody asked for', malformed, () => [
+    encodeDirectoryFrame({ kind: 'descriptors', descriptors: [systemRandom.bytes(500)] })
+  ]),
+  directoryCase('the end of an answer that nobody asked for', malformed, () => [encodeDirectoryFrame({ kind: 'done', unknown: [] })])
+]
+
 /** The cases of every protocol id, and of the frames inside of sessions. The registry test fails for an id that is missing here. */
 export const hostileCases: Readonly<Record<Target, readonly HostileCase[]>> = {
   pqs: [...commonCases, silentStream, ...sessionCases],
@@ -245,5 +313,7 @@ export const hostileCases: Readonly<Record<Target, readonly HostileCase[]>> = {
   card: [...commonCases, silentStream, ...cardCases],
   pair: [...commonCases, silentStream, ...pairCases],
   nat: [...commonCases, silentStream, ...natCases],
-  ice: [...commonCases, silentStream, ...iceCases]
+  ice: [...commonCases, silentStream, ...iceCases],
+  onion: [...commonCases, silentStream, ...onionCases],
+  onionDirectory: [...commonCases, silentStream, ...directoryCases]
 }
