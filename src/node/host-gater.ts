@@ -1,6 +1,6 @@
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { hostOf } from '../mesh/connections.ts'
+import { hostOf, isCircuit } from '../mesh/connections.ts'
 import type { CircuitCallers } from './circuit-callers.ts'
 
 export interface GaterLimits {
@@ -91,8 +91,6 @@ export function hostGater({ limits, callers, ownAddresses, onRefused, onUpgraded
   }
 }
 
-/** Others are behind the same relay, too. */
-const isCircuit = (address: Multiaddr): boolean => address.getComponents().some(({ name }) => name === 'p2p-circuit')
 /** An address without the peer that is said to be there. */
 const placeOf = (address: Multiaddr): string => address.toString().replace(/\/p2p\/[^/]+$/, '')
 
