@@ -1,5 +1,5 @@
 import { RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
-import type { Stream, StreamMuxer, StreamMuxerFactory, Upgrader } from '@libp2p/interface'
+import type { Stream, StreamMuxer, StreamMuxerFactory, Transport, Upgrader } from '@libp2p/interface'
 import { equalBytes, MeshError } from '../core/base/index.ts'
 import { guardLengths, oneCircuitFrame } from './length-guard.ts'
 
@@ -133,4 +133,18 @@ export function withEagerUpgrader<Components extends { readonly upgrader: Upgrad
   }
   // Components are a proxy of libp2p's, which must not be copied.
   return Object.create(components, { upgrader: { value: eager } })
+}
+
+/** A transport whose connections have such an upgrader: transports of libp2p use the one that comes with each dial. */
+export function eagerDials<Components>(
+  create: (components: Components) => Transport,
+  isOurs: (peerId: string) => boolean
+): (components: Components & { readonly upgrader: Upgrader }) => Transport {
+  return (components) => {
+    const transport = create(components)
+    const { upgrader } = withEagerUpgrader(components, isOurs)
+    const dial = transport.dial.bind(transport)
+    transport.dial = (address, options) => dial(address, { ...options, upgrader })
+    return transport
+  }
 }

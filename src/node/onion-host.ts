@@ -10,7 +10,7 @@ import type { LinkHost, LinkHosts } from '../mesh/onion/link-host.ts'
 import { CircuitCallers } from './circuit-callers.ts'
 import { systemClock } from './clock.ts'
 import { AddressDialler } from './dial-port.ts'
-import { eagerStreams, withEagerUpgrader } from './eager-negotiation.ts'
+import { eagerDials, eagerStreams } from './eager-negotiation.ts'
 import { hostLogger } from './host-logger.ts'
 import { handshakeMs, yamuxWindow } from './libp2p-workarounds.ts'
 import { hybridNoise } from './noise.ts'
@@ -43,8 +43,8 @@ async function startOnionHost(log: (record: LogRecord) => void): Promise<LinkHos
     logger: hostLogger(log),
     addresses: { listen: [], announce: [] },
     transports: [
-      (components) => tcp({ dialOpts: { noDelay: true } })(withEagerUpgrader(components, isOurs)),
-      (components) => webSockets()(withEagerUpgrader(components, isOurs)),
+      eagerDials(tcp({ dialOpts: { noDelay: true } }), isOurs),
+      eagerDials(webSockets(), isOurs),
       (components) => relays.transport(components)
     ],
     connectionEncrypters: hybridNoise({ policy: 'prefer' }),

@@ -7,7 +7,7 @@ import { DialHost } from '../../src/mesh/onion/link-host.ts'
 import type { Refusal } from '../../src/mesh/protocol-host.ts'
 import { Tracker } from '../../src/mesh/tracker.ts'
 import { onionHosts } from '../../src/node/onion-host.ts'
-import { clock, startTestHost, type TestHost, type TestHostOptions, timers } from './support.ts'
+import { clock, startTestHost, type TestHost, type TestHostOptions, timers, until } from './support.ts'
 
 /** One end of a link, which keeps what it got. */
 export class LinkEnd implements LinkHandler {
@@ -117,6 +117,14 @@ export async function startRawOpener(): Promise<DialHost & AsyncDisposable> {
   const host = await onionHosts({ log: () => undefined }).start()
   const opener = new DialHost({ host, clock, timers, log: () => undefined, onRefused: () => undefined })
   return Object.assign(opener, { [Symbol.asyncDispose]: () => opener.stop() })
+}
+
+/** The end at `node` of a link that somebody opened to it. */
+export async function firstAccepted(node: LinkNode, index = 0): Promise<LinkEnd> {
+  await until(() => node.accepted.length > index, 'the link is accepted')
+  const end = node.accepted[index]
+  if (end === undefined) throw new Error('no link')
+  return end
 }
 
 /** A RELAY cell that can be told from others. */
