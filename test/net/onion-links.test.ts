@@ -217,6 +217,7 @@ test('the first cell is there with the third flight of bytes: nothing is asked w
     for (const [one, other] of [[near, far] as const, [far, near] as const]) one.on('error', () => other.destroy()).on('close', () => other.destroy())
   })
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  proxy.unref()
   const address = proxy.address()
   assert.ok(address !== null && typeof address === 'object')
   const link = await client.links.open({
