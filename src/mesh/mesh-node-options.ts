@@ -4,6 +4,7 @@ import type { GossipPort } from './cards.ts'
 import type { DhtPort, MdnsPort } from './discovery.ts'
 import type { LogRecord, RememberedPart } from './mesh.ts'
 import type { NatPorts } from './nat-ports.ts'
+import type { OnionLimits } from './onion/onion-limits.ts'
 import type { OnionPorts } from './onion/onion-service.ts'
 import type { Platform } from './ports.ts'
 import type { LimitChanges } from './protocol-table.ts'
@@ -34,6 +35,8 @@ export interface MeshNodeOptions {
   readonly log: (record: LogRecord) => void
   /** Other limits of protocols than those of the table, for tests. */
   readonly protocolLimits?: LimitChanges
+  /** Other limits of circuits, for tests. */
+  readonly onionLimits?: OnionLimits
   /** Resident memory of the process, in bytes. */
   readonly residentBytes: () => number
   /** Ends what the platform opened: the libp2p node, the stores. */

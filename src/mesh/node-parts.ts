@@ -28,6 +28,9 @@ import { Reach } from './reach.ts'
 import { kemLevel, Sessions } from './sessions.ts'
 import { Tracker } from './tracker.ts'
 
+/** How long a session over a circuit stays for an answer where nothing else can bring it. */
+const answerMs = 1_800_000
+
 /** What an earlier process left. */
 export interface Recovered {
   readonly recovery: OutboxRecovery
@@ -122,17 +125,21 @@ export class NodeParts {
       reference: (peerId) => this.book.referenceOf(peerId),
       log: (record) => this.#emitLog(record),
       onRefused: ({ protocol, error }) => this.metrics.protocolError(protocol, error.code),
+      limits: this.#config.onionLimits,
       onSucceed: (publicKey) => this.delivery.move(publicKey, 'onion'),
+      onCrowded: (count) => this.sessions.makeRoom(count),
       onBuilt: (part, ms) => this.metrics.circuitBuilt(part, ms)
     })
   }
 
   #makeSessions(): Sessions {
-    const { platform, options } = this.#config
+    const { platform, options, onionLimits } = this.#config
     const level = kemLevel(options.mlkemSecurityLevel)
     return new Sessions({
       host: this.host,
       onion: this.onion,
+      // Who takes no circuits hears answers over its own alone.
+      onionIdleMs: onionLimits?.idleMs ?? (options.onionRouting ? undefined : answerMs),
       platform,
       network: options.network,
       peerId: this.peerId,

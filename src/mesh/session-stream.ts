@@ -2,7 +2,6 @@ import { type KemLevel, MeshError, type Millis, type Pieces, byteLength, earlies
 import {
   type InitiatorOptions,
   type ResponderOptions,
-  type RekeyPolicy,
   type SessionFacts,
   type SessionInput,
   SessionMachine,
@@ -15,6 +14,7 @@ import { LinkWriter, type WritableLink } from './link-writer.ts'
 import { peerIdOfKey } from './peer-keys.ts'
 import type { SessionContext } from './session-context.ts'
 import { type InnerLimits, SessionFrames } from './session-frames.ts'
+import type { SessionInfo } from './session-info.ts'
 
 /** Sealing stops while so many bytes of records wait for the stream below. */
 const maxInFlightBytes = 262_144
@@ -42,22 +42,6 @@ export interface AcceptSessionOptions {
   readonly responder: string
   /** Whether the initiator must be the peer of the stream (the default), or is whoever the session proves: where somebody in between forwards the stream. */
   readonly initiator?: 'peer-of-stream' | 'anybody'
-}
-
-/** What protects a session; nothing of it is secret but what `exportSecret` returns. */
-export interface SessionInfo {
-  readonly level: KemLevel
-  /** The Noise protocol name. */
-  readonly suite: string
-  /** Frames of the handshake in both directions. */
-  readonly handshakeBytes: number
-  readonly handshakeMs: number
-  readonly authentication: 'ed25519' | 'ed25519+mldsa65'
-  /** How often the keys were renewed. */
-  readonly epoch: number
-  readonly rekey: RekeyPolicy
-  /** The levels that the peer says it carries. */
-  readonly peerLevels: readonly KemLevel[]
 }
 
 /**
@@ -108,6 +92,7 @@ export class SessionStream implements FrameStream {
   #forwardedFrom: Uint8Array | undefined
   #error: MeshError | undefined
   #inFlightBytes = 0
+  #usedAt: Millis
   #closing = false
   #resumeReading: (() => void) | undefined
   #cancelTimer: (() => void) | undefined
@@ -118,6 +103,7 @@ export class SessionStream implements FrameStream {
     this.#stream = options.stream
     this.#machine = new SessionMachine(options.session)
     const { context, inner } = options
+    this.#usedAt = context.clock.monotonic()
     this.#frames = new SessionFrames({
       inner,
       clock: context.clock,
@@ -165,6 +151,11 @@ export class SessionStream implements FrameStream {
 
   get closed(): Promise<void> {
     return this.#stream.closed
+  }
+
+  /** When something was last sent or came; what the session needs for itself does not count. */
+  get usedAt(): Millis {
+    return this.#usedAt
   }
 
   /** Bytes that were opened and that no consumer has taken. */
@@ -254,7 +245,12 @@ export class SessionStream implements FrameStream {
   }
 
   #input(input: SessionInput): void {
-    for (const output of this.#machine.handle(input, this.#options.context.clock.monotonic())) this.#perform(output)
+    const now = this.#options.context.clock.monotonic()
+    if (input.type === 'send') this.#usedAt = now
+    for (const output of this.#machine.handle(input, now)) {
+      if (output.type === 'data') this.#usedAt = now
+      this.#perform(output)
+    }
     this.#arm()
   }
 

@@ -2,6 +2,7 @@ import { isMeshError, type KemLevel, MeshError, type WallMillis } from '../core/
 import type { Via } from '../core/message/index.ts'
 import { startDeadline, within } from './deadline.ts'
 import type { FrameStream } from './frame-stream.ts'
+import { IdleSessions } from './idle-sessions.ts'
 import type { QuantumReport, SessionCall, SessionProtection } from './mesh.ts'
 import type { OnionStreams } from './onion-streams.ts'
 import { peerIdOfKey } from './peer-keys.ts'
@@ -10,15 +11,19 @@ import type { ProtocolHost } from './protocol-host.ts'
 import { type FrameLimits, messageFrames } from './protocol-table.ts'
 import { createSessionContext, type SessionContext } from './session-context.ts'
 import type { InnerLimits } from './session-frames.ts'
-import { acceptSession, openSession, type SessionInfo, type SessionStream } from './session-stream.ts'
+import type { SessionInfo } from './session-info.ts'
+import { acceptSession, openSession, type SessionStream } from './session-stream.ts'
 import { TokenBuckets } from './token-buckets.ts'
 
 const measureMs = 10_000
+const onionIdleMs = 300_000
 
 export interface SessionsOptions {
   readonly host: Pick<ProtocolHost, 'open' | 'serve'>
   /** Streams over circuits; without them every session is direct. */
   readonly onion?: OnionStreams
+  /** When sessions for messages over our own circuits are closed that carried nothing; default 5 minutes. */
+  readonly onionIdleMs?: number | undefined
   readonly platform: Platform
   readonly network: string
   /** Our own peer id, as which peers address us. */
@@ -83,6 +88,7 @@ export class Sessions {
   readonly #context: SessionContext
   readonly #frames: FrameLimits
   readonly #frameRate: TokenBuckets
+  readonly #idle: IdleSessions
   readonly #open = new Map<SessionStream, Facts>()
   readonly #refused = new Map<string, MeshError>()
   #ended: readonly KnownSession[] = []
@@ -95,6 +101,7 @@ export class Sessions {
     this.#frames = { ...messageFrames, ...options.frames }
     const perSecond = this.#frames.framesPerSecond
     this.#frameRate = new TokenBuckets({ clock, perSecond, burst: 5 * perSecond })
+    this.#idle = new IdleSessions({ clock, timers, idleMs: options.onionIdleMs ?? onionIdleMs })
   }
 
   /** How many are open now. */
@@ -146,6 +153,7 @@ export class Sessions {
       try {
         const session = await this.#openAt({ publicKey, via }, wanted, signal)
         this.#refused.delete(peerId)
+        if (via === 'onion') this.#idle.watch(session)
         return session
       } catch (error) {
         const more = raised(wanted, error)
@@ -156,6 +164,11 @@ export class Sessions {
         wanted = more
       }
     }
+  }
+
+  /** Circuits are wanted that there is no room for: closes so many sessions over circuits that carry nothing just now. */
+  makeRoom(count: number): void {
+    this.#idle.makeRoom(count)
   }
 
   /**

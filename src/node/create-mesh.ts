@@ -4,6 +4,7 @@ import { ed25519KeyBytes } from '../crypto/index.ts'
 import type { LogRecord, Mesh } from '../mesh/mesh.ts'
 import { MeshNode } from '../mesh/mesh-node.ts'
 import { maxAcceptedLinks } from '../mesh/onion/cell-links.ts'
+import type { OnionLimits } from '../mesh/onion/onion-limits.ts'
 import type { LimitChanges } from '../mesh/protocol-table.ts'
 import { type HostOptions, type StartedHost, startHost } from './host.ts'
 import { dhtPort, gossipPort, mdnsPort } from './host-ports.ts'
@@ -29,6 +30,7 @@ export interface MeshSetup {
   readonly onLog?: (record: LogRecord) => void
   /** Tighter or wider limits, for tests. */
   readonly protocolLimits?: LimitChanges
+  readonly onionLimits?: OnionLimits
   readonly hostLimits?: Pick<HostOptions, 'gater' | 'inboundConnectionsPerSecond'> & { readonly relayStallMs?: number }
 }
 
@@ -70,7 +72,8 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
       await stores.close()
     }
     const versions = { 'synaptic-mesh': version, node: process.versions.node, sqlite: process.versions['sqlite'] ?? '' }
-    const limits = setup.protocolLimits === undefined ? {} : { protocolLimits: setup.protocolLimits }
+    const { protocolLimits, onionLimits } = setup
+    const limits = { ...(protocolLimits === undefined ? {} : { protocolLimits }), ...(onionLimits === undefined ? {} : { onionLimits }) }
     return await MeshNode.start({
       libp2p,
       traffic,

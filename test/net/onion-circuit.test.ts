@@ -70,8 +70,30 @@ describe('circuits between eight nodes', () => {
     assert.equal(text(response.body), 'done')
     await until(async () => {
       const [answer] = (await bob.outbox.list({ limit: 10 })).filter(({ type }) => type === 'Response')
-      return answer?.status === 'stored' && answer.path === 'onion'
+      return (answer?.status === 'stored' || answer?.status === 'read') && answer.path === 'onion'
     }, 'the answer is stored over a circuit')
+  })
+
+  test('messages that have a circuit move to one that is asked for, and never to one that is shorter than onion_hops or of another level', async () => {
+    const carrying = async (): Promise<readonly string[]> => {
+      const circuits = await alice.circuits()
+      return circuits.filter(({ peer, streams }) => peer?.peerId === bob.peerId && streams > 0).map(({ id }) => id)
+    }
+    await alice.send('node-5', 'over some circuit')
+    const before = await carrying()
+    assert.equal(before.length, 1)
+    for (const other of [
+      { hops: 1, level: 3 },
+      { hops: 3, level: 5 }
+    ]) {
+      assert.equal((await alice.circuit('node-5', other)).carriesMessages, other.hops > 1 && other.level === 3)
+      await alice.send('node-5', 'over the same')
+      assert.deepEqual(await carrying(), before)
+    }
+    const asked = await alice.circuit('node-5', { hops: 4 })
+    assert.equal(asked.carriesMessages, true)
+    await alice.send('node-5', 'over the one that was asked for')
+    await until(async () => (await carrying()).join() === asked.id, 'nothing else carries messages')
   })
 
   test('a circuit is listed and closed by the beginning of its name; the next message takes another one', async () => {

@@ -29,6 +29,8 @@ export interface PathWish {
   readonly allowShort?: boolean
   /** Where it shall lead; without it a path is made that suits many. */
   readonly destination?: PathMember | undefined
+  /** Peer ids of relays that are not taken after the guard if there is a path without them. */
+  readonly avoid?: ReadonlySet<string>
 }
 
 /** A path that was drawn. */
@@ -86,10 +88,11 @@ export class PathMaker {
 
   /** Draws a path. @throws {MeshError} CIRCUIT_TOO_FEW_RELAYS, CIRCUIT_GUARDS_FAILED */
   choose(wish: PathWish, now: Millis): PathChoice {
-    const { rules, eligible, guards } = this.#scene(wish, now)
+    const scene = this.#scene(wish, now)
+    const { rules, eligible } = scene
     const { random } = this.#options
     const longer = wish.mayBeLonger === true && wish.hops < maxHops && randomInteger(random, 2) === 1 ? [wish.hops + 1] : []
-    const draw = (hops: number): readonly PathMember[] | undefined => this.#draw(hops, { rules, eligible, guards }, now)
+    const draw = (hops: number): readonly PathMember[] | undefined => this.#draw(hops, scene, now)
     for (const hops of [...longer, wish.hops]) {
       const path = draw(hops)
       if (path !== undefined) return { path, rules, wanted: wish.hops }
@@ -138,19 +141,20 @@ export class PathMaker {
     const listed = new Set(this.#byId.keys())
     const usable = guards.usable({ relays: all.relays, listed, trust: asker.trust }, wall())
     if (usable.length === 0 && guards.all.length > 0 && all.relays.length > 0) throw this.#guardsFailed()
-    if (wish.destination === undefined) return { rules, eligible: all, guards: usable }
+    const avoid = wish.avoid ?? nobody
+    if (wish.destination === undefined) return { rules, eligible: all, guards: usable, avoid }
     const eligible = this.#eligible(rules, now, wish.destination)
     const ids = new Set(eligible.relays.map(({ peerId }) => peerId))
-    return { rules, eligible, guards: usable.filter(({ peerId }) => ids.has(peerId)) }
+    return { rules, eligible, guards: usable.filter(({ peerId }) => ids.has(peerId)), avoid }
   }
 
   /** With the first guard that has a path; without relays that failed a moment ago if there is a path without them. */
-  #draw(hops: number, { rules, eligible, guards }: Scene, now: Millis): readonly PathMember[] | undefined {
+  #draw(hops: number, { rules, eligible, guards, avoid }: Scene, now: Millis): readonly PathMember[] | undefined {
     const { random, asker, record } = this.#options
     const resting = this.#resting(eligible.relays, now)
     const weightOf = weightsFrom(record.observed)
-    const rested = eligible.relays.filter((relay) => !resting.has(relay))
-    for (const relays of resting.size === 0 ? [rested] : [rested, eligible.relays]) {
+    const rested = eligible.relays.filter((relay) => !resting.has(relay) && !avoid.has(relay.peerId))
+    for (const relays of rested.length === eligible.relays.length ? [rested] : [rested, eligible.relays]) {
       for (const guard of guards) {
         const path = drawPath({ relays, guard, hops, rules, trust: asker.trust, weightOf, random })
         if (path !== undefined) return path
@@ -196,7 +200,10 @@ interface Scene {
   readonly rules: PathRules
   readonly eligible: Eligible
   readonly guards: readonly PathMember[]
+  readonly avoid: ReadonlySet<string>
 }
+
+const nobody: ReadonlySet<string> = new Set()
 
 const exclusionTexts: Readonly<Record<Exclusion, string>> = {
   self: 'this node',

@@ -12,7 +12,7 @@ import { type AnonymityReport, anonymityReport } from './report.ts'
 export class PoolPaths {
   readonly #options: PoolOptions
   readonly #guards: Guards
-  readonly #record = new RelayRecord()
+  readonly #record: RelayRecord
   readonly #timeout = new BuildTimeout()
   readonly #paths: PathMaker
 
@@ -21,6 +21,7 @@ export class PoolPaths {
     this.#options = options
     const { random, wall, asker, policy, savedGuards } = options
     this.#guards = new Guards({ random, saved: savedGuards })
+    this.#record = new RelayRecord(options.record)
     this.#paths = new PathMaker({ random, wall, asker, policy, guards: this.#guards, record: this.#record })
   }
 
@@ -64,9 +65,14 @@ export class PoolPaths {
     }
   }
 
-  /** Whether a spare circuit may lead to `destination`: none of its relays may be the destination, be near it, or be left out by now. */
-  suits({ path }: PoolCircuit, destination: PathMember, now: Millis): boolean {
-    return this.#paths.suits(path, destination) && !path.some(({ peerId }) => this.#record.isDropped(peerId, now))
+  /** Whether a circuit may lead to `destination`: none of its relays is the destination, or near it, or carries its connections. */
+  suits({ path }: PoolCircuit, destination: PathMember): boolean {
+    return this.#paths.suits(path, destination)
+  }
+
+  /** Whether a relay of the circuit is left out by now. */
+  isLeftOut({ path }: PoolCircuit, now: Millis): boolean {
+    return path.some(({ peerId }) => this.#record.isDropped(peerId, now))
   }
 
   /** Milliseconds for each step of a circuit of `hops` hops, the destination counted. */

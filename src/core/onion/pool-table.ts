@@ -14,18 +14,32 @@ export interface PoolJob {
   readonly replaces: number | undefined
   /** Who waits for it. */
   readonly requests: Set<number>
+  /** Peer ids of the last relays that did not reach the destination: perhaps others do. */
+  readonly avoid: Set<string>
   /** What is being made for it. */
   circuit: number | undefined
   attempts: number
   destinationFailures: number
+  /** Times that all attempts failed. */
+  failures: number
   isWarm: boolean
   notBefore: Millis
 }
+
+/** What somebody wants of a circuit. */
+export type JobWish = Pick<PoolJob, 'destination' | 'hops' | 'level' | 'allowShort' | 'isShared'>
+
+/** Whether one circuit does for both. */
+export const isSameWish = (a: JobWish, b: JobWish): boolean =>
+  a.destination === b.destination && a.hops === b.hops && a.level === b.level && a.allowShort === b.allowShort
 
 /** A circuit, and for whom it is being made; undefined for a spare one. */
 export interface JobCircuit extends PoolCircuit {
   readonly job: PoolJob | undefined
 }
+
+/** The peer id of its last relay. */
+export const lastOf = ({ path }: PoolCircuit): string => path.at(-1)?.peerId ?? ''
 
 /** What a circuit for new work has to be. */
 export interface CircuitShape {
@@ -63,8 +77,16 @@ export class CircuitTable {
     this.#circuits.delete(id)
   }
 
-  count(state: PoolCircuitState): number {
-    return this.all.filter((circuit) => circuit.state === state).length
+  /** How many there are in each state. */
+  get counts(): Readonly<Record<PoolCircuitState, number>> {
+    const counts = { building: 0, spare: 0, extending: 0, ready: 0, draining: 0 }
+    for (const { state } of this.#circuits.values()) counts[state] += 1
+    return counts
+  }
+
+  /** Circuits without a destination that have all their relays, this one among them. */
+  sparesOver(peerId: string): readonly JobCircuit[] {
+    return this.all.filter(({ state, path }) => state === 'spare' && path.some((relay) => relay.peerId === peerId))
   }
 
   /** The youngest circuit that leads to `destination` and takes new work. */
@@ -80,10 +102,9 @@ export class CircuitTable {
   }
 
   /** Circuits without a destination, made for nobody, of so many relays or one more; those that have all their relays first. */
-  spares({ hops, level }: CircuitShape, now: Millis): readonly JobCircuit[] {
-    const fitting = this.all.filter(
-      (circuit) => circuit.job === undefined && circuit.expiresAt > now && circuit.level === level && [hops, hops + 1].includes(circuit.path.length)
-    )
+  spares({ hops, level, avoid }: CircuitShape & Pick<PoolJob, 'avoid'>, now: Millis): readonly JobCircuit[] {
+    const open = this.all.filter(({ job, expiresAt }) => job === undefined && expiresAt > now)
+    const fitting = open.filter((circuit) => circuit.level === level && [hops, hops + 1].includes(circuit.path.length) && !avoid.has(lastOf(circuit)))
     return [...fitting.filter(({ state }) => state === 'spare'), ...fitting.filter(({ state }) => state === 'building')]
   }
 
@@ -91,6 +112,13 @@ export class CircuitTable {
   youngSpares(time: Millis): number {
     return this.all.filter(({ state, job, expiresAt }) => job === undefined && (state === 'building' || (state === 'spare' && expiresAt > time)))
       .length
+  }
+
+  /** How many more could be built for those that wait, if others that have work ended. */
+  crowd(jobs: Iterable<PoolJob>, { circuits, building }: { readonly circuits: number; readonly building: number }, now: Millis): number {
+    if (this.size < circuits || this.idle() !== undefined) return 0
+    const waiting = [...jobs].filter(({ circuit, notBefore }) => circuit === undefined && notBefore <= now).length
+    return Math.min(waiting, Math.max(0, building - this.counts.building))
   }
 
   /** The circuit that has been ready for longest and has no work. */

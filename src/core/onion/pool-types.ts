@@ -1,7 +1,7 @@
 import type { KemLevel, MeshError, Millis, Random, WallMillis } from '../base/index.ts'
 import type { PathMember } from './path-member.ts'
 import type { PathAsker, PathPolicyName } from './path-policy.ts'
-import type { DroppedRelay } from './relay-record.ts'
+import type { DroppedRelay, RelayRecordLimits } from './relay-record.ts'
 
 /** Somebody wants a circuit to a destination. */
 export interface CircuitWant {
@@ -63,6 +63,8 @@ export type PoolOutput =
   | { readonly type: 'succeed'; readonly destination: string; readonly from: number; readonly to: number }
   /** End the circuit. No answer is needed. */
   | { readonly type: 'close'; readonly circuit: number }
+  /** So many circuits more are wanted than there may be, and each of those that there are has work: what has been without use for longest shall end. */
+  | { readonly type: 'crowded'; readonly count: number }
   /** Save this: the guards have changed. */
   | { readonly type: 'guards'; readonly bytes: Uint8Array }
   /** Warn: fewer than half of the last circuits through this relay came about, and it is left out for a while. */
@@ -110,6 +112,8 @@ export interface PoolOptions {
   /** What the last `guards` output had. */
   readonly savedGuards?: Uint8Array | undefined
   readonly limits?: Partial<PoolLimits>
+  /** How relays are judged that let builds fail. */
+  readonly record?: Partial<RelayRecordLimits>
 }
 
 /** building: relays are being added; spare: leads nowhere yet; extending: the destination is being added; draining: its successor has its work. */

@@ -2,7 +2,7 @@ import { after, earliest, type KemLevel, type Machine, MeshError, type Millis, m
 import type { PathMember } from './path-member.ts'
 import { isTimeout, limitError, noEndpoint, unsynced } from './pool-errors.ts'
 import { PoolPaths } from './pool-paths.ts'
-import { CircuitTable, type JobCircuit, type PoolJob } from './pool-table.ts'
+import { CircuitTable, isSameWish, type JobCircuit, type JobWish, lastOf, type PoolJob } from './pool-table.ts'
 import {
   type CircuitWant,
   poolDefaults,
@@ -15,6 +15,7 @@ import {
 } from './pool-types.ts'
 import type { DroppedRelay } from './relay-record.ts'
 import type { AnonymityReport } from './report.ts'
+import { retryDelayMs } from './retry-delay.ts'
 
 /**
  * Keeps circuits ready: two without a destination, and for each destination in use one that is young enough, with its successor before it expires. No
@@ -49,9 +50,7 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
   }
 
   get status(): PoolStatus {
-    const circuits = { building: 0, spare: 0, extending: 0, ready: 0, draining: 0 }
-    for (const { state } of this.#circuits.all) circuits[state] += 1
-    return { ...this.#paths.status(this.#now), circuits, shortage: this.#shortage }
+    return { ...this.#paths.status(this.#now), circuits: this.#circuits.counts, shortage: this.#shortage }
   }
 
   /** Peer ids of the guards. */
@@ -93,6 +92,8 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
     this.#fillSpares()
     const bytes = this.#paths.unsavedGuards
     if (bytes !== undefined) this.#out.push({ type: 'guards', bytes })
+    const count = this.#circuits.crowd(this.#jobs, this.#limits, now)
+    if (count > 0) this.#out.push({ type: 'crowded', count })
     return this.#out
   }
 
@@ -161,10 +162,10 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
     else this.#out.push({ type: 'failed', request, error: limitError(`${this.#jobs.size} circuits are being made already`) })
   }
 
-  #addJob(wish: Wish & Pick<PoolJob, 'replaces'>, requests: readonly number[]): void {
+  #addJob(wish: JobWish & Pick<PoolJob, 'replaces'>, requests: readonly number[]): void {
     const startedAt = this.#now
-    const begun = { circuit: undefined, attempts: 0, destinationFailures: 0, isWarm: false, startedAt, notBefore: startedAt }
-    this.#jobs.add({ ...wish, ...begun, requests: new Set(requests) })
+    const begun = { circuit: undefined, attempts: 0, destinationFailures: 0, failures: 0, isWarm: false, startedAt, notBefore: startedAt }
+    this.#jobs.add({ ...wish, ...begun, requests: new Set(requests), avoid: new Set() })
   }
 
   #built(circuit: JobCircuit): void {
@@ -172,14 +173,15 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
     this.#paths.built(circuit, this.#now)
     this.#spareFailures = 0
     const spare: JobCircuit = { ...circuit, state: 'spare', expiresAt: this.#lifeEnd() }
-    if (circuit.job === undefined) this.#circuits.put(spare)
-    else this.#extend(spare, circuit.job)
+    if (circuit.job !== undefined) return this.#extend(spare, circuit.job)
+    this.#circuits.put(spare)
+    if (this.#paths.isLeftOut(spare, this.#now)) this.#close(spare)
   }
 
   #extend(circuit: JobCircuit, job: PoolJob): void {
     const { id, path, level } = circuit
     const destination = this.#paths.member(job.destination)
-    if (destination === undefined || !this.#paths.suits(circuit, destination, this.#now)) {
+    if (destination === undefined || !this.#paths.suits(circuit, destination)) {
       // It left, or changed its addresses, while the relays were added.
       this.#circuits.put({ ...circuit, job: undefined })
       this.#attemptFailed(job, { hop: path.length + 1, error: noEndpoint(job.destination, 'its place in the directory has changed') })
@@ -207,18 +209,21 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
     if (circuit.state !== 'building' && circuit.state !== 'extending') return this.#ended(circuit)
     this.#circuits.delete(circuit.id)
     if (hop !== undefined) this.#dropped(this.#paths.failed(circuit, { hop, isTimeout: isTimeout(error), isOnline: this.#isOnline }, this.#now))
-    if (circuit.job === undefined) this.#delaySpares()
-    else this.#attemptFailed(circuit.job, { hop: hop ?? circuit.path.length, error }, circuit.path.length)
+    if (circuit.job === undefined) return this.#delaySpares()
+    if (circuit.state === 'extending') circuit.job.avoid.add(lastOf(circuit))
+    this.#attemptFailed(circuit.job, { hop: hop ?? circuit.path.length, error }, circuit.path.length)
   }
 
   #dropped(relays: readonly DroppedRelay[]): void {
-    for (const relay of relays) this.#out.push({ type: 'dropped', ...relay })
+    for (const relay of relays) {
+      this.#out.push({ type: 'dropped', ...relay })
+      for (const circuit of this.#circuits.sparesOver(relay.peerId)) this.#close(circuit)
+    }
   }
 
   #delaySpares(): void {
-    const { firstDelayMs, maxDelayMs } = this.#limits
-    const ceiling = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(this.#spareFailures++, 20))
-    this.#spareNotBefore = after(this.#now, Math.ceil(ceiling * (0.5 + randomFraction(this.#random) / 2)))
+    const { firstDelayMs: firstMs, maxDelayMs: maxMs } = this.#limits
+    this.#spareNotBefore = after(this.#now, retryDelayMs(this.#random, this.#spareFailures++, { firstMs, maxMs }))
   }
 
   #attemptFailed(job: PoolJob, { hop, error }: Ending & { readonly hop: number }, relays = hop - 1): void {
@@ -238,7 +243,8 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
     if (job.replaces === undefined || this.#circuits.get(job.replaces) === undefined) this.#jobs.delete(job)
     job.attempts = 0
     job.destinationFailures = 0
-    job.notBefore = after(this.#now, this.#limits.patienceMs)
+    job.avoid.clear()
+    job.notBefore = after(this.#now, retryDelayMs(this.#random, job.failures++, { firstMs: this.#limits.patienceMs, maxMs: this.#limits.drainMs }))
   }
 
   /** Only a spare circuit tells something of its relays when it ends: others may have been ended by their destination. */
@@ -304,9 +310,7 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
     if (!this.#isSynced) return this.#waitOrFail(job, unsynced(job.hops))
     const destination = this.#paths.member(job.destination)
     if (destination === undefined) return this.#waitOrFail(job, noEndpoint(job.destination), 0)
-    const spare = this.#circuits
-      .spares(job, after(this.#now, this.#limits.firstDelayMs))
-      .find((circuit) => this.#paths.suits(circuit, destination, this.#now))
+    const spare = this.#circuits.spares(job, after(this.#now, this.#limits.firstDelayMs)).find((circuit) => this.#paths.suits(circuit, destination))
     if (spare === undefined) return this.#buildFor(job, destination)
     job.attempts += 1
     job.circuit = spare.id
@@ -324,11 +328,11 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
 
   #buildFor(job: PoolJob, destination: PathMember): boolean {
     if (!this.#hasRoom()) return this.#waitOrFail(job, limitError(`${this.#circuits.size} circuits are in use or being built`))
-    const { hops, allowShort, level } = job
+    const { hops, allowShort, level, avoid } = job
     job.attempts += 1
     job.isWarm = false
     try {
-      const { path } = this.#paths.choose({ hops, allowShort, destination }, this.#now)
+      const { path } = this.#paths.choose({ hops, allowShort, destination, avoid }, this.#now)
       job.circuit = this.#build(path, { level, wanted: hops, job })
     } catch (error) {
       if (!(error instanceof MeshError)) throw error
@@ -350,7 +354,7 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
 
   /** Whether one more may be built; for that the circuit that has been without work for longest is closed. */
   #hasRoom(): boolean {
-    if (this.#circuits.count('building') >= this.#limits.building) return false
+    if (this.#circuits.counts.building >= this.#limits.building) return false
     if (this.#circuits.size < this.#limits.circuits) return true
     const idle = this.#circuits.idle()
     if (idle !== undefined) this.#close(idle)
@@ -360,7 +364,7 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
   #fillSpares(): void {
     const { spares, aheadMs, circuits, building } = this.#limits
     while (this.#isSynced && this.#spareNotBefore <= this.#now && this.#circuits.youngSpares(after(this.#now, aheadMs)) < spares) {
-      if (this.#circuits.size >= circuits || this.#circuits.count('building') >= building || !this.#buildSpare()) return
+      if (this.#circuits.size >= circuits || this.#circuits.counts.building >= building || !this.#buildSpare()) return
     }
   }
 
@@ -385,16 +389,11 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
   }
 }
 
-type Wish = Pick<PoolJob, 'destination' | 'hops' | 'level' | 'allowShort' | 'isShared'>
-
 /** `hop` is undefined when nothing was heard of where it ended. */
 interface Ending {
   readonly hop: number | undefined
   readonly error: MeshError
 }
-
-const isSameWish = (a: Wish, b: Wish): boolean =>
-  a.destination === b.destination && a.hops === b.hops && a.level === b.level && a.allowShort === b.allowShort
 
 const isForNobody = ({ requests, replaces }: PoolJob): boolean => requests.size === 0 && replaces === undefined
 const isInUse = ({ state, streams }: PoolCircuit): boolean => state === 'ready' && streams > 0

@@ -31,6 +31,7 @@ import type { Tracker } from '../tracker.ts'
 import type { CellLink, CellLinkPort } from './cell-link.ts'
 import type { CircuitStream } from './circuit-stream.ts'
 import { ClientLink } from './client-link.ts'
+import type { OnionLimits } from './onion-limits.ts'
 import { type CircuitEnding, OwnCircuit } from './own-circuit.ts'
 
 /** A member as the client reaches it. */
@@ -58,6 +59,9 @@ export interface OnionClientOptions {
   readonly lookup: (publicKey: Uint8Array) => Reached | undefined
   /** What is on a circuit to this peer shall move to its successor. */
   readonly onSucceed: (peerId: string) => Promise<void>
+  /** So many circuits more are wanted than there is room for: what needs its circuit least shall let go of it. */
+  readonly onCrowded: (count: number) => void
+  readonly limits: OnionLimits
   /** A part was built in `ms`; undefined: it failed. */
   readonly onBuilt: (part: 'relays' | 'destination', ms: number | undefined) => void
   /** Without spare circuits a node makes none before it is asked. */
@@ -130,8 +134,9 @@ export class OnionClient {
     const { random, clock, timers, asker, policy, hops, level, savedGuards, spares } = options
     this.#options = options
     this.#startedAt = options.clock.monotonic()
-    const limits = spares ? {} : { spares: 0 }
-    this.#pool = new PoolMachine({ random, wall: () => clock.wall(), asker, policy, hops, level, savedGuards, limits })
+    const { pool, record = {} } = options.limits
+    const limits = { ...pool, ...(spares ? {} : { spares: 0 }) }
+    this.#pool = new PoolMachine({ random, wall: () => clock.wall(), asker, policy, hops, level, savedGuards, limits, record })
     this.#driver = new Driver<PoolInput, PoolOutput>(this.#pool, { clock, timers, perform: (output) => this.#perform(output) })
   }
 
@@ -216,6 +221,8 @@ export class OnionClient {
         using deadline = startDeadline(this.#options.timers, { operation: 'opening a stream over a circuit', timeoutMs: openMs, signal })
         return await within(deadline, circuit.open(protocol, peer))
       } catch (error) {
+        // A far end that says nothing for so long is not there, and would not be for the next one either.
+        if (isMeshError(error, 'TIMEOUT')) circuit.close()
         // The circuit that was there had ended, and nobody had noticed yet.
         if (attempt === 2 || signal.aborted || !circuit.hasEnded || isMeshError(error, 'CIRCUIT_EXTEND_REFUSED')) throw error
       }
@@ -265,6 +272,8 @@ export class OnionClient {
         return
       case 'succeed':
         return this.#options.tracker.track('moving to the next circuit', this.#options.onSucceed(output.destination))
+      case 'crowded':
+        return this.#options.onCrowded(output.count)
       case 'close':
         this.#circuits.get(output.circuit)?.circuit.close()
         return
@@ -311,10 +320,10 @@ export class OnionClient {
   async #begin(number: number, path: readonly PathMember[], stepMs: number): Promise<Held> {
     const [guard] = path
     if (guard === undefined) throw new MeshError('INTERNAL', { reason: 'a path without relays' })
-    const { crypto, random, clock, timers } = this.#options
+    const { crypto, random, clock, timers, limits } = this.#options
     const link = await this.#link(guard, stepMs)
     const circuit = OwnCircuit.over({
-      ...{ crypto, random, clock, timers, link, members: path.length + 1 },
+      ...{ crypto, random, clock, timers, link, members: path.length + 1, probe: limits.probe },
       onStreams: (streams) => this.#driver.input({ type: 'streams', circuit: number, streams }),
       onEnded: (ending) => this.#ended(number, ending)
     })

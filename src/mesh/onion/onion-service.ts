@@ -1,5 +1,5 @@
 import type { Libp2p } from '@libp2p/interface'
-import { type KemLevel, MeshError, toHex, wallMillis } from '../../core/base/index.ts'
+import { type KemLevel, MeshError, toHex, toMeshError, wallMillis } from '../../core/base/index.ts'
 import {
   type CellCipher,
   createOnionCrypto,
@@ -28,6 +28,7 @@ import { type DirectoryCounters, DirectoryService, type DirectoryStore } from '.
 import { EndpointStreams } from './endpoint-streams.ts'
 import type { LinkHosts } from './link-host.ts'
 import { type KnownCircuit, OnionClient } from './onion-client.ts'
+import type { OnionLimits } from './onion-limits.ts'
 import { RelayService } from './relay-service.ts'
 
 /** What a platform gives for circuits. */
@@ -58,6 +59,9 @@ export interface OnionServiceOptions {
   readonly onBuilt: (part: 'relays' | 'destination', ms: number | undefined) => void
   /** What goes to this peer over circuits shall take the newest one. */
   readonly onSucceed: (publicKey: Uint8Array) => Promise<void>
+  /** So many circuits more are wanted than there is room for. */
+  readonly onCrowded: (count: number) => void
+  readonly limits: OnionLimits | undefined
 }
 
 const defaultTimeoutMs = 30_000
@@ -122,6 +126,8 @@ export class OnionService implements OnionStreams {
       saveGuards: (bytes) => ports.guards.save(bytes),
       lookup: (key) => this.directory.lookup(key),
       onSucceed: (peerId) => this.#options.onSucceed(keyOf(peerId)),
+      onCrowded: this.#options.onCrowded,
+      limits: this.#options.limits ?? {},
       onBuilt: this.#options.onBuilt
     })
     this.directory.onChange(() => this.#refresh())
@@ -173,7 +179,19 @@ export class OnionService implements OnionStreams {
     const anonymity = this.#own.report(number)
     if (known === undefined || anonymity === undefined) throw new MeshError('CIRCUIT_DESTROYED', { reason: 'it ended while it was measured' })
     const stepMs = isWarm ? known.stepMs.slice(-1) : known.stepMs
-    return { ...this.#info(known, showPath), peer: reference(peerId), wanted: hops, isWarm, attempts, buildMs, stepMs, rttMs, anonymity }
+    const carriesMessages = known.path.length >= options.onionHops && known.level === this.#options.level
+    if (carriesMessages) await within(deadline, this.#carry(peerId))
+    const measured = { wanted: hops, isWarm, attempts, buildMs, stepMs, rttMs, carriesMessages, anonymity }
+    return { ...this.#info(known, showPath), peer: reference(peerId), ...measured }
+  }
+
+  /** Messages to the peer that have an older circuit take the newest one; where that fails they stay where they are. */
+  async #carry(peerId: string): Promise<void> {
+    try {
+      await this.#options.onSucceed(keyOf(peerId))
+    } catch (error) {
+      this.#options.log({ level: 'debug', event: 'onion.not-moved', fields: { code: toMeshError(error).code } })
+    }
   }
 
   list(showPath: boolean): readonly CircuitInfo[] {

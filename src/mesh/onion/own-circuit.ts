@@ -1,4 +1,4 @@
-import { type Clock, type KemLevel, MeshError, type Millis, type Random } from '../../core/base/index.ts'
+import { type Clock, type KemLevel, MeshError, type Random } from '../../core/base/index.ts'
 import {
   type Cell,
   type CircuitInput,
@@ -29,6 +29,8 @@ export interface OwnCircuitOptions {
   readonly link: ClientLink
   /** Members that it may get, the destination counted. */
   readonly members: number
+  /** When the far end is asked whether it is there; by default as the machine does it. */
+  readonly probe?: { readonly idleMs: number; readonly deadMs: number } | undefined
   readonly onStreams: (count: number) => void
   /** Once, last. */
   readonly onEnded: (ending: CircuitEnding) => void
@@ -59,7 +61,6 @@ export class OwnCircuit implements LinkedCircuit {
   #lastStream = 0
   #sent = 0
   #received = 0
-  #heardAt: Millis
   #ending: CircuitEnding | undefined
 
   /** A circuit without hops over the link. */
@@ -71,11 +72,10 @@ export class OwnCircuit implements LinkedCircuit {
   }
 
   private constructor(number: number, options: OwnCircuitOptions) {
-    const { crypto, random, members, clock, timers } = options
+    const { crypto, random, members, clock, timers, probe } = options
     this.#options = options
     this.#number = number
-    this.#heardAt = clock.monotonic()
-    this.#machine = new ClientCircuit({ circuit: number, crypto, random, members })
+    this.#machine = new ClientCircuit({ circuit: number, crypto, random, members, ...(probe === undefined ? {} : { probe }) })
     this.#driver = new Driver<CircuitInput, CircuitOutput>(this.#machine, { clock, timers, perform: (output) => this.#perform(output) })
   }
 
@@ -86,11 +86,6 @@ export class OwnCircuit implements LinkedCircuit {
 
   get hasEnded(): boolean {
     return this.#ending !== undefined
-  }
-
-  /** When the last cell came. */
-  get heardAt(): Millis {
-    return this.#heardAt
   }
 
   /** Adds a hop; resolves with the milliseconds that it took. @throws {MeshError} CIRCUIT_EXTEND_REFUSED, CIRCUIT_BUILD_TIMEOUT, CIRCUIT_HANDSHAKE_FAILED …; the circuit is over then */
@@ -136,7 +131,6 @@ export class OwnCircuit implements LinkedCircuit {
 
   receive(cell: Cell): void {
     this.#received += 1
-    this.#heardAt = this.#options.clock.monotonic()
     this.#driver.input({ type: 'cell', cell })
   }
 

@@ -19,6 +19,8 @@ export class PoolWorld {
   readonly silent = new Set<string>()
   /** The hop at which a relay of the path ends its build, if one does. */
   endsAt: (path: readonly PathMember[]) => number | undefined = () => undefined
+  /** Whether no destination is reached over a path. */
+  unreachable: (path: readonly PathMember[]) => boolean = () => false
   /** All outputs, with their times. */
   readonly log: { readonly at: Millis; readonly output: PoolOutput }[] = []
   /** Circuits that are up, as the driver knows them. */
@@ -134,7 +136,7 @@ export class PoolWorld {
     known.destination = destination
     const hop = known.path.length + 1
     const isSilent = this.silent.has(destination)
-    const isBad = isSilent || this.dead.has(destination)
+    const isBad = isSilent || this.dead.has(destination) || this.unreachable(known.path)
     this.#later(circuit, 2 * hopMs * hop + (isSilent ? stepMs : 0), isBad ? failure(circuit, hop, isSilent) : { type: 'extended', circuit })
   }
 
