@@ -120,8 +120,9 @@ test('where no successor can be built the circuit in use stays, and the successo
   world.dead.add(idOf(101))
   world.run(circuit.expiresAt - world.now + 60_000)
   assert.equal(world.circuit(circuit.id).state, 'ready')
+  assert.ok(world.outputs('extend').length < 20, 'it is tried now and then, not all the time')
   world.dead.clear()
-  world.run(30_000)
+  world.run(60_000)
   assert.equal(world.outputs('succeed').length, 1)
   const stubborn = world.ready(world.want(idOf(102)))
   world.input({ type: 'streams', circuit: stubborn.id, streams: 1 })
@@ -272,6 +273,33 @@ test('a relay through which circuits fail is told and left out', () => {
   )
 })
 
+test('a guard that goes on to its friends only is told and left, before many circuits are theirs', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const world = new PoolWorld(mesh(40), { seed })
+    world.run(5_000)
+    const guard = world.pool.circuits[0]?.path[0]?.peerId ?? ''
+    const friends = new Set(
+      idsOf(members(40))
+        .filter((id) => id !== guard)
+        .slice(0, 8)
+    )
+    world.endsAt = (path) => (path[0]?.peerId === guard && !friends.has(path[1]?.peerId ?? '') ? 2 : undefined)
+    let theirs = 0
+    for (let run = 0; run < 400 && world.outputs('dropped').length === 0; run++) {
+      for (const { id, state, path } of world.pool.circuits) {
+        if (state !== 'spare') continue
+        if (path[0]?.peerId === guard && friends.has(path.at(-1)?.peerId ?? '')) theirs += 1
+        world.input({ type: 'close', circuit: id })
+      }
+      world.run(5_000)
+    }
+    assert.equal(world.outputs('dropped')[0]?.peerId, guard)
+    assert.ok(theirs <= 10, `seed ${seed}: ${theirs} circuits had both ends in their hands`)
+    world.run(60_000)
+    assert.ok(world.pool.circuits.every(({ path }) => path[0]?.peerId !== guard))
+  }
+})
+
 test('whoever asks no more leaves a spare circuit behind, or none that knows a destination', () => {
   const world = new PoolWorld(mesh(20), { limits: { spares: 0 } })
   const request = world.want(idOf(101))
@@ -322,4 +350,16 @@ test('when the mesh is no longer of one machine, circuits drawn under lan are no
   world.members([...local, ...members(30).slice(10)])
   assert.equal(world.pool.status.policy, 'strict')
   assert.equal(world.pool.circuits.filter(({ state }) => state === 'spare').length, 0)
+})
+
+test('whether a circuit would lead somewhere is told without building one', () => {
+  const world = new PoolWorld(mesh(4), { limits: { spares: 0 } })
+  assert.equal(world.pool.problem(idOf(101)), undefined)
+  assert.equal(world.pool.problem(idOf(101), 5)?.code, 'CIRCUIT_TOO_FEW_RELAYS')
+  assert.equal(world.pool.problem(idOf(999))?.code, 'CIRCUIT_NO_ENDPOINT')
+  assert.equal(new PoolWorld(mesh(4), { isSynced: false }).pool.problem(idOf(101))?.code, 'CIRCUIT_TOO_FEW_RELAYS')
+  for (const peerId of world.pool.guards) world.dead.add(peerId)
+  for (let attempt = 0; attempt < 3; attempt++) world.settle(world.want(idOf(102)))
+  assert.equal(world.pool.problem(idOf(101))?.code, 'CIRCUIT_GUARDS_FAILED')
+  assert.equal(world.pool.guards.length, 3)
 })
