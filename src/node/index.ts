@@ -1,5 +1,14 @@
 export * from '../core/base/index.ts'
-export { type InboxState, inboxStates, type MessageType, messageTypes, type OutboxState, outboxStates } from '../core/message/index.ts'
+export {
+  type InboxState,
+  inboxStates,
+  type MessageType,
+  messageTypes,
+  type OutboxState,
+  outboxStates,
+  routes,
+  type Via
+} from '../core/message/index.ts'
 export type { MeshOptions } from '../core/options/index.ts'
 export * from '../mesh/mesh.ts'
 export type { NatAttempt, NatRates, NatReport } from '../mesh/nat-report.ts'
