@@ -1,5 +1,6 @@
 import { isMeshError, type KemLevel, MeshError, type WallMillis } from '../core/base/index.ts'
 import type { Via } from '../core/message/index.ts'
+import { CircuitGuests } from './circuit-guests.ts'
 import { startDeadline, within } from './deadline.ts'
 import type { FrameStream } from './frame-stream.ts'
 import { IdleSessions } from './idle-sessions.ts'
@@ -89,6 +90,7 @@ export class Sessions {
   readonly #frames: FrameLimits
   readonly #frameRate: TokenBuckets
   readonly #idle: IdleSessions
+  readonly #guests: CircuitGuests
   readonly #open = new Map<SessionStream, Facts>()
   readonly #refused = new Map<string, MeshError>()
   #ended: readonly KnownSession[] = []
@@ -100,6 +102,7 @@ export class Sessions {
     this.#context = createSessionContext({ crypto, clock, timers, network, signer, verifier, pq })
     this.#frames = { ...messageFrames, ...options.frames }
     const perSecond = this.#frames.framesPerSecond
+    this.#guests = new CircuitGuests(clock)
     this.#frameRate = new TokenBuckets({ clock, perSecond, burst: 5 * perSecond })
     this.#idle = new IdleSessions({ clock, timers, idleMs: options.onionIdleMs ?? onionIdleMs })
   }
@@ -131,12 +134,14 @@ export class Sessions {
   /** Over a circuit the stream names nobody: the peer is whoever the session proves, and what it sends counts for that key. */
   async #accept(stream: FrameStream, via: Via, handler: (session: SessionStream, via: Via) => Promise<void>): Promise<void> {
     const { peerId: responder, minimumLevel, pqAuth: requirePqAuth } = this.#options
+    if (via === 'onion') this.#guests.admit()
     let { peerId } = stream
     const inner = this.#inner(() => peerId)
     const initiator = via === 'onion' ? 'anybody' : 'peer-of-stream'
     const accepted = acceptSession(stream, { context: this.#context, inner, minimumLevel, requirePqAuth, responder, initiator })
     const session = await this.#counted(accepted, { direction: 'inbound', via, peerId })
     peerId = session.peerId
+    if (via === 'onion') this.#guests.proved(session)
     await handler(session, via)
     await session.close()
   }

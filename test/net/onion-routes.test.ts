@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MeshError, wallMillis } from '../../src/core/base/index.ts'
 import type { VolatileMessage } from '../../src/core/message/index.ts'
+import type { FrameStream } from '../../src/mesh/frame-stream.ts'
+import type { SessionStream } from '../../src/mesh/session-stream.ts'
 import { draftTo, introduce, type RouteNode, startRouteNode, TestCircuits } from './route-support.ts'
+import { until } from './support.ts'
 
 const tooFew = new MeshError('CIRCUIT_TOO_FEW_RELAYS', { need: 3, have: 0 })
 
@@ -174,6 +177,24 @@ test('where circuits are the rule, a receipt for a direct stream that is gone op
   await alice.delivery.retry(undefined)
   await stored
   assert.deepEqual([bob.directOpens(), bob.arrived], [0, ['plain']])
+})
+
+test('those who come over circuits are bounded: handshakes for all of them together, sessions for each key that was proved', async () => {
+  const circuits = new TestCircuits()
+  await using alice = await startRouteNode({ circuits })
+  await using bob = await startRouteNode({ circuits })
+  const { signal } = new AbortController()
+  const sessions: SessionStream[] = []
+  for (let number = 0; number < 6; number++) sessions.push(await alice.sessions.open(bob.publicKey, 'onion', signal))
+  await Promise.all(sessions.slice(0, 2).map(({ closed }) => closed))
+  const inbound = pathsOf(bob).filter((path) => path === `inbound onion ${alice.host.peerId}`)
+  assert.equal(inbound.length, 4, 'the newest ones stay')
+  // A flood of streams over which nobody says who it is: beyond the burst they are ended before a handshake begins.
+  const flood = await Promise.all(Array.from({ length: 400 }, () => circuits.open(bob.publicKey)))
+  const ended = new Set<FrameStream>()
+  for (const stream of flood) void stream.closed.then(() => ended.add(stream))
+  await until(() => ended.size >= 150, 'the streams beyond the burst are ended')
+  assert.ok(ended.size < 250, `${ended.size} were ended`)
 })
 
 test('a node without circuits says so, and goes no other way', async () => {

@@ -109,22 +109,25 @@ export class TestCircuits {
   portOf(node: Named, isEndpoint: boolean): OnionStreams {
     return {
       check: (publicKey) => this.#check(publicKey),
-      open: async (publicKey) => {
-        await this.#check(publicKey)
-        const [near, far] = CircuitStream.pair({ peerId: 'the one who was called', publicKey })
-        this.built++
-        this.#open.add(near)
-        void near.closed.then(() => this.#open.delete(near))
-        this.#served
-          .get(toHex(publicKey))?.(far)
-          .catch(() => far.abort(new MeshError('CIRCUIT_DESTROYED')))
-        return near
-      },
+      open: (publicKey) => this.open(publicKey),
       serve: (handler) => {
         if (isEndpoint) this.#served.set(toHex(node.publicKey), handler)
         return Promise.resolve()
       }
     }
+  }
+
+  /** A stream to a node, over a circuit of somebody. */
+  async open(publicKey: Uint8Array): Promise<FrameStream> {
+    await this.#check(publicKey)
+    const [near, far] = CircuitStream.pair({ peerId: 'the one who was called', publicKey })
+    this.built++
+    this.#open.add(near)
+    void near.closed.then(() => this.#open.delete(near))
+    this.#served
+      .get(toHex(publicKey))?.(far)
+      .catch(() => far.abort(new MeshError('CIRCUIT_DESTROYED')))
+    return near
   }
 
   /** Every circuit ends. */
