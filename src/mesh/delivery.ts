@@ -82,8 +82,7 @@ export class Delivery {
     this.#outbox = new Driver(this.#machine, { clock, timers, perform: (output) => this.#performOutbox(output) })
     this.#inbox = new Driver(new InboxMachine({ signer, verifier, sha256 }), { clock, timers, perform: (output) => this.#performInbox(output) })
     this.#links = new MessageLinks({
-      sessions,
-      tracker,
+      ...{ sessions, tracker, clock },
       onFrame: (link, frame) => this.#onFrame(link, frame),
       onOpened: (link) => this.#connected(link),
       onClosed: (link) => this.#onClosed(link),
@@ -178,10 +177,7 @@ export class Delivery {
     this.#outbox.input({ type: 'reachable', destination: publicKey, via })
   }
 
-  /**
-   * A better connection to the peer, or a fresh circuit, is there: the messages of that route take it from now on, and nothing under way is lost.
-   * @throws {MeshError} when no session opens over it; everything stays as it is then
-   */
+  /** A better connection to the peer, or a fresh circuit, is there: the messages of that route take it from now on. @throws {MeshError} when no session opens over it */
   move(publicKey: Uint8Array, via: Via): Promise<void> {
     return this.#links.renew(publicKey, via)
   }
@@ -345,7 +341,9 @@ export class Delivery {
 
   #send(link: MessageLink | undefined, frame: Uint8Array): void {
     // A stream that fails here ends, and `disconnected` tells the machine.
-    link?.stream.send(frame).catch((error: unknown) => link.stream.abort(toMeshError(error)))
+    if (link === undefined) return
+    this.#links.used(link)
+    link.stream.send(frame).catch((error: unknown) => link.stream.abort(toMeshError(error)))
   }
 
   async #onFrame(link: MessageLink, frame: Uint8Array): Promise<void> {

@@ -1,4 +1,4 @@
-import { MeshError, toHex, toMeshError } from '../core/base/index.ts'
+import { type Clock, MeshError, type Millis, toHex, toMeshError } from '../core/base/index.ts'
 import type { Via } from '../core/message/index.ts'
 import type { FrameStream } from './frame-stream.ts'
 import type { Sessions } from './sessions.ts'
@@ -11,11 +11,17 @@ export interface MessageLink {
   readonly via: Via
   readonly stream: FrameStream
   readonly outbound: boolean
+  /** When a frame came or left. */
+  usedAt: Millis
 }
+
+/** A link over a circuit that was of no use for so long is not carried on by a fresh circuit. */
+const idleMs = 300_000
 
 export interface MessageLinksOptions {
   readonly sessions: Sessions
   readonly tracker: Tracker
+  readonly clock: Clock
   /** Takes one frame; the next one is read when it resolves. */
   readonly onFrame: (link: MessageLink, frame: Uint8Array) => Promise<void>
   readonly onOpened: (link: MessageLink) => void
@@ -87,15 +93,26 @@ export class MessageLinks {
 
   /**
    * Opens a new outbound link where there is one, over the best connection, or the circuit, there is now; from then on everything takes it. What the old one has queued is sent
-   * before that closes. Does nothing while there is no outbound link. @throws {MeshError} PEER_UNREACHABLE …; the old link stays then
+   * before that closes. Does nothing while there is no outbound link, and closes one over a circuit that nobody has used for five minutes: else a circuit to every
+   * peer that ever got a message would be followed by another for ever. @throws {MeshError} PEER_UNREACHABLE …; the old link stays then
    */
   async renew(publicKey: Uint8Array, via: Via): Promise<void> {
     const key = keyOf(publicKey, via)
     const before = await this.#outbound.get(key)?.catch(() => undefined)
     if (before === undefined) return
+    if (via === 'onion' && this.#now() - before.usedAt > idleMs) return before.stream.close()
     const renewed = await this.#dial(publicKey, via)
     this.#outbound.set(key, Promise.resolve(renewed))
     await before.stream.close()
+  }
+
+  /** Notes that something is sent over a link; what arrives is noted by itself. */
+  used(link: MessageLink): void {
+    link.usedAt = this.#now()
+  }
+
+  #now(): Millis {
+    return this.#options.clock.monotonic()
   }
 
   async #dial(publicKey: Uint8Array, via: Via): Promise<MessageLink> {
@@ -110,7 +127,7 @@ export class MessageLinks {
   }
 
   #add(stream: FrameStream, how: Pick<MessageLink, 'via' | 'outbound'>): MessageLink {
-    const link: MessageLink = { number: ++this.#lastNumber, stream, ...how }
+    const link: MessageLink = { number: ++this.#lastNumber, stream, ...how, usedAt: this.#now() }
     const { publicKey } = stream
     const key = keyOf(publicKey, link.via)
     this.#links.set(link.number, link)
@@ -122,7 +139,10 @@ export class MessageLinks {
 
   async #run(link: MessageLink): Promise<void> {
     try {
-      for await (const frame of link.stream.frames()) await this.#options.onFrame(link, frame)
+      for await (const frame of link.stream.frames()) {
+        link.usedAt = this.#now()
+        await this.#options.onFrame(link, frame)
+      }
       if (link.outbound) await link.stream.close()
     } finally {
       this.#remove(link)

@@ -2,8 +2,7 @@ import { type Bytes, type Clock, MeshError, type Millis } from '../core/base/ind
 import { type Via, VolatileFrame, type VolatileMessage, volatileOverheadBytes } from '../core/message/index.ts'
 import { maxPlaintextBytes } from '../core/session/index.ts'
 import type { ConnectionPath } from '../core/nat/index.ts'
-import type { FrameStream } from './frame-stream.ts'
-import type { MessageLinks } from './message-links.ts'
+import type { MessageLink, MessageLinks } from './message-links.ts'
 
 /** Whom a volatile message goes to. */
 export interface VolatileRecipient {
@@ -97,16 +96,16 @@ export class VolatileSender {
       return
     }
     this.#queues.delete(key)
-    void this.#write(batch, open.stream)
+    void this.#write(batch, open)
   }
 
   async #drainAll(queue: Queue, key: string): Promise<void> {
     const { publicKey, via } = queue
     try {
-      const { stream } = this.#links.ready(publicKey, via) ?? (await this.#links.open(publicKey, via))
+      const link = this.#links.ready(publicKey, via) ?? (await this.#links.open(publicKey, via))
       for (let batch = queue.batches.shift(); batch !== undefined; batch = queue.batches.shift()) {
         queue.bytes -= batch.frame.bytes
-        await this.#write(batch, stream)
+        await this.#write(batch, link)
       }
     } catch (error) {
       for (const { settle } of queue.batches) settle.reject(error)
@@ -116,7 +115,9 @@ export class VolatileSender {
   }
 
   /** Writes one frame; resolves when the stream takes more, whatever became of it. */
-  async #write({ memory, frame, settle }: Batch, stream: FrameStream): Promise<void> {
+  async #write({ memory, frame, settle }: Batch, link: MessageLink): Promise<void> {
+    const { stream } = link
+    this.#links.used(link)
     try {
       await stream.send(frame.take(), () => this.#recycle(memory))
       settle.resolve(stream.path)

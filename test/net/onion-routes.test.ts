@@ -94,6 +94,26 @@ test('a fresh circuit takes over while messages are under way, and the old one e
   assert.equal(pathsOf(alice).length, 1)
 })
 
+test('a link over a circuit that nobody uses any more is not carried on: it ends with its circuit', async () => {
+  const circuits = new TestCircuits()
+  let aheadMs = 0
+  await using alice = await startRouteNode({ circuits, aheadMs: () => aheadMs })
+  await using bob = await startRouteNode({ circuits })
+  const first = alice.reaches('first', 'stored')
+  await alice.delivery.submit(draftTo(bob, 'first', 'onion'))
+  await first
+  aheadMs = 299_000
+  await alice.delivery.move(bob.publicKey, 'onion')
+  assert.deepEqual([circuits.built, pathsOf(alice).length], [2, 1])
+  aheadMs = 610_000
+  await alice.delivery.move(bob.publicKey, 'onion')
+  assert.deepEqual([circuits.built, pathsOf(alice)], [2, []])
+  const later = alice.reaches('later', 'stored')
+  await alice.delivery.submit(draftTo(bob, 'later', 'onion'))
+  await later
+  assert.deepEqual([circuits.built, alice.delivery.counts.queued], [3, 0])
+})
+
 test('who is asked over a circuit answers over it, also somebody who takes none', async () => {
   const circuits = new TestCircuits()
   await using client = await startRouteNode({ circuits, isEndpoint: false })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { multiaddr } from '@multiformats/multiaddr'
-import { byteLength, concat, MeshError, type Pieces, toHex, utf8 } from '../../src/core/base/index.ts'
+import { byteLength, type Clock, concat, MeshError, millis, type Pieces, toHex, utf8 } from '../../src/core/base/index.ts'
 import type { MessageDraft, OutboxEntry, Via } from '../../src/core/message/index.ts'
 import { Delivery, type DeliveryOptions } from '../../src/mesh/delivery.ts'
 import type { FrameStream } from '../../src/mesh/frame-stream.ts'
@@ -11,7 +11,7 @@ import { identityOf } from '../../src/node/identity.ts'
 import { createPlatform } from '../../src/node/platform.ts'
 import { openPqKeys } from '../../src/node/pq-keys.ts'
 import { openMemoryStores, type Stores } from '../../src/node/sqlite/stores.ts'
-import { random, startTestHost, type TestHost } from './support.ts'
+import { clock, random, startTestHost, type TestHost } from './support.ts'
 
 type Named = Pick<FrameStream, 'peerId' | 'publicKey'>
 
@@ -147,6 +147,8 @@ export interface RouteNodeOptions {
   readonly isEndpoint?: boolean
   /** Default false. */
   readonly onionRouting?: boolean
+  /** Milliseconds by which its clock is ahead. */
+  readonly aheadMs?: () => number
 }
 
 /** A node's delivery over real connections and test circuits. */
@@ -168,10 +170,11 @@ export interface RouteNode extends AsyncDisposable {
 
 const limits = { paired: true, maxMessages: 1_000, maxBytes: 1e9, maxMessagesOfSource: 1_000, maxBytesOfSource: 1e9 }
 
-export async function startRouteNode({ circuits, isEndpoint = true, onionRouting = false }: RouteNodeOptions): Promise<RouteNode> {
+export async function startRouteNode({ circuits, isEndpoint = true, onionRouting = false, aheadMs }: RouteNodeOptions): Promise<RouteNode> {
   const seed = random.bytes(32)
   const [host, identity, stores] = [await startTestHost({ seed }), await identityOf(seed.slice()), await openMemoryStores()]
-  const platform = createPlatform({ identity, network: 'test', stores, pqKeys: await openPqKeys(stores.datastore, assert.fail) })
+  const shifted: Clock = { ...clock, monotonic: () => millis(clock.monotonic() + (aheadMs?.() ?? 0)) }
+  const platform = createPlatform({ identity, network: 'test', stores, pqKeys: await openPqKeys(stores.datastore, assert.fail), clock: shifted })
   let directOpens = 0
   const counted: Pick<TestHost['host'], 'open' | 'serve'> = {
     open: (...args) => {
