@@ -13,6 +13,8 @@ import { clock, startTestHost, type TestHost, type TestHostOptions, timers, unti
 export class LinkEnd implements LinkHandler {
   readonly link: CellLink
   readonly received: Cell[] = []
+  /** Cells that were left out. */
+  ignored = 0
   readonly queue: Cell[] = []
   /** How many cells each `take` gave. */
   readonly taken: number[] = []
@@ -32,7 +34,8 @@ export class LinkEnd implements LinkHandler {
     return cells
   }
 
-  receive(cells: readonly Cell[]): Promise<void> | undefined {
+  receive(cells: readonly Cell[], ignored: number): Promise<void> | undefined {
+    this.ignored += ignored
     this.received.push(...cells)
     return this.gate()
   }

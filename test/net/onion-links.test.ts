@@ -138,7 +138,7 @@ test('a link that ends while its handler is busy ends there, too', async () => {
   assert.deepEqual([here.error?.code, there.error?.code], ['SHUTTING_DOWN', 'PEER_UNREACHABLE'])
 })
 
-test('padding is not handed on, and what else is said of the link is', async () => {
+test('padding is counted and not handed on, and what else is said of the link is', async () => {
   await using client = await startLinkNode()
   await using guard = await startLinkNode()
   const here = await client.open(guard, 'client')
@@ -150,6 +150,9 @@ test('padding is not handed on, and what else is said of the link is', async () 
     there.received.map(({ command }) => command),
     [cellCommands.link]
   )
+  const { ignored } = there
+  here.send(...Array.from({ length: 100 }, () => ({ circuit: 0, command: cellCommands.padding, body })))
+  await until(() => there.ignored === ignored + 100, 'all of them are counted')
 })
 
 test('the end of either side is the end of the other, in order', async () => {

@@ -99,7 +99,7 @@ export class RelayMachine implements Machine<RelayInput, RelayOutput> {
         this.#intake.forgetLink(input.link)
         return this.#table.closeLink(input.link, now)
       case 'cells':
-        return this.#cells(input.link, input.cells, now)
+        return this.#cells(input, now)
       case 'connected':
         return this.#extender.connected(input.token, input.link, now)
       case 'connect-failed':
@@ -118,10 +118,10 @@ export class RelayMachine implements Machine<RelayInput, RelayOutput> {
     }
   }
 
-  #cells(link: number, cells: readonly Cell[], now: Millis): void {
+  #cells({ link, cells, ignored = 0 }: Extract<RelayInput, { readonly type: 'cells' }>, now: Millis): void {
     const of = this.#table.links.get(link)
     if (of === undefined) return
-    const ms = this.#limits.receivedMs({ link, key: of.key }, cells.length, now)
+    const ms = this.#limits.receivedMs({ link, key: of.key }, cells.length + ignored, now)
     for (const cell of cells) {
       this.#cell(of, cell, now)
       // A cell before it may have ended the link.

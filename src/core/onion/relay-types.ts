@@ -9,8 +9,8 @@ export type RelayInput =
   /** Who is at the other end turned out later: a relay that the directory did not have before. */
   | { readonly type: 'neighbour'; readonly link: number; readonly neighbour: RelayNeighbour }
   | { readonly type: 'unlink'; readonly link: number }
-  /** Their bodies are the machine's from now on. */
-  | { readonly type: 'cells'; readonly link: number; readonly cells: readonly Cell[] }
+  /** Their bodies are the machine's from now on. `ignored`: so many more came that mean nothing, and count for the neighbour's rate. */
+  | { readonly type: 'cells'; readonly link: number; readonly cells: readonly Cell[]; readonly ignored?: number }
   /** Answers `connect`: over this link, which we opened as a relay. */
   | { readonly type: 'connected'; readonly token: number; readonly link: number }
   | { readonly type: 'connect-failed'; readonly token: number; readonly reason: ExtendFailure }

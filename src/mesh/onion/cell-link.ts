@@ -29,10 +29,11 @@ export interface LinkHandler {
    */
   take(max: number): readonly Cell[]
   /**
-   * The cells of one frame, in order, at least one; PADDING is left out. LINK cells come along, those that prove an identity excepted. While the promise is pending nothing more is read. Throwing ends the link.
+   * The cells of one frame, in order. LINK cells come along, those that prove an identity excepted. PADDING and questions whether this end is there are left out, and
+   * `ignored` says how many of them: they cost their rate as others do. While the promise is pending nothing more is read. Throwing ends the link.
    * The bodies are the handler's, to overwrite as well; they lie in one block of memory of up to 64,512 bytes, which one of them keeps.
    */
-  receive(cells: readonly Cell[]): void | Promise<void>
+  receive(cells: readonly Cell[], ignored?: number): void | Promise<void>
   /** Once, last; without an error when the other end closed or nothing ran over the link for long. Nothing is taken or received afterwards. */
   ended(error: MeshError | undefined): void
   /** How many circuits run over the link: without any it is closed after 15 minutes. */

@@ -109,8 +109,8 @@ export class FrameLink implements CellLink {
     if (cells.some(isProbe)) this.#sendOwn(padding)
     const real = cells.some(isOwn) ? cells.filter((cell) => !isOwn(cell)) : cells
     if (real.some(isProof)) throw new MeshError('CIRCUIT_VIOLATION', { reason: 'a link proves an identity in its first cell or not at all' })
-    if (real.length === 0 || this.#isClosing) return
-    const pending = handler.receive(real)
+    if (cells.length === 0 || this.#isClosing) return
+    const pending = handler.receive(real, cells.length - real.length)
     if (pending === undefined) return
     this.#isReceiving = true
     try {

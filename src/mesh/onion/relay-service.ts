@@ -112,7 +112,7 @@ export class RelayService {
     this.#driver.input({ type: 'link', link: id, opener: link.opener, neighbour: state.neighbour })
     return {
       take: (max) => this.#take(id, max),
-      receive: (cells) => this.#receive(state, cells),
+      receive: (cells, ignored = 0) => this.#receive(state, cells, ignored),
       ended: () => {
         this.#links.delete(id)
         this.#driver.input({ type: 'unlink', link: id })
@@ -144,10 +144,10 @@ export class RelayService {
     if (state.neighbour.kind === 'relay') this.#driver.input({ type: 'neighbour', link: state.link.id, neighbour: state.neighbour })
   }
 
-  #receive(state: LinkState, cells: readonly Cell[]): void | Promise<void> {
+  #receive(state: LinkState, cells: readonly Cell[], ignored: number): void | Promise<void> {
     this.#identify(state)
     state.pauseMs = 0
-    this.#driver.input({ type: 'cells', link: state.link.id, cells })
+    this.#driver.input({ type: 'cells', link: state.link.id, cells, ignored })
     if (state.offence !== undefined) throw state.offence
     if (state.pauseMs === 0) return undefined
     return new Promise((resolve) => {

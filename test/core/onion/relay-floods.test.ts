@@ -280,6 +280,15 @@ test('a neighbour who sends too much is not read for a while, and one who got to
   assert.equal(hand.messages().length, 400)
 })
 
+test('cells that mean nothing count for the rate of whoever sends them', () => {
+  const world = new RelayWorld(83)
+  const relay = world.relay('relay', { limits: { bytesPerSecond: 262_144 } })
+  const { link } = world.outsider(relay, { kind: 'client', prefix: '198.51.100.0/24' })
+  for (let frame = 0; frame < 10; frame++) relay.input({ type: 'cells', link, cells: [], ignored: 63 })
+  const pauses = relay.outputs.flatMap((output) => (output.type === 'pause' ? [output.ms] : []))
+  assert.ok(Math.max(...pauses) > 1_000, String(Math.max(...pauses)))
+})
+
 test('neighbours who hold all places make room for one who has few, and lose what they used longest ago', () => {
   const world = new RelayWorld(80)
   const relay = world.relay('relay', { limits: { maxCircuits: 40 } })
