@@ -74,8 +74,8 @@ export const relayTimes = {
 
 const lookEveryMs = 1_000
 
-/** DESTROY cells that wait for a link, beyond which a refused CREATE gets no answer any more. */
-const maxRefusals = 1_024
+/** Circuits for whose opener something waits, beyond which he is told of no end of any more: he reads nothing. */
+const maxUnread = 1_024
 
 /** The circuits of others that run through this node, the links that they use, and what waits to be sent. */
 export class RelayTable {
@@ -185,9 +185,7 @@ export class RelayTable {
 
   /** Answers a CREATE that is not taken, unless so many answers wait for that link already. */
   refuse({ link, circuit }: QueueName, now: Millis): void {
-    if (this.queues.circuitsWaiting(link) >= maxRefusals) return
-    this.queues.push(link, destroyCell(circuit, 'destroyed', this.random), now)
-    this.ready(link)
+    this.#tell({ link, circuit }, now)
   }
 
   /** Queues a cell of a circuit; a full queue ends it. */
@@ -269,9 +267,14 @@ export class RelayTable {
   #part(side: QueueName, how: { readonly quiet: boolean; readonly keep: boolean }, now: Millis): void {
     this.links.get(side.link)?.circuits.delete(side.circuit)
     if (!how.keep) this.queues.drop(side)
-    if (how.quiet || !this.links.has(side.link)) return
-    this.queues.push(side.link, destroyCell(side.circuit, 'destroyed', this.random), now)
-    this.ready(side.link)
+    if (!how.quiet && this.links.has(side.link)) this.#tell(side, now)
+  }
+
+  /** Says that a circuit is no more. */
+  #tell({ link, circuit }: QueueName, now: Millis): void {
+    if (this.links.get(link)?.opener === 'peer' && this.queues.circuitsWaiting(link) >= maxUnread) return
+    this.queues.push(link, destroyCell(circuit, 'destroyed', this.random), now)
+    this.ready(link)
   }
 
   // Each turn ends a circuit, or drops the queue of one that ended before: it comes to an end.

@@ -289,6 +289,19 @@ test('cells that mean nothing count for the rate of whoever sends them', () => {
   assert.ok(Math.max(...pauses) > 1_000, String(Math.max(...pauses)))
 })
 
+test('whoever reads nothing leaves no more than so many ends of circuits waiting', () => {
+  const world = new RelayWorld(84)
+  const relay = world.relay('relay')
+  const lazy = world.outsider(relay, { kind: 'client', prefix: '198.51.100.0/24' })
+  lazy.reads = false
+  for (let circuit = 1; circuit <= 5_000; circuit++) {
+    const body = world.random.bytes(cellSizes.body)
+    lazy.send({ circuit, command: cellCommands.create, body }, { circuit, command: cellCommands.relay, body })
+  }
+  assert.equal(relay.machine.counters.circuits, 0)
+  assert.ok(relay.machine.counters.queuedBytes <= 1_024 * cellSizes.cell, String(relay.machine.counters.queuedBytes))
+})
+
 test('neighbours who hold all places make room for one who has few, and lose what they used longest ago', () => {
   const world = new RelayWorld(80)
   const relay = world.relay('relay', { limits: { maxCircuits: 40 } })
