@@ -44,6 +44,7 @@ export async function init(input: InitInput, context: CommandContext): Promise<v
     features: {
       quantum: { policy: options.quantumResistant ? ('require' as const) : ('prefer' as const), level: options.mlkemSecurityLevel },
       onion: options.onionRouting,
+      onionRelay: options.onionRouting && options.onionRelay,
       shadow: options.shadowAddresses
     },
     maxPeers: options.maxPeers,

@@ -45,8 +45,22 @@ export function buildProgram(version: string): Built {
   const built: Built = { root, invocation: undefined }
   const groups = new Map<string, CommanderCommand>()
   for (const [name, command] of Object.entries(catalogue) as [CommandName, Command][]) addCommand(built, { name, command, parent: p2p, groups })
+  for (const [word, group] of groups) addGroupHelp(word, group)
   for (const each of [root, p2p, ...groups.values()]) addGlobals(each)
   return built
+}
+
+/** What the command of a group takes that runs when none of it is named, and examples of all. */
+function addGroupHelp(word: string, group: CommanderCommand): void {
+  const members = (Object.values(catalogue) as readonly Command[]).filter(({ words: [first, second] }) => first === word && second !== undefined)
+  const own = members.find(({ isDefault }) => isDefault === true)
+  const second = own?.words[1]
+  const leaf = group.commands.find((each) => each.name() === second)
+  const taken = leaf?.registeredArguments.map((argument) => (argument.required ? `<${argument.name()}>` : `[${argument.name()}]`)).join(' ') ?? ''
+  if (taken !== '') group.usage(`[${second}] ${taken} [options]\n       synaptic-mesh p2p ${word} COMMAND [options]`)
+  const more = own === undefined ? [] : [`\nWithout a command it is \`${word} ${second}\`; its options: synaptic-mesh p2p ${word} ${second} --help`]
+  const examples = members.flatMap((each) => each.examples).map((example) => `  ${example}`)
+  group.addHelpText('after', [...more, '\nExamples:', ...examples].join('\n'))
 }
 
 interface Addition {
@@ -82,7 +96,7 @@ function groupOf(word: string, parent: CommanderCommand, groups: Map<string, Com
 
 const groupHelp: ReadonlyMap<string, string> = new Map([
   ['relay', 'what this node does for others'],
-  ['circuit', 'onion circuits to peers; with a peer it builds one'],
+  ['circuit', 'onion circuits to peers: with a PEER it builds one, measures it, and says what it hides and what not'],
   ['inbox', 'messages that arrived; alone it lists them'],
   ['outbox', 'messages that were sent; alone it lists them'],
   ['config', 'options of the profile; alone it prints them']

@@ -1,5 +1,5 @@
 import type { Catalogue, CommandName, InputOf, OutputOf } from '../api/index.ts'
-import { circuitLines, circuitListLines, onionText } from './circuit-lines.ts'
+import { circuitLines, circuitListLines, initOnionLines, onionText } from './circuit-lines.ts'
 import { natLines, ratesText } from './nat-lines.ts'
 import { netcheckLines } from './netcheck-lines.ts'
 import { type Output, safe, safeBody } from './output.ts'
@@ -23,7 +23,7 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
     ...value.changed.map(({ option, value: now }) => `  changed ${option} = ${safe(JSON.stringify(now))}`),
     ...(value.created || value.changed.length > 0 ? [] : ['  nothing changed']),
     `  quantum-resistant channels ${value.features.quantum.policy === 'require' ? 'required' : 'preferred'}, sessions at level ${value.features.quantum.level}`,
-    ...(value.features.onion ? ['  onion circuits on: messages go over circuits and never directly'] : []),
+    ...initOnionLines(value),
     `  configuration ${safe(value.config)}`,
     ...value.addresses.map((address) => `  listening on ${safe(address)}`),
     ...(value.daemon === undefined ? ['  not started'] : [`  daemon running, pid ${value.daemon.pid}`])

@@ -280,11 +280,11 @@ export class FakeMesh implements Mesh {
   }
 
   async circuit(name: string, options: CircuitCall = {}): Promise<CircuitReport> {
-    return fakeCircuit(this.#peer(name), [relayFra, this.#peer('agent-002')], options)
+    return fakeCircuit(this.#peer(name), options)
   }
 
   async circuits({ showPath = false }: { readonly showPath?: boolean } = {}): Promise<readonly CircuitInfo[]> {
-    return fakeCircuits(this.#peer('agent-001'), [relayFra, this.#peer('agent-002')], showPath)
+    return fakeCircuits(this.#peer('agent-001'), showPath)
   }
 
   async closeCircuit(id: string): Promise<string> {

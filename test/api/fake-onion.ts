@@ -3,7 +3,7 @@ import type { AnonymityReport } from '../../src/core/onion/index.ts'
 import type { PeerReference } from '../../src/mesh/mesh.ts'
 import type { CircuitCall, CircuitInfo, CircuitReport, OnionStatus } from '../../src/mesh/onion/circuit-report.ts'
 
-const epoch = Date.UTC(2026, 10, 23, 12)
+const epoch = Date.UTC(2024, 10, 23, 12)
 const circuitId = '3f9a12c4'
 
 /** What circuits hide in the mesh of the fake node. */
@@ -24,42 +24,48 @@ const anonymity: AnonymityReport = {
   hides: ['who talks to whom from every single relay'],
   doesNotHide: ['timing'],
   lines: [
-    '3 relays, chosen from 6 (1 networks, 6 operators); 7 members could be the sender',
+    '3 relays, chosen from 6 (1 network, 6 operators); 7 members could be the sender',
     'waived: members of one network are on the path',
     'hides: who talks to whom from every single relay',
     'does NOT hide: timing'
   ]
 }
 
-/** A circuit of the fake node to `peer`; one of more than five relays cannot be built. */
-export function fakeCircuit(
-  peer: PeerReference,
-  relays: readonly PeerReference[],
-  { hops = 3, level = 3, showPath = false }: CircuitCall
-): CircuitReport {
-  if (hops > 5) throw new MeshError('CIRCUIT_TOO_FEW_RELAYS', { need: hops, have: 5, reason: '7 others are known' })
+/** Relays of the fake mesh; nobody is paired with them. */
+const relaysOf = (count: number): readonly PeerReference[] =>
+  Array.from({ length: count }, (_, index) => ({ peerId: `12D3KooWRelay${index + 1}${'x'.repeat(38)}`, name: `…relay${index + 1}` }))
+
+/** A circuit of the fake node to `peer`; one of more than five relays cannot be built, nor one to `stranger`. */
+export function fakeCircuit(peer: PeerReference, call: CircuitCall): CircuitReport {
+  const { hops: wanted = 3, level = 3, allowShort = false, showPath = false } = call
+  if (peer.name === 'stranger') throw new MeshError('CIRCUIT_NO_ENDPOINT', { peer: peer.name, reason: 'the directory of circuits does not have it' })
+  if (wanted > 5 && !allowShort)
+    throw new MeshError('CIRCUIT_TOO_FEW_RELAYS', { need: wanted, have: 5, reason: '7 others are known; not relaying: 2' })
+  const hops = Math.min(wanted, 5)
   return {
-    ...fakeCircuits(peer, relays, showPath)[0],
+    ...fakeCircuits(peer, false)[0],
     peer,
     hops,
+    path: showPath ? relaysOf(hops) : undefined,
     level: level === 1 ? 1 : level === 5 ? 5 : 3,
-    wanted: hops,
-    isWarm: false,
-    attempts: 1,
+    wanted,
+    isWarm: hops === 3 && level === 3,
+    attempts: hops === 5 ? 2 : 1,
     buildMs: 412.4,
-    stepMs: [41, 83, 122, 166],
+    stepMs: hops === 3 && level === 3 ? [41] : Array.from({ length: hops + 1 }, (_, index) => 41 * (index + 1)),
     rttMs: 162.31,
-    anonymity
+    carriesMessages: hops >= 3 && level === 3,
+    anonymity: { ...anonymity, hops, wanted }
   }
 }
 
-export function fakeCircuits(peer: PeerReference, relays: readonly PeerReference[], showPath: boolean): readonly [CircuitInfo, CircuitInfo] {
-  const path = showPath ? relays : undefined
-  const times = { openedAt: wallMillis(epoch), expiresAt: wallMillis(epoch + 600_000) }
-  const ready = { state: 'ready', hops: 3, level: 3, ...times, path } as const
+export function fakeCircuits(peer: PeerReference, showPath: boolean): readonly [CircuitInfo, CircuitInfo] {
+  const path = showPath ? relaysOf(3) : undefined
+  const of = { hops: 3, level: 3, openedAt: wallMillis(epoch), path } as const
+  const soon = wallMillis(Date.now() + 9.5 * 60_000)
   return [
-    { ...ready, id: circuitId, peer, streams: 1, cells: { sent: 120, received: 98 } },
-    { ...ready, id: '0a1b2c3d', peer: undefined, streams: 0, cells: { sent: 9, received: 8 } }
+    { ...of, id: circuitId, state: 'draining', peer, expiresAt: wallMillis(epoch), streams: 1, cells: { sent: 120, received: 98 } },
+    { ...of, id: '0a1b2c3d', state: 'ready', peer: undefined, expiresAt: soon, streams: 0, cells: { sent: 1, received: 1 } }
   ]
 }
 

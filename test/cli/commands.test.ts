@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { catalogue, type CommandName } from '../../src/api/index.ts'
+import { type ErrorCode, errorTable } from '../../src/core/base/index.ts'
 import { Home } from './support.ts'
 
 /** One line of each command, in an order in which each has something to say. */
@@ -36,6 +37,13 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
   ['nat', ['nat', 'agent-001', '--method', 'auto']],
   ['nat', ['nat', 'agent-002']],
   ['netcheck', ['netcheck']],
+  ['circuitOpen', ['circuit', 'agent-001']],
+  ['circuitOpen', ['circuit', 'agent-001', '--hops', '5', '--show-path']],
+  ['circuitOpen', ['circuit', 'open', 'agent-001', '--hops', '1', '--level', '5']],
+  ['circuitOpen', ['circuit', 'agent-001', '--hops', '8', '--allow-short']],
+  ['circuitList', ['circuit', 'list']],
+  ['circuitList', ['circuit', 'list', '--show-path']],
+  ['circuitClose', ['circuit', 'close', '3f9a']],
   ['status', ['status', '--detailed']],
   ['trust', ['trust', 'agent-001']],
   ['metrics', ['metrics']],
@@ -48,7 +56,9 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
   ['wait', ['wait', '--peers', '2']],
   ['restart', ['restart']],
   ['stop', ['stop']],
-  ['start', ['start']]
+  ['start', ['start']],
+  ['init', ['init', '--onion']],
+  ['init', ['init', '--onion', '--no-relay']]
 ]
 
 const inbox = [
@@ -92,10 +102,27 @@ const settled = (text: string, home: Home): string =>
     .replaceAll(/after [\d.]+ s/g, 'after N s')
     .replaceAll(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ (info|warn|error)/gm, 'TIME $1')
 
+/** Lines that fail, and how. */
+const failing: readonly (readonly [ErrorCode, readonly string[]])[] = [
+  ['CIRCUIT_TOO_FEW_RELAYS', ['circuit', 'agent-001', '--hops', '8']],
+  ['CIRCUIT_NO_ENDPOINT', ['circuit', 'stranger']],
+  ['PEER_UNKNOWN', ['circuit', 'nobody']],
+  ['OPTION_INVALID', ['circuit', 'agent-001', '--hops', '9']],
+  ['OPTION_INVALID', ['circuit', 'agent-001', '--level', '2']],
+  ['CIRCUIT_UNKNOWN', ['circuit', 'close', 'ffff']]
+]
+
 test('what people are shown is what test/cli/golden.txt says (UPDATE=1 writes it anew)', async (t) => {
   const home = new Home(t)
   const answers = await runAll(home, [])
-  const text = [...answers].map(([line, { stdout }]) => `$ synaptic-mesh p2p ${line}\n${settled(stdout, home)}`).join('\n')
+  const shown = [...answers].map(([line, { stdout }]) => `$ synaptic-mesh p2p ${line}\n${settled(stdout, home)}`)
+  for (const [code, line] of failing) {
+    const { code: exitCode, stdout, stderr } = await home.p2p(...line)
+    assert.deepEqual([exitCode, stdout], [errorTable[code].exit, ''], line.join(' '))
+    assert.ok(stderr.includes(`(${code})`), `${line.join(' ')}: ${stderr}`)
+    shown.push(`$ synaptic-mesh p2p ${line.join(' ')}\n${settled(stderr, home)}`)
+  }
+  const text = shown.join('\n')
   if (process.env['UPDATE'] === '1') writeFileSync(goldenFile, text)
   assert.ok(existsSync(goldenFile))
   assert.equal(text, readFileSync(goldenFile, 'utf8'))

@@ -70,7 +70,10 @@ test('a command line that is not one is told in a sentence, exit code 2', async 
     [['p2p', 'status', 'extra'], /too many arguments/],
     [['p2p', 'message', 'a', 'b', '--content', 'c'], /given twice/],
     [['p2p', 'ping', 'a', '--count'], /argument missing/],
-    [['p2p', 'circuit', 'a'], /unknown command/],
+    [['p2p', 'circuit'], /missing required argument 'PEER'/],
+    [['p2p', 'circuit', 'a', '--hops', '9'], /--hops is 9: it must be a whole number from 1 to 8/],
+    [['p2p', 'circuit', 'close'], /missing required argument 'CIRCUIT'/],
+    [['p2p', 'shadow', 'a'], /unknown command/],
     [['nonsense'], /unknown command/]
   ]
   for (const [args, sentence] of wrong) {
@@ -80,6 +83,16 @@ test('a command line that is not one is told in a sentence, exit code 2', async 
     assert.match(stderr, sentence)
     assert.doesNotMatch(stderr, /\n\s+at /)
   }
+})
+
+test('the help of a group shows what its own name does, and examples of all that is in it', async () => {
+  const circuit = await runHere(['p2p', 'circuit', '--help'], nowhere)
+  assert.match(circuit.stdout, /^Usage: synaptic-mesh p2p circuit \[open\] <PEER> \[options\]\n/)
+  for (const example of ['circuit peer-123 --hops 3', 'circuit list', 'circuit close 3f9a12c4'])
+    assert.ok(circuit.stdout.includes(`\n  synaptic-mesh p2p ${example}\n`), example)
+  assert.match(circuit.stdout, /circuit open --help/)
+  assert.match((await runHere(['p2p', 'circuit', 'open', '--help'], nowhere)).stdout, /--hops <HOPS>/)
+  assert.match((await runHere(['p2p', 'config', '--help'], nowhere)).stdout, /^Usage: synaptic-mesh p2p config \[get\] \[KEY\] \[options\]\n/)
 })
 
 test('no part that is not built answers as if it were there', async () => {

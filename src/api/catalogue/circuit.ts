@@ -15,12 +15,12 @@ const circuitInfo = (z: Zod) => ({
   path: z.array(peerReference(z)).optional()
 })
 
-const showPath = { type: 'boolean', default: false, help: 'name the relays; without it they stay a secret of the daemon' } as const
+const showPath = { type: 'boolean', default: false, help: 'name the relays; without it the daemon keeps them to itself' } as const
 
 export const circuitOpen = command({
   words: ['circuit', 'open'],
   isDefault: true,
-  help: 'build an onion circuit to a peer, measure it, and say what it hides and what not; messages to the peer go over it from then on',
+  help: 'build an onion circuit to a peer, measure it, and say what it hides and what not; messages to the peer go over it from then on, unless it is shorter than onion_hops',
   fields: {
     peer,
     hops: { type: 'integer', min: 1, max: 8, help: 'relays at least, the peer itself not counted; by default the option onion_hops' },
@@ -32,7 +32,7 @@ export const circuitOpen = command({
   examples: [
     'synaptic-mesh p2p circuit peer-123 --hops 3',
     'synaptic-mesh p2p circuit peer-456 --hops 5',
-    'synaptic-mesh p2p circuit peer-456 --show-path --json'
+    'synaptic-mesh p2p circuit peer-456 --hops 5 --allow-short --show-path'
   ],
   errors: [
     'PEER_UNKNOWN',
@@ -50,6 +50,8 @@ export const circuitOpen = command({
       ...circuitInfo(z),
       wanted: z.int(),
       isWarm: z.boolean(),
+      /** Whether messages to the peer go over it from now on. */
+      carriesMessages: z.boolean(),
       attempts: z.int(),
       buildMs: z.number(),
       stepMs: z.array(z.number()),
@@ -61,7 +63,7 @@ export const circuitOpen = command({
 
 export const circuitList = command({
   words: ['circuit', 'list'],
-  help: 'list the circuits of this node',
+  help: 'list the circuits of this node: those to peers, and the spare ones that are kept ready',
   fields: { showPath },
   examples: ['synaptic-mesh p2p circuit list', 'synaptic-mesh p2p circuit list --show-path --json'],
   errors: [],
@@ -72,7 +74,17 @@ export const circuitList = command({
 export const circuitClose = command({
   words: ['circuit', 'close'],
   help: 'end a circuit; what is under way over it goes on over another one',
-  fields: { circuit: { type: 'text', min: 1, max: 16, required: true, position: 0, flag: false, help: 'its id, or the beginning of it' } },
+  fields: {
+    circuit: {
+      type: 'text',
+      min: 1,
+      max: 16,
+      required: true,
+      position: 0,
+      flag: false,
+      help: 'its id, or the beginning of it, as circuit list shows it'
+    }
+  },
   examples: ['synaptic-mesh p2p circuit close 3f9a12c4'],
   errors: ['CIRCUIT_UNKNOWN'],
   output: (z) => z.strictObject({ circuit: z.string(), closed: z.literal(true) }),

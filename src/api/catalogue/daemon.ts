@@ -53,6 +53,7 @@ export const init = command({
       features: z.strictObject({
         quantum: z.strictObject({ policy: z.enum(['prefer', 'require']), level: z.int() }),
         onion: z.boolean(),
+        onionRelay: z.boolean(),
         shadow: z.boolean()
       }),
       maxPeers: z.int(),

@@ -5,16 +5,15 @@ export const onionErrors = {
   CIRCUIT_TOO_FEW_RELAYS: entry({
     exit: 10,
     retryable: true,
-    message: (d) => `A circuit of ${d['need']} relays cannot be built: ${d['have']} can be used here${because(d)}`,
-    hint: 'More nodes with onion_routing on are needed, or fewer hops (--hops, or --allow-short to take what there is). --via direct sends without a circuit: then both sides and whoever watches them see who talks to whom.',
+    message: (d) => `A circuit needs ${d['need']} relay${d['need'] === 1 ? '' : 's'}, and ${d['have']} can be used here${because(d)}`,
+    hint: 'Start more nodes with onion_routing on, or ask for fewer relays (--hops and --allow-short for one circuit, the option onion_hops for messages). --via direct sends without a circuit: then both sides and whoever watches them see who talks to whom.',
     next: ['synaptic-mesh p2p circuit PEER --hops 1', 'synaptic-mesh p2p status --detailed']
   }),
   CIRCUIT_NO_ENDPOINT: entry({
     exit: 10,
     retryable: true,
     message: (d) => `${d['peer']} is not known to take circuits${because(d)}`,
-    hint: 'It must run with onion_routing on, in the same network; what it says of itself arrives by gossip within a minute. --via direct sends without a circuit.',
-    next: ['synaptic-mesh p2p config set onion_routing true']
+    hint: 'It must run with onion_routing on (there: synaptic-mesh p2p init --onion), in the same network; what it says of itself arrives by gossip within a minute. --via direct sends without a circuit.'
   }),
   CIRCUIT_GUARDS_FAILED: entry({
     exit: 10,

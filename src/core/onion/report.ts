@@ -102,12 +102,12 @@ function notHidden({ hops, setSize, senders }: Facts): readonly string[] {
 
 function linesOf(report: Omit<AnonymityReport, 'lines'>, subject: ReportSubject): readonly string[] {
   const { hops, setSize, networks, operators, senders, bothEnds, hasTrustedEnd, policy, waivers } = report
-  const relays = (count: number): string => (count === 1 ? '1 relay' : `${count} relays`)
+  const some = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
   return [
-    `${relays(hops)}, chosen from ${setSize} (${networks} networks, ${operators} operators); ${senders} members could be the sender`,
+    `${some(hops, 'relay')}, chosen from ${setSize} (${some(networks, 'network')}, ${some(operators, 'operator')}); ${some(senders, 'member')} could be the sender`,
     hasTrustedEnd
       ? 'the first or the last relay is one that you trust: as far as that is right, both ends are not in one hand'
-      : `both ends in one hand: ${bothEnds.map(({ share, probability }) => `${percent(probability)} if ${percent(share)} of relays work together`).join(', ')}`,
+      : `both ends in one hand: ${bothEnds.map(({ share, probability }) => `${percent(probability)} if ${percent(share)} of all relays work together`).join(', ')}`,
     `policy ${policy}: ${policy === 'lan' ? 'networks, operators and ages of relays are not asked for' : 'different networks and operators, relays known for a day'}`,
     ...waivers.map((waiver) => `waived: ${waiverTexts[waiver](subject)}`),
     ...report.hides.map((text) => `hides: ${text}`),

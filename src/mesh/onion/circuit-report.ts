@@ -44,6 +44,8 @@ export interface CircuitReport extends CircuitInfo {
   readonly wanted: number
   /** Whether a spare circuit was taken, so that only the destination had to be added. */
   readonly isWarm: boolean
+  /** Whether messages to the peer go over it from now on: it has as many relays as `onion_hops` says, and the node's level. */
+  readonly carriesMessages: boolean
   readonly attempts: number
   /** From the call to the last hop's answer. */
   readonly buildMs: number

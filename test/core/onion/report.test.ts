@@ -35,7 +35,7 @@ test('a report counts the set, its networks and operators, and how likely both e
   )
   assert.deepEqual(report.lines.slice(0, 3), [
     '3 relays, chosen from 40 (40 networks, 40 operators); 41 members could be the sender',
-    'both ends in one hand: 1 % if 10 % of relays work together, 4 % if 20 % of relays work together',
+    'both ends in one hand: 1 % if 10 % of all relays work together, 4 % if 20 % of all relays work together',
     'policy strict: different networks and operators, relays known for a day'
   ])
   assert.equal(
