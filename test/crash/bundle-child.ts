@@ -2,10 +2,12 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
-/** The programs that crash tests start, by the name of their bundle. */
+/** The programs that tests start in processes of their own, by the name of their bundle. */
 const sources = {
   'store-child': 'test/crash/store-child.ts',
   'sweep-child': 'test/crash/sweep-child.ts',
+  'onion-node-child': 'test/hostile/onion-node-child.ts',
+  'onion-lifecycle-child': 'test/hostile/onion-lifecycle-child.ts',
   daemon: 'src/daemon/main.ts'
 } as const
 
