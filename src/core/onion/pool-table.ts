@@ -14,7 +14,7 @@ export interface PoolJob {
   readonly replaces: number | undefined
   /** Who waits for it. */
   readonly requests: Set<number>
-  /** Peer ids of the last relays that did not reach the destination: perhaps others do. */
+  /** Peer ids of relays of circuits that did not reach the destination, whichever of them is to blame: perhaps others do. Guards stay. */
   readonly avoid: Set<string>
   /** What is being made for it. */
   circuit: number | undefined
@@ -38,8 +38,8 @@ export interface JobCircuit extends PoolCircuit {
   readonly job: PoolJob | undefined
 }
 
-/** The peer id of its last relay. */
-export const lastOf = ({ path }: PoolCircuit): string => path.at(-1)?.peerId ?? ''
+/** Peer ids of all its relays but the guard. */
+export const behindGuard = ({ path }: PoolCircuit): readonly string[] => path.slice(1).map(({ peerId }) => peerId)
 
 /** What a circuit for new work has to be. */
 export interface CircuitShape {
@@ -104,7 +104,10 @@ export class CircuitTable {
   /** Circuits without a destination, made for nobody, of so many relays or one more; those that have all their relays first. */
   spares({ hops, level, avoid }: CircuitShape & Pick<PoolJob, 'avoid'>, now: Millis): readonly JobCircuit[] {
     const open = this.all.filter(({ job, expiresAt }) => job === undefined && expiresAt > now)
-    const fitting = open.filter((circuit) => circuit.level === level && [hops, hops + 1].includes(circuit.path.length) && !avoid.has(lastOf(circuit)))
+    const fitting = open.filter(
+      (circuit) =>
+        circuit.level === level && [hops, hops + 1].includes(circuit.path.length) && !behindGuard(circuit).some((peerId) => avoid.has(peerId))
+    )
     return [...fitting.filter(({ state }) => state === 'spare'), ...fitting.filter(({ state }) => state === 'building')]
   }
 

@@ -2,7 +2,7 @@ import { after, earliest, type KemLevel, type Machine, MeshError, type Millis, m
 import type { PathMember } from './path-member.ts'
 import { isTimeout, limitError, noEndpoint, unsynced } from './pool-errors.ts'
 import { PoolPaths } from './pool-paths.ts'
-import { CircuitTable, isSameWish, type JobCircuit, type JobWish, lastOf, type PoolJob } from './pool-table.ts'
+import { behindGuard, CircuitTable, isSameWish, type JobCircuit, type JobWish, type PoolJob } from './pool-table.ts'
 import {
   type CircuitWant,
   poolDefaults,
@@ -210,7 +210,7 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
     this.#circuits.delete(circuit.id)
     if (hop !== undefined) this.#dropped(this.#paths.failed(circuit, { hop, isTimeout: isTimeout(error), isOnline: this.#isOnline }, this.#now))
     if (circuit.job === undefined) return this.#delaySpares()
-    if (circuit.state === 'extending') circuit.job.avoid.add(lastOf(circuit))
+    if (circuit.state === 'extending') for (const peerId of behindGuard(circuit)) circuit.job.avoid.add(peerId)
     this.#attemptFailed(circuit.job, { hop: hop ?? circuit.path.length, error }, circuit.path.length)
   }
 
