@@ -17,11 +17,18 @@ export async function json<T = Readonly<Record<string, unknown>>>(home: Home, ..
   return JSON.parse(stdout)
 }
 
-export async function startNode(
-  t: TestContext,
-  name: string,
-  bootstrap?: string
-): Promise<{ readonly home: Home; readonly address: string; readonly peerId: string }> {
+export interface RealNode {
+  readonly home: Home
+  readonly address: string
+  readonly peerId: string
+}
+
+/** A node at any free port, which looks for others through `bootstrap`. */
+export const startNode = (t: TestContext, name: string, bootstrap?: string): Promise<RealNode> =>
+  initNode(t, name, bootstrap === undefined ? [] : ['--bootstrap', bootstrap])
+
+/** @param flags - further arguments of `init` */
+export async function initNode(t: TestContext, name: string, flags: readonly string[]): Promise<RealNode> {
   const home = new Home(t, bin)
   const { addresses, peerId } = await json<{ readonly addresses: readonly string[]; readonly peerId: string }>(
     home,
@@ -29,7 +36,7 @@ export async function startNode(
     '--name',
     name,
     ...local,
-    ...(bootstrap === undefined ? [] : ['--bootstrap', bootstrap])
+    ...flags
   )
   return { home, address: addresses[0] ?? '', peerId }
 }
