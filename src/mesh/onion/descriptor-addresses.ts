@@ -38,6 +38,9 @@ export function dialableAddresses(theirs: readonly string[], own: readonly strin
   return theirs.filter((address) => allowed.includes(scopeOf(address)))
 }
 
+/** Whether an address, with a peer id or without, is reached from everywhere and directly. */
+export const isPublicAddress = (multiaddr: string): boolean => reachOf(withoutPeer(multiaddr)) === 'public'
+
 /** `…/p2p/OWN` at the end says what the key says. */
 const withoutPeer = (multiaddr: string): string => multiaddr.replace(/\/p2p\/[^/]+$/, '')
 

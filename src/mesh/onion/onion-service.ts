@@ -24,10 +24,12 @@ import type { ProtocolHost, Refusal } from '../protocol-host.ts'
 import type { Tracker } from '../tracker.ts'
 import { CellLinks } from './cell-links.ts'
 import type { CircuitCall, CircuitInfo, CircuitReport, CircuitState, OnionStatus } from './circuit-report.ts'
+import { isPublicAddress } from './descriptor-addresses.ts'
 import { type DirectoryCounters, DirectoryService, type DirectoryStore } from './directory-service.ts'
 import { EndpointStreams } from './endpoint-streams.ts'
 import type { LinkHosts } from './link-host.ts'
 import { type KnownCircuit, OnionClient } from './onion-client.ts'
+import { onionFindings } from './onion-findings.ts'
 import type { OnionLimits } from './onion-limits.ts'
 import { RelayService } from './relay-service.ts'
 
@@ -226,13 +228,17 @@ export class OnionService implements OnionStreams {
 
   findings(): readonly HealthFinding[] {
     if (!this.#options.options.onionRouting) return []
-    const { shortage, dropped = [], policy } = this.#client?.status ?? {}
-    return [
-      ...this.directory.findings(),
-      ...(shortage === undefined ? [] : [{ code: shortage.code, message: shortage.message, hint: shortage.report().hint }]),
-      ...(policy === 'lan' && this.#options.options.onionPolicy === 'lan' ? [lanFinding] : []),
-      ...dropped.map(({ peerId, builds, failed }) => droppedFinding(this.#options.reference(peerId).name, builds, failed))
-    ]
+    const { libp2p, reference } = this.#options
+    const pool = this.#client?.status
+    if (pool === undefined) return this.directory.findings()
+    const facts = {
+      options: this.#options.options,
+      pool,
+      isPublic: libp2p.getMultiaddrs().some((address) => isPublicAddress(String(address))),
+      knowsPublic: this.directory.all().some(({ descriptor }) => descriptor.role === 'relay' && descriptor.addresses.some(isPublicAddress)),
+      dropped: pool.dropped.map(({ peerId, builds, failed }) => ({ name: reference(peerId).name, builds, failed }))
+    }
+    return [...this.directory.findings(), ...onionFindings(facts)]
   }
 
   get #own(): OnionClient {
@@ -321,15 +327,3 @@ function levelOf(level: number): KemLevel {
   if (level === 1 || level === 3 || level === 5) return level
   throw new MeshError('OPTION_INVALID', { path: 'level', value: String(level).slice(0, 20), allowed: '1, 3 or 5' })
 }
-
-const lanFinding: HealthFinding = {
-  code: 'ONION_LAN',
-  message: 'onion_policy is lan: circuits may run within one network, over relays of one operator that nobody has known for long',
-  hint: 'In a mesh over the Internet: synaptic-mesh p2p config set onion_policy auto'
-}
-
-const droppedFinding = (name: string, builds: number, failed: number): HealthFinding => ({
-  code: 'ONION_RELAY_DROPPED',
-  message: `${failed} of the last ${builds} circuits through ${name} failed; it is left out for a while`,
-  hint: 'It may be overloaded, or choose which circuits it lets through. Nothing needs to be done.'
-})
