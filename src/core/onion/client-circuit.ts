@@ -7,8 +7,8 @@ import { type Cell, cellCommands, type ClientHandshake, type ExtendFailure, maxH
 
 /** Each EXTEND takes two RELAY_EARLY cells. */
 const cellsOfExtend = 2
-/** The most first cells that are RELAY_EARLY without need, so that counting them does not tell a relay how many hops follow. */
-const maxBlurred = 8
+/** The most first cells that are RELAY_EARLY without need: as many as the longest usual circuits (6 relays) can spare, since a number that hung on the length would tell it. */
+const maxBlurred = 4
 /** Pings that are waited for at one time; the oldest is forgotten beyond. */
 const maxPings = 16
 
