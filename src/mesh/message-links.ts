@@ -24,6 +24,7 @@ export interface MessageLinksOptions {
   readonly clock: Clock
   /** Takes one frame; the next one is read when it resolves. */
   readonly onFrame: (link: MessageLink, frame: Uint8Array) => Promise<void>
+  /** A link is there that messages shall take from now on. */
   readonly onOpened: (link: MessageLink) => void
   readonly onClosed: (link: MessageLink) => void
   /** The first link of a route with a peer is there, whoever opened it, or the last one is gone. */
@@ -61,10 +62,10 @@ export class MessageLinks {
     return this.#links.get(number)
   }
 
-  /** Any open link of that route with a peer; the outbound one first. */
+  /** Any open link of that route with a peer: the outbound one, otherwise the newest. */
   any(publicKey: Uint8Array, via: Via): MessageLink | undefined {
     const links = [...(this.#byPeer.get(keyOf(publicKey, via)) ?? [])]
-    return links.findLast((link) => link.outbound) ?? links[0]
+    return links.findLast((link) => link.outbound) ?? links.at(-1)
   }
 
   /** The outbound link to a peer, when it is open. */
@@ -134,6 +135,8 @@ export class MessageLinks {
     const links = this.#byPeer.get(key) ?? new Set()
     this.#byPeer.set(key, links.add(link))
     if (links.size === 1) this.#options.onPresence(publicKey, link.via, true)
+    // A relay may hide that the peer's last circuit has ended: what takes the peer's own circuits takes the newest one.
+    else if (link.via === 'onion' && !link.outbound && this.outbound(publicKey, link.via) === undefined) this.#options.onOpened(link)
     return link
   }
 

@@ -152,7 +152,10 @@ export class Deeds {
 
 /** Ways of being hostile: each counts its deeds. `every`: only each so-manieth cell that is relayed. */
 export const mischiefs = {
-  dropAll: (deeds: Deeds): Mischief => ({ received: (cells) => cells.filter((cell) => !isRelayed(cell) || deeds.done(false)) }),
+  /** Says nothing more to either side, not even that circuits have ended. */
+  dropAll: (deeds: Deeds): Mischief => ({
+    received: (cells) => cells.filter((cell) => !(isRelayed(cell) || cell.command === cellCommands.destroy) || deeds.done(false))
+  }),
 
   drop: (deeds: Deeds, every: number): Mischief => {
     let seen = 0

@@ -13,13 +13,16 @@ const codeOf = (error: unknown): string => (isMeshError(error) ? error.code : St
 
 let scene: OnionScene
 let reader: Reader
+let backReader: Reader
 before(async () => {
   scene = await startOnionScene()
   reader = new Reader(scene.bob)
+  backReader = new Reader(scene.alice)
 })
 afterEach(() => scene.mallory.behave({}))
 after(async () => {
   reader.stop()
+  backReader.stop()
   await scene[Symbol.asyncDispose]()
 })
 
@@ -40,9 +43,13 @@ for (const [name, turn] of Object.entries(turns))
     const onSent = (index: number): void => {
       if (index === 10) mallory.behave(turn(deeds))
     }
-    const sent = await sendStream(alice, bob.peerId, { name: name.replaceAll(' ', '-'), count: 40, pauseMs: 3, onSent })
-    assert.deepEqual(await allRead(reader, sent, 2 * deadlineMs), [], 'lost')
-    assert.deepEqual(await reader.check(), [], 'handed out again')
+    const id = name.replaceAll(' ', '-')
+    const [sent, back] = await Promise.all([
+      sendStream(alice, bob.peerId, { name: id, count: 40, pauseMs: 3, onSent }),
+      sendStream(bob, alice.peerId, { name: `${id}-back`, count: 20, pauseMs: 6 })
+    ])
+    assert.deepEqual([await allRead(reader, sent, 2 * deadlineMs), await allRead(backReader, back, 2 * deadlineMs)], [[], []], 'lost')
+    assert.deepEqual([...(await reader.check()), ...(await backReader.check())], [], 'handed out again')
     assert.ok(deeds.count > 0, 'mallory did it')
     assert.ok(!(await alice.circuits()).some(({ id }) => id === before), 'the circuit is gone')
     const ends = records.filter(({ event }) => event === 'onion.circuit-ended').map(({ fields }) => String(fields['code']))
