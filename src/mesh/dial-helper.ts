@@ -15,6 +15,8 @@ export interface DialHelperOptions {
   readonly libp2p: Libp2p
   readonly dialler: Pick<Dialler, 'dialAddress'>
   readonly book: PeerBook
+  /** See friends.ts. */
+  readonly isFriend: (peerId: string) => boolean
   readonly clock: Clock
   /** Ends dials that are under way. */
   readonly signal: AbortSignal
@@ -106,12 +108,12 @@ export class DialHelper {
   }
 
   #requesterOf(peerId: string): Requester {
-    const { libp2p, book } = this.#options
+    const { libp2p, book, isFriend } = this.#options
     const connections = libp2p.getConnections(peerIdFromString(peerId)).filter(({ status }) => status === 'open')
     const hosts = (all: readonly Connection[]): readonly string[] =>
       all.map(({ remoteAddr }) => hostOf(remoteAddr)).filter((host) => ipScope(host) !== undefined)
     return {
-      isPaired: book.pairOf(peerId) !== undefined,
+      isPaired: isFriend(peerId),
       hosts: hosts(connections.filter((connection) => !isRelayed(connection))),
       gates: hosts(connections),
       cardAddresses: book.info(peerId).addresses

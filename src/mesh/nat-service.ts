@@ -20,6 +20,8 @@ export interface NatServiceOptions {
   readonly libp2p: Libp2p
   readonly host: ProtocolHost
   readonly book: PeerBook
+  /** See friends.ts. */
+  readonly isFriend: (peerId: string) => boolean
   readonly platform: Pick<Platform, 'clock' | 'timers'>
   readonly dialler: Pick<Dialler, 'dialAddress'>
   readonly tracker: Tracker
@@ -56,8 +58,8 @@ export class NatService {
 
   constructor(options: NatServiceOptions) {
     this.#options = options
-    const { libp2p, dialler, book, platform } = options
-    this.#helper = new DialHelper({ libp2p, dialler, book, clock: platform.clock, signal: this.#stopped.signal })
+    const { libp2p, dialler, book, platform, isFriend } = options
+    this.#helper = new DialHelper({ libp2p, dialler, book, isFriend, clock: platform.clock, signal: this.#stopped.signal })
   }
 
   async start(): Promise<void> {
@@ -124,7 +126,7 @@ export class NatService {
 
   // What comes of it the answer to the next question tells.
   async #showCard(peerId: string, signal?: AbortSignal): Promise<void> {
-    if (this.#options.book.pairOf(peerId) !== undefined) return
+    if (this.#options.isFriend(peerId)) return
     await this.#options.showCard(peerId, signal ?? this.#stopped.signal).catch(() => undefined)
   }
 
@@ -178,9 +180,9 @@ export class NatService {
 
   /** What we tell a peer. Where we are is for paired peers only: over a relay others do not see it. */
   #own(peerId: string): NatHello {
-    const { book, facts, abilities, mapped } = this.#options
+    const { isFriend, facts, abilities, mapped } = this.#options
     const own = facts() ?? nothingKnown
-    const publicAddress = book.pairOf(peerId) === undefined ? undefined : own.publicAddress
+    const publicAddress = isFriend(peerId) ? own.publicAddress : undefined
     return { facts: { ...own, publicAddress }, mapped: mapped().slice(0, natFrameLimits.mapped), ...abilities() }
   }
 
@@ -225,7 +227,7 @@ export class NatService {
     const peerId = connection.remotePeer.toString()
     const host = hostOf(connection.remoteAddr)
     if (connection.direction !== 'outbound' || isRelayed(connection) || host.includes(':') || ipScope(host) !== 'public') return
-    if (this.#options.book.pairOf(peerId) === undefined || this.isMapped(connection)) return
+    if (!this.#options.isFriend(peerId) || this.isMapped(connection)) return
     const asking = this.hello(peerId).catch(() => undefined)
     this.#options.tracker.track('asking a peer how it is reached', asking)
   }

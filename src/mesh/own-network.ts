@@ -21,7 +21,9 @@ export interface OwnNetworkOptions {
   readonly probe: StunProbePort
   readonly options: Pick<MeshOptions, 'natTraversal' | 'stunServers'>
   readonly book: PeerBook
-  /** Peers whose cards are believed about a STUN server of theirs: relays and bootstrap peers; paired ones are anyway. */
+  /** See friends.ts. */
+  readonly isFriend: (peerId: string) => boolean
+  /** Other peers whose cards are believed about a STUN server of theirs: relays and bootstrap peers. */
   readonly isHelper: (peerId: string) => boolean
   readonly timers: Timers
   readonly tracker: Tracker
@@ -131,11 +133,11 @@ export class OwnNetwork {
   }
 
   #peerServers(): readonly StunServer[] {
-    const { libp2p, book, isHelper } = this.#options
+    const { libp2p, book, isFriend, isHelper } = this.#options
     return libp2p
       .getPeers()
       .map(String)
-      .filter((peerId) => book.pairOf(peerId) !== undefined || isHelper(peerId))
+      .filter((peerId) => isFriend(peerId) || isHelper(peerId))
       .flatMap((peerId) => {
         const { features, addresses } = book.info(peerId)
         const port = features.map(stunPortIn).find((each) => each !== undefined)

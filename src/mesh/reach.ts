@@ -5,6 +5,7 @@ import type { MeshOptions } from '../core/options/index.ts'
 import { isRelayed, type Paths } from './connections.ts'
 import type { DialPurpose } from './dial-rules.ts'
 import type { Dialler } from './dialler.ts'
+import { friendsOf } from './friends.ts'
 import { IceService } from './ice/ice-service.ts'
 import { LinkCheck } from './link-check.ts'
 import type { LogRecord } from './mesh.ts'
@@ -59,13 +60,13 @@ export class Reach {
   constructor(options: ReachOptions) {
     this.#options = options
     const { libp2p, ports, platform, host, book, paths, log } = options
-    const isHelper = helpersOf(options)
     const isPaired = (peerId: string): boolean => book.pairOf(peerId) !== undefined
+    const trust = { isFriend: friendsOf({ libp2p, isPaired, onionRouting: options.options.onionRouting }), isHelper: helpersOf(options) }
     this.network = new OwnNetwork({
       ...options,
       probe: ports.stun,
       timers: platform.timers,
-      isHelper,
+      ...trust,
       onMeasured: (facts) => {
         this.traversals.measured(facts)
         this.reachability.measured()
@@ -91,7 +92,7 @@ export class Reach {
       facts: () => this.network.facts,
       abilities: () => ({ ice: this.#usesIce && this.ice.unavailable === undefined, turn: this.ice.hasTurn }),
       onHello: (peerId) => this.traversals.peerTries(peerId),
-      isHelper
+      ...trust
     })
     this.traversals = new TraversalKeeper({
       ports: traversalPorts({

@@ -36,7 +36,9 @@ export interface ReachabilityOptions {
   readonly abilities: () => { readonly ice: boolean; readonly turn: boolean }
   /** A peer asks about our network: it looks for a way to us. */
   readonly onHello?: (peerId: string) => void
-  /** Whether a peer that is not paired is believed about our addresses: bootstrap peers and relays. */
+  /** See friends.ts. */
+  readonly isFriend: (peerId: string) => boolean
+  /** Whether any other peer is believed about our addresses: bootstrap peers and relays. */
   readonly isHelper: (peerId: string) => boolean
 }
 
@@ -107,7 +109,7 @@ export class Reachability {
   }
 
   #isTrusted(peerId: string): boolean {
-    return this.#options.book.pairOf(peerId) !== undefined || this.#options.isHelper(peerId)
+    return this.#options.isFriend(peerId) || this.#options.isHelper(peerId)
   }
 
   #onHelper(handler: () => void): () => void {
@@ -138,7 +140,7 @@ export class Reachability {
   /** Who is not paired with us dials back only to where he sees us: over this IP version, too. */
   async #dialBack(peerId: string, address: string, signal: AbortSignal): Promise<DialOutcome> {
     const family = address.startsWith('/ip6/') ? 6 : 4
-    const isSeen = this.#options.book.pairOf(peerId) !== undefined || this.#directHosts(peerId).some((host) => isOf(host, family))
+    const isSeen = this.#options.isFriend(peerId) || this.#directHosts(peerId).some((host) => isOf(host, family))
     const extra = isSeen ? undefined : await this.#connectOver(family, peerId, signal)
     try {
       return await this.nat.requestDialBack(peerId, address, signal)

@@ -53,7 +53,8 @@ class World {
           new Promise<NatProbe>((resolve, reject) => this.probes.push({ servers, answer: resolve, fail: reject }))
       },
       options: { natTraversal, stunServers },
-      book: { pairOf: () => undefined, info: (peerId: string) => ({ features: this.features[peerId] ?? [], addresses: this.addresses }) },
+      book: { info: (peerId: string) => ({ features: this.features[peerId] ?? [], addresses: this.addresses }) },
+      isFriend: () => false,
       isHelper: (peerId: string) => peerId === relay,
       timers: {
         schedule: (delayMs: number, run: () => void) => {

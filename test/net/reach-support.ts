@@ -46,6 +46,7 @@ export async function startReaching(options: ReachingOptions = {}): Promise<Reac
     showCard: () => Promise.resolve(),
     onDialled: () => undefined,
     abilities: () => ({ ice: true, turn: false }),
+    isFriend: (peerId) => book.pairOf(peerId) !== undefined,
     isHelper: () => false,
     ...parts
   })
