@@ -1,4 +1,4 @@
-import { type KemLevel, type Millis, millis, type Random } from '../../../src/core/base/index.ts'
+import { after, type KemLevel, type Millis, millis, type Random } from '../../../src/core/base/index.ts'
 import type { CircuitInput, CircuitOutput } from '../../../src/core/onion/client-circuit-types.ts'
 import { ClientCircuit } from '../../../src/core/onion/client-circuit.ts'
 import { type Cell, decodeCells, type HopTarget, type OnionCrypto, RelayMachine, type RelayOutput } from '../../../src/core/onion/index.ts'
@@ -86,8 +86,8 @@ export class RelayChain {
 
   /** Adds all hops, and opens a stream at the destination; whether it came to that. */
   build(level: KemLevel = 3): boolean {
-    for (const target of this.#targets) {
-      if (this.client.hasEnded) return false
+    for (const [index, target] of this.#targets.entries()) {
+      if (this.client.hasEnded || this.client.hops < index) return false
       this.input({ type: 'extend', target, level, timeoutMs: 60_000 })
       this.settle()
     }
@@ -107,6 +107,14 @@ export class RelayChain {
   /** Delivers what is under way, and what follows from it. */
   settle(): void {
     for (let flight = this.#flying.shift(); flight !== undefined; flight = this.#flying.shift()) this.#deliver(flight)
+  }
+
+  /** Lets time go by, and everybody look at it. */
+  wait(ms: number): void {
+    this.now = after(this.now, ms)
+    this.input({ type: 'wake' })
+    for (const index of this.nodes.keys()) this.#node(index, { type: 'wake' })
+    this.settle()
   }
 
   #send(cell: Cell, place: Place): void {

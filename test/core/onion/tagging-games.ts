@@ -105,15 +105,19 @@ export interface GameOptions {
   readonly watch?: (cell: Cell, place: Place) => void
 }
 
-/** A circuit of so many relays and a destination with a stream, built and armed. */
-export function gameWorld(cipher: CellCipher, relays: number, { random = fast, watch }: GameOptions = {}): GameWorld {
+function makeWorld(cipher: CellCipher, relays: number, random: Random): GameWorld {
   const armed = new ArmedCipher(cipher)
   const members = Array.from({ length: relays + 1 }, (_, index) => {
     const publicKey = new Uint8Array(32).fill(index + 1)
     const target: HopTarget = { publicKey, onionKey: publicKey }
     return { target, crypto: gameCrypto(armed.of(index + 1), random) }
   })
-  const chain = new RelayChain({ members, client: gameCrypto(armed.of(0), random), random })
+  return { chain: new RelayChain({ members, client: gameCrypto(armed.of(0), random), random }), cipher: armed }
+}
+
+/** A circuit of so many relays and a destination with a stream, built and armed. */
+export function gameWorld(cipher: CellCipher, relays: number, { random = fast, watch }: GameOptions = {}): GameWorld {
+  const { chain, cipher: armed } = makeWorld(cipher, relays, random)
   if (watch !== undefined)
     chain.meddle = (cell, place) => {
       watch(cell, place)
@@ -186,6 +190,25 @@ function playOne(cipher: CellCipher, random: SeededRandom): Omit<TaggingReport, 
     alive: hasEnded(chain, fault === 'DESTROY' ? { link, way } : undefined) ? 0 : 1,
     lostBefore: Math.max(0, intact - own)
   }
+}
+
+/** The same while a circuit is being built: how many of the games had one all the same, and how many had a part of it after everybody's time was over. */
+export function playBuilding(cipher: CellCipher, games: number, seed: number): { readonly built: number; readonly alive: number } {
+  const random = new SeededRandom(seed)
+  let [built, alive] = [0, 0]
+  for (let index = 0; index < games; index++) {
+    const relays = random.integer(1, 5)
+    // Cells of EXTEND on the way to the last hop but one, or of EXTENDED from there.
+    const [way, link] = [random.pick<Way>(['forward', 'backward']), random.integer(0, relays - 1)]
+    const fault = random.pick(faults.filter((each) => each !== 'DESTROY'))
+    const { chain, cipher: armed } = makeWorld(cipher, relays, fast)
+    armed.isArmed = true
+    chain.meddle = meddler(fault, { first: random.integer(0, 2 * (relays - link) - 1), link, way, random })
+    if (chain.build() && fault !== 'repeated') built++
+    chain.wait(120_000)
+    if (!hasEnded(chain, undefined)) alive++
+  }
+  return { built, alive }
 }
 
 /** Whether nobody has the circuit; with a place, nobody on the side to which that led: whoever ends a circuit there need not tell the other side. */

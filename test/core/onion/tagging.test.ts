@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { cellCommands, cellSizes } from '../../../src/core/onion/index.ts'
 import { cellCipher } from '../../../src/crypto/cell/index.ts'
 import { chiSquare, collude, distance, type Manipulation, manipulations, type Pact, pacts, type Sight } from './collusion-games.ts'
-import { playTagging } from './tagging-games.ts'
+import { playBuilding, playTagging } from './tagging-games.ts'
 
 const seed = Number(process.env['SEED'] ?? 1)
 const { cipher, backend } = await cellCipher()
@@ -15,6 +15,10 @@ test('10,000 cells tampered at every link and in both directions of real relays:
   t.diagnostic(`SEED=${seed}, ${backend}: ${games} games, ${cells} cells in ${Math.round(performance.now() - startedAt)} ms`)
   assert.deepEqual(wrong, { recognised: 0, delivered: 0, alive: 0, lostBefore: 0 })
   assert.ok(cells >= 10_000, `${cells} cells`)
+})
+
+test('cells tampered while a circuit is being built: there is none, and no part of it stays', () => {
+  assert.deepEqual(playBuilding(cipher, 300, seed), { built: 0, alive: 0 })
 })
 
 const circuits = 24
