@@ -120,6 +120,11 @@ export class Guards {
     })
   }
 
+  /** The guard says something new of itself: it was started again, or has moved. It is tried again at once; that it fails is known until it is reached. */
+  changed(peerId: string): void {
+    this.#set(peerId, (entry) => ({ ...entry, failures: 0, retryAt: wallMillis(0) }))
+  }
+
   /** When one more guard is taken if none of these comes back; undefined while one is neither failing nor unlisted. */
   nextSampleAt(now: WallMillis): WallMillis | undefined {
     if (this.#entries.length < this.#limits.sample || this.#entries.some((entry) => awaySince(entry) === undefined)) return undefined

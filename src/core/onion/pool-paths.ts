@@ -1,4 +1,4 @@
-import { MeshError, type Millis } from '../base/index.ts'
+import { equalBytes, MeshError, type Millis } from '../base/index.ts'
 import { BuildTimeout } from './build-timeout.ts'
 import { Guards } from './guards.ts'
 import { type PathChoice, PathMaker, type PathWish } from './path-maker.ts'
@@ -38,7 +38,10 @@ export class PoolPaths {
   /** True when more is asked of paths than before. */
   update(members: readonly PathMember[]): boolean {
     const before = this.#paths.rules.name
+    const guardsBefore = this.guards.map((peerId) => this.#paths.member(peerId))
     this.#paths.update(members)
+    for (const guard of guardsBefore)
+      if (guard !== undefined && hasChanged(guard, this.#paths.member(guard.peerId))) this.#guards.changed(guard.peerId)
     return before === 'lan' && this.#paths.rules.name === 'strict'
   }
 
@@ -126,6 +129,10 @@ export class PoolPaths {
     return { policy: rules.name, relays: relays.length, guards: { known: this.#guards.all.length, failing }, dropped: this.#record.dropped(now) }
   }
 }
+
+/** Whether a member was started again or has moved: onion keys live in memory only. */
+const hasChanged = (before: PathMember, now: PathMember | undefined): boolean =>
+  now !== undefined && now !== before && (!equalBytes(now.onionKey, before.onionKey) || now.addresses.join() !== before.addresses.join())
 
 const idsOf = ({ path }: PoolCircuit): readonly string[] => path.map(({ peerId }) => peerId)
 const guardOf = ({ path }: PoolCircuit): string => path[0]?.peerId ?? ''

@@ -201,6 +201,28 @@ test('a guard that is not reached makes room for the next one; when all three fa
   assert.equal(world.pool.status.shortage, undefined)
 })
 
+test('a guard that was started again, or has moved, is tried at once', () => {
+  for (const change of [{ onionKey: new Uint8Array(32).fill(9) }, { addresses: ['/ip4/20.1.3.4/tcp/5'] }]) {
+    const relays = mesh(3)
+    const world = new PoolWorld(relays, { limits: { spares: 0 } })
+    world.ready(world.want(idOf(101)))
+    for (const guard of world.pool.guards) world.dead.add(guard)
+    for (const { id } of world.pool.circuits) world.input({ type: 'ended', circuit: id })
+    const refused = world.settle(world.want(idOf(101)))
+    assert.equal(refused.type, 'failed')
+    assert.equal(world.pool.problem(idOf(101))?.code, 'CIRCUIT_GUARDS_FAILED')
+    world.dead.clear()
+    // The same said again changes nothing.
+    world.members(relays.map((relay) => ({ ...relay })))
+    assert.equal(world.pool.problem(idOf(101))?.code, 'CIRCUIT_GUARDS_FAILED')
+    const first = world.pool.guards[0]
+    world.members(relays.map((relay) => (relay.peerId === first ? { ...relay, ...change } : relay)))
+    assert.equal(world.pool.problem(idOf(101)), undefined)
+    assert.equal(world.ready(world.want(idOf(101))).path[0]?.peerId, first)
+    assert.equal(world.pool.status.guards.failing, world.pool.guards.length - 1)
+  }
+})
+
 test('while nobody is connected no guard is blamed', () => {
   const world = new PoolWorld(mesh(30), { limits: { spares: 0 } })
   world.input({ type: 'online', isOnline: false })
