@@ -83,7 +83,7 @@ export class BenchNodes implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const child of this.#children) child.disconnect()
+    for (const child of this.#children) if (child.connected) child.disconnect()
   }
 }
 

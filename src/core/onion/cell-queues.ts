@@ -40,6 +40,9 @@ export class CellQueues {
   readonly #links = new Map<number, LinkQueues>()
   readonly #peerCells = new Map<string, number>()
   #cells = 0
+  /** The memory of the last frame of which a cell came, and the queues that may hold cells in it. */
+  #frame: ArrayBufferLike | undefined
+  readonly #borrowers = new Set<Queue>()
 
   constructor(limits: { readonly circuitCells?: number | undefined; readonly bytes?: number | undefined } = {}) {
     this.#circuitCells = limits.circuitCells ?? cellQueueLimits.circuitCells
@@ -88,10 +91,26 @@ export class CellQueues {
       of.turns.push(queue)
     }
     if (lengthOf(queue) >= this.#circuitCells && cell.command !== cellCommands.destroy) return false
-    queue.cells.push(owned(cell))
+    this.#borrow(queue, cell)
+    queue.cells.push(cell)
     queue.times.push(now)
     this.#count(of.peer, 1)
     return true
+  }
+
+  /**
+   * A body that is part of a frame holds the whole frame, of which the bound counts a small part. Most cells are gone before the next frame comes; those that
+   * are not get memory of their own then.
+   */
+  #borrow(queue: Queue, { body }: Cell): void {
+    if (body.buffer.byteLength <= cellSizes.cell) return
+    if (body.buffer !== this.#frame) {
+      for (const { cells, head } of this.#borrowers)
+        for (const [index, cell] of cells.entries()) if (index >= head && cell.body.buffer === this.#frame) cells[index] = owned(cell)
+      this.#borrowers.clear()
+      this.#frame = body.buffer
+    }
+    this.#borrowers.add(queue)
   }
 
   /** Up to `max` cells of a link, one of each circuit in turn. */
@@ -103,9 +122,10 @@ export class CellQueues {
     while (taken.length < max && turn < of.turns.length) {
       const queue = of.turns[turn++]
       if (queue === undefined) break
-      const cell = queue.cells[queue.head++]
+      const cell = queue.cells[queue.head]
       if (cell !== undefined) taken.push(cell)
-      if (lengthOf(queue) === 0) of.queues.delete(queue.circuit)
+      queue.cells[queue.head++] = gone
+      if (lengthOf(queue) === 0) this.#forget(of, queue)
       else of.turns.push(compacted(queue))
     }
     // Those who had their turn are behind the others already.
@@ -119,7 +139,7 @@ export class CellQueues {
     const of = this.#links.get(link)
     const queue = of?.queues.get(circuit)
     if (of === undefined || queue === undefined) return
-    of.queues.delete(circuit)
+    this.#forget(of, queue)
     of.turns = of.turns.filter((other) => other !== queue)
     this.#count(of.peer, -lengthOf(queue))
   }
@@ -137,6 +157,11 @@ export class CellQueues {
       }
     }
     return oldest
+  }
+
+  #forget(of: LinkQueues, queue: Queue): void {
+    of.queues.delete(queue.circuit)
+    this.#borrowers.delete(queue)
   }
 
   #heaviestPeer(): string | undefined {
@@ -160,6 +185,9 @@ export class CellQueues {
 
 const lengthOf = (queue: Queue): number => queue.cells.length - queue.head
 
+/** In the place of a cell that was taken: it must not be held. */
+const gone: Cell = { circuit: 0, command: cellCommands.padding, body: new Uint8Array(0) }
+
 /** Arrays are cut where they were taken from only now and then. */
 const cutAt = 64
 
@@ -171,5 +199,4 @@ function compacted(queue: Queue): Queue {
   return queue
 }
 
-/** A body that is part of a frame would hold the whole frame for as long as it waits, and the bound would count a small part of it. */
-const owned = (cell: Cell): Cell => (cell.body.buffer.byteLength <= cellSizes.cell ? cell : { ...cell, body: cell.body.slice() })
+const owned = (cell: Cell): Cell => ({ ...cell, body: cell.body.slice(), hasRoom: false })

@@ -6,20 +6,49 @@ export const maxFrameCells = 63
 
 const knownCommands: readonly (CellCommand | undefined)[] = Object.values(cellCommands).toSorted((a, b) => a - b)
 
-/** The bytes of one frame: 1 to 63 whole cells. The bodies are copied. */
-export function encodeCells(cells: readonly Cell[]): Bytes {
+/**
+ * The bytes of one frame: 1 to 63 whole cells. Cells that lie one behind the other with room for their headers, as those of one frame of one circuit do,
+ * become a frame where they are, and belong to it from then on; all others are copied.
+ */
+export function encodeCells(cells: readonly Cell[]): Uint8Array {
+  const frame = frameOf(cells)
+  if (frame === undefined) return copied(cells)
+  for (const [index, cell] of cells.entries()) writeCellHeader(frame, index * cellSizes.cell, cell)
+  return frame
+}
+
+/** The memory in which the cells lie one behind the other, headers included. */
+function frameOf(cells: readonly Cell[]): Uint8Array | undefined {
+  const [first] = cells
+  if (first === undefined) return undefined
+  const { buffer, byteOffset } = first.body
+  let offset = byteOffset
+  for (const { body, hasRoom } of cells) {
+    if (hasRoom !== true || body.buffer !== buffer || body.byteOffset !== offset) return undefined
+    offset += cellSizes.cell
+  }
+  return new Uint8Array(buffer, byteOffset - cellSizes.header, cells.length * cellSizes.cell)
+}
+
+function copied(cells: readonly Cell[]): Uint8Array {
   const frame = new Uint8Array(cells.length * cellSizes.cell)
   let offset = 0
-  for (const { circuit, command, body } of cells) {
-    frame[offset] = circuit >>> 24
-    frame[offset + 1] = (circuit >>> 16) & 255
-    frame[offset + 2] = (circuit >>> 8) & 255
-    frame[offset + 3] = circuit & 255
-    frame[offset + 4] = command
-    frame.set(body, offset + cellSizes.header)
+  for (const cell of cells) {
+    writeCellHeader(frame, offset, cell)
+    frame.set(cell.body, offset + cellSizes.header)
     offset += cellSizes.cell
   }
   return frame
+}
+
+function writeCellHeader(frame: Uint8Array, offset: number, { circuit, command }: Cell): void {
+  frame[offset] = circuit >>> 24
+  frame[offset + 1] = (circuit >>> 16) & 255
+  frame[offset + 2] = (circuit >>> 8) & 255
+  frame[offset + 3] = circuit & 255
+  frame[offset + 4] = command
+  // Never what came in a frame that this one lies in.
+  frame.fill(0, offset + 5, offset + cellSizes.header)
 }
 
 /**
@@ -43,7 +72,7 @@ function decodeCell(frame: Uint8Array, offset: number): Cell {
   if ((byte(5) | byte(6) | byte(7)) !== 0) throw malformed('header bytes that are not zero', offset + 5)
   const isOfLink = command === cellCommands.padding || command === cellCommands.link
   if ((circuit === 0) !== isOfLink) throw malformed('a circuit where none belongs, or none where one does', offset)
-  return { circuit, command, body: frame.subarray(offset + cellSizes.header, offset + cellSizes.cell) }
+  return { circuit, command, body: frame.subarray(offset + cellSizes.header, offset + cellSizes.cell), hasRoom: true }
 }
 
 const malformed = (reason: string, offset: number): MeshError => new MeshError('MESSAGE_MALFORMED', { what: 'onion cells', reason, offset })

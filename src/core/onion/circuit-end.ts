@@ -1,4 +1,4 @@
-import { MeshError, type Random } from '../base/index.ts'
+import { MeshError, type Pieces, type Random } from '../base/index.ts'
 import { ReceiveWindow, SendWindow } from './flow-window.ts'
 import type { RelayMessage } from './relay-message.ts'
 import { MessageAssembler, MessagePacker } from './relay-messages.ts'
@@ -22,7 +22,7 @@ export interface EndLayers {
 }
 
 export type EndOutput =
-  /** Goes to the neighbour, after all that were given out before. */
+  /** Goes to the neighbour, after all that were given out before. The body has room for its header before it, and lies behind the one before where it can. */
   | { readonly type: 'cell'; readonly command: RelayCellCommand; readonly body: Uint8Array }
   /** What the owner of the circuit answers: at a relay `extend` (all of it came in RELAY_EARLY), at a client the others. */
   | { readonly type: 'message'; readonly message: Extract<RelayMessage, { readonly type: 'extend' | 'extended' | 'extendFailed' }> }
@@ -101,7 +101,7 @@ export class CircuitEnd {
   }
 
   /** Writes to a stream. The bytes must stay as they are; those for a stream that is gone are dropped. */
-  write(stream: number, bytes: Uint8Array): readonly EndOutput[] {
+  write(stream: number, bytes: Pieces): readonly EndOutput[] {
     this.#streams.write(stream, bytes)
     return this.#flush()
   }
@@ -147,6 +147,7 @@ export class CircuitEnd {
 
   /** Makes cells of all that may go out now, and hands over what shall happen. */
   #flush(command?: RelayCellCommand): readonly EndOutput[] {
+    this.#packer.expect(Math.min(this.#sending.room, this.#streams.waitingCells))
     while (this.#packer.hasMessages || (this.#sending.isOpen && this.#streams.hasData)) this.#cell(command)
     const [cells, outputs] = [this.#cells, this.#outputs]
     this.#cells = []

@@ -1,4 +1,4 @@
-import type { KemLevel, MeshError, Random } from '../base/index.ts'
+import type { KemLevel, MeshError, Pieces, Random } from '../base/index.ts'
 import type { StreamEndReason, StreamOutput } from './stream-mux.ts'
 import type { Cell, HopTarget, OnionCrypto } from './types.ts'
 
@@ -11,7 +11,7 @@ export type CircuitInput =
   /** Opens a stream to the last hop. Streams are numbered upwards from 1, to 65,535 at most. Bytes may be written at once. */
   | { readonly type: 'open'; readonly stream: number; readonly protocol: string }
   /** The bytes must stay as they are. */
-  | { readonly type: 'write'; readonly stream: number; readonly bytes: Uint8Array }
+  | { readonly type: 'write'; readonly stream: number; readonly bytes: Pieces }
   /** `done`: nothing more is written; otherwise the stream is broken off. */
   | { readonly type: 'end'; readonly stream: number; readonly reason: StreamEndReason }
   /** So many bytes of what `data` gave are used up. */

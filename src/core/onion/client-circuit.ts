@@ -181,7 +181,7 @@ export class ClientCircuit implements Machine<CircuitInput, CircuitOutput> {
       if (output.type === 'cell') {
         const { command, body } = output
         if (command === cellCommands.relayEarly) this.#earlyLeft--
-        this.#outputs.push({ type: 'cell', cell: { circuit: this.#options.circuit, command, body } })
+        this.#outputs.push({ type: 'cell', cell: { circuit: this.#options.circuit, command, body, hasRoom: true } })
       } else if (output.type === 'message') this.#message(hop, output.message, now)
       else if (output.type === 'pong') this.#pong(hop, output.payload, now)
       else this.#outputs.push(output)

@@ -12,6 +12,11 @@ export class SendWindow {
     return this.#room > 0
   }
 
+  /** Cells that may go out now. */
+  get room(): number {
+    return this.#room
+  }
+
   /** Counts a cell that carries data, right after the layer encrypted it. */
   sent(tag: () => Uint8Array): void {
     this.#room--

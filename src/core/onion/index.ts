@@ -25,7 +25,15 @@ export * from './onion-crypto.ts'
 export * from './onion-keys.ts'
 export { type PathMember } from './path-member.ts'
 export { type PathAsker, type PathPolicyName } from './path-policy.ts'
-export { type CircuitWant, type PoolCircuit, type PoolInput, type PoolLimits, type PoolOptions, type PoolOutput, type PoolStatus } from './pool-types.ts'
+export {
+  type CircuitWant,
+  type PoolCircuit,
+  type PoolInput,
+  type PoolLimits,
+  type PoolOptions,
+  type PoolOutput,
+  type PoolStatus
+} from './pool-types.ts'
 export { PoolMachine } from './pool.ts'
 export { type PuzzleDemand, demandCell, demandIn, solutionCell, solutionIn } from './puzzle-cells.ts'
 export { type Puzzle, PuzzleSolver, isPuzzleSolved } from './puzzle.ts'

@@ -160,7 +160,7 @@ export class RelayMachine implements Machine<RelayInput, RelayOutput> {
     else this.#backward(circuit, cell, now)
   }
 
-  #forward(circuit: RelayCircuit, { command, body }: Cell, now: Millis): void {
+  #forward(circuit: RelayCircuit, { command, body, hasRoom }: Cell, now: Millis): void {
     const { layers, stage } = circuit
     if (command === cellCommands.relayEarly) circuit.early += 1
     if (layers === undefined || circuit.early > maxRelayEarly) return this.#violated(circuit, now)
@@ -170,16 +170,16 @@ export class RelayMachine implements Machine<RelayInput, RelayOutput> {
     // Garbage at an end: whatever made it, nothing that follows could be told from it.
     if (stage.is !== 'joined') return this.#violated(circuit, now)
     const { link, circuit: number } = stage.next
-    this.#table.send(circuit, { link, cell: { circuit: number, command, body } }, now)
+    this.#table.send(circuit, { link, cell: { circuit: number, command, body, hasRoom } }, now)
   }
 
-  #backward(circuit: RelayCircuit, { command, body }: Cell, now: Millis): void {
+  #backward(circuit: RelayCircuit, { command, body, hasRoom }: Cell, now: Millis): void {
     const { layers, stage } = circuit
     if (layers === undefined || stage.is !== 'joined' || command === cellCommands.relayEarly) return this.#violated(circuit, now)
     layers.backward.encrypt(command, body)
     this.#counters.cellsBackward += 1
     const { link, circuit: number } = circuit.back
-    this.#table.send(circuit, { link, cell: { circuit: number, command, body } }, now)
+    this.#table.send(circuit, { link, cell: { circuit: number, command, body, hasRoom } }, now)
   }
 
   #own(circuit: RelayCircuit, { command, body }: { readonly command: RelayCellCommand; readonly body: Uint8Array }, now: Millis): void {

@@ -1,4 +1,5 @@
 import { concat, MeshError, type Random } from '../base/index.ts'
+import { maxFrameCells } from './cell.ts'
 import { checkedCommand, decodeMessage, encodeMessage, maxMessageBytes, type RawMessage, type RelayMessage } from './relay-message.ts'
 import { cellSizes, type RelayCommand, relayCommands } from './types.ts'
 
@@ -31,6 +32,10 @@ export class MessagePacker {
   readonly #queue: RawMessage[] = []
   /** How much of the first message went out already, header not counted; undefined when it was not begun. */
   #begun: number | undefined
+  /** Memory for the next bodies, how much of it is used, and how many are to come. */
+  #block = new Uint8Array(0)
+  #used = 0
+  #expected = 0
 
   constructor(random: Random) {
     this.#random = random
@@ -39,6 +44,12 @@ export class MessagePacker {
   /** Whether something waits for the next cell. */
   get hasMessages(): boolean {
     return this.#queue.length > 0
+  }
+
+  /** Says that about so many cells follow at once: they get memory together, one behind the other. */
+  expect(cells: number): void {
+    this.#expected = Math.min(cells, maxFrameCells)
+    if (this.#block.length - this.#used < this.#expected * cellSizes.cell) this.#used = this.#block.length
   }
 
   /** Queues a message. Its bytes must stay as they are until they are packed. */
@@ -51,7 +62,7 @@ export class MessagePacker {
    * @param fill - writes one whole message with its header at `at`, where more than a header has room, and returns where it ended; `at` when it has none
    */
   next(fill?: (body: Uint8Array, at: number) => number): PackedCell {
-    const body = new Uint8Array(cellSizes.body)
+    const body = this.#memory()
     let at: number = cellSizes.recognised
     let carriesData = false
     for (let raw = this.#queue[0]; raw !== undefined && this.#fits(at); raw = this.#queue[0]) {
@@ -67,6 +78,18 @@ export class MessagePacker {
     // The first byte of what is left stays 0: no message begins there.
     if (at + 1 < body.length) body.set(this.#random.bytes(body.length - at - 1), at + 1)
     return { body, carriesData }
+  }
+
+  /** Zero bytes for the next body, with room for a cell's header before them. */
+  #memory(): Uint8Array {
+    if (this.#used === this.#block.length) {
+      this.#block = new Uint8Array(Math.max(1, this.#expected) * cellSizes.cell)
+      this.#used = 0
+    }
+    const start = this.#used + cellSizes.header
+    this.#used += cellSizes.cell
+    this.#expected--
+    return this.#block.subarray(start, this.#used)
   }
 
   /** A header is never split; the rest of a message that was begun always has its first byte's room. */

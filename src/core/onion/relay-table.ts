@@ -4,8 +4,7 @@ import type { CellQueues, QueueName } from './cell-queues.ts'
 import { type CircuitSource, type Fullness, neighbourKey, type RelayLimits, type RelayNeighbour } from './relay-limits.ts'
 import type { CircuitEnd, EndOutput } from './circuit-end.ts'
 import type { RelayOutput } from './relay-types.ts'
-import type { StreamOutput } from './stream-mux.ts'
-import { type Cell, type CellLayer, cellSizes } from './types.ts'
+import type { Cell, CellLayer } from './types.ts'
 
 /** How far a circuit of others has come here. */
 export type CircuitStage =
@@ -200,8 +199,9 @@ export class RelayTable {
   perform(circuit: RelayCircuit, outputs: readonly EndOutput[], now: Millis): void {
     const { link, circuit: number } = circuit.back
     for (const output of outputs) {
-      if (output.type === 'cell') this.send(circuit, { link, cell: { circuit: number, command: output.command, body: output.body } }, now)
-      else if (output.type !== 'message' && output.type !== 'pong') this.effect({ type: 'stream', circuit: circuit.id, event: owned(output) })
+      if (output.type === 'cell')
+        this.send(circuit, { link, cell: { circuit: number, command: output.command, body: output.body, hasRoom: true } }, now)
+      else if (output.type !== 'message' && output.type !== 'pong') this.effect({ type: 'stream', circuit: circuit.id, event: output })
     }
   }
 
@@ -299,7 +299,3 @@ function deadlineOf({ stage, bornAt, usedAt }: RelayCircuit): Millis {
   if (stage.is === 'extending') return stage.until
   return after(bornAt, Math.min(relayTimes.lifeMs, usedAt - bornAt + relayTimes.idleMs))
 }
-
-/** Bytes that are part of a frame would hold the whole frame for as long as a stream's user keeps them. */
-const owned = (event: StreamOutput): StreamOutput =>
-  event.type === 'data' && event.bytes.buffer.byteLength > 2 * cellSizes.cell ? { ...event, bytes: event.bytes.slice() } : event

@@ -1,4 +1,4 @@
-import type { MeshError } from '../base/index.ts'
+import type { MeshError, Pieces } from '../base/index.ts'
 import type { RelayNeighbour } from './relay-limits.ts'
 import type { StreamEndReason, StreamOutput } from './stream-mux.ts'
 import type { Cell, ExtendFailure } from './types.ts'
@@ -15,7 +15,7 @@ export type RelayInput =
   | { readonly type: 'connected'; readonly token: number; readonly link: number }
   | { readonly type: 'connect-failed'; readonly token: number; readonly reason: ExtendFailure }
   /** Bytes to send on a stream of an endpoint, which must stay as they are. */
-  | { readonly type: 'write'; readonly circuit: number; readonly stream: number; readonly bytes: Uint8Array }
+  | { readonly type: 'write'; readonly circuit: number; readonly stream: number; readonly bytes: Pieces }
   /** Nothing more is written to a stream, or it is broken off. */
   | { readonly type: 'end'; readonly circuit: number; readonly stream: number; readonly reason: StreamEndReason }
   /** So many bytes of a stream were used up. */

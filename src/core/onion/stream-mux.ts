@@ -1,4 +1,4 @@
-import { MeshError } from '../base/index.ts'
+import { byteLength, MeshError, type Pieces } from '../base/index.ts'
 import type { RelayMessage } from './relay-message.ts'
 import { messageHeaderBytes, writeHeader } from './relay-messages.ts'
 import { circuitWindow, cellSizes, relayCommands } from './types.ts'
@@ -27,7 +27,7 @@ export type StreamOutput =
   /** The other end opened a stream, and was told that it is connected. */
   | { readonly type: 'begin'; readonly stream: number; readonly protocol: string }
   | { readonly type: 'connected'; readonly stream: number }
-  /** The bytes belong to whoever gets them; `consumed` says when they are used up. */
+  /** The bytes belong to whoever gets them; `consumed` says when they are used up. They may be part of a frame of up to 64,512 bytes: who keeps them copies them. */
   | { readonly type: 'data'; readonly stream: number; readonly bytes: Uint8Array }
   /** `done`: nothing more comes, but we may go on writing. Otherwise the stream is gone. */
   | { readonly type: 'end'; readonly stream: number; readonly reason: StreamEndReason }
@@ -90,6 +90,13 @@ export class StreamMux {
     return false
   }
 
+  /** Cells that `fill` has something for, about. */
+  get waitingCells(): number {
+    let bytes = 0
+    for (const stream of this.#streams.values()) if (isReady(stream)) bytes += stream.pendingBytes
+    return Math.ceil(bytes / (cellSizes.plain - messageHeaderBytes - 2))
+  }
+
   /** Opens a stream, as a client. What is written before `connected` comes goes out at once. `stream` is above all before, at most 65,535. */
   open(stream: number, protocol: string): void {
     if (stream <= this.#highest || stream > maxStream) throw new MeshError('INTERNAL', { reason: `stream ${stream} after stream ${this.#highest}` })
@@ -99,11 +106,11 @@ export class StreamMux {
   }
 
   /** Queues bytes, which must stay as they are; those for a stream that is gone are dropped. */
-  write(id: number, bytes: Uint8Array): void {
+  write(id: number, bytes: Pieces): void {
     const stream = this.#streams.get(id)
-    if (stream === undefined || stream.isEnding || bytes.length === 0) return
-    stream.pieces.push(bytes)
-    stream.pendingBytes += bytes.length
+    if (stream === undefined || stream.isEnding) return
+    for (const piece of bytes instanceof Uint8Array ? [bytes] : bytes) if (piece.length > 0) stream.pieces.push(piece)
+    stream.pendingBytes += byteLength(bytes)
     if (stream.isFull || stream.pendingBytes <= streamLimits.fullBytes) return
     stream.isFull = true
     this.#options.output({ type: 'full', stream: id })

@@ -25,6 +25,8 @@ export interface Cell {
   readonly circuit: number
   readonly command: CellCommand
   readonly body: Uint8Array
+  /** Whether the 8 bytes before the body, in the same memory, are the place of its header: a frame can be made where its cells lie. */
+  readonly hasRoom?: boolean | undefined
 }
 
 /** RELAY_EARLY cells that one circuit may send forward. */

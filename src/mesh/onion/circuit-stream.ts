@@ -1,4 +1,4 @@
-import { byteLength, concat, MeshError, type Pieces } from '../../core/base/index.ts'
+import { byteLength, joinSmall, MeshError, type Pieces } from '../../core/base/index.ts'
 import type { StreamEndReason } from '../../core/onion/index.ts'
 import { FrameReader } from '../frame-reader.ts'
 import type { FrameStream } from '../frame-stream.ts'
@@ -13,7 +13,7 @@ const { id: protocol, maxFrameBytes } = protocolTable.pqs
 /** What a stream wants of the circuit that it belongs to. */
 export interface StreamPort {
   /** The bytes stay as they are. */
-  write(bytes: Uint8Array): void
+  write(bytes: Pieces): void
   end(reason: StreamEndReason): void
   consumed(bytes: number): void
 }
@@ -83,7 +83,8 @@ export class CircuitStream implements FrameStream {
   receive(bytes: Uint8Array): void {
     if (this.#hasEnded) return
     if (this.#isClosing) return this.#options.port.consumed(bytes.length)
-    this.#reader.push(bytes)
+    // The first chunk is kept as it comes, those behind it are copied together; none may hold the frame of cells that it came in.
+    this.#reader.push(this.#reader.held === 0 ? bytes.slice() : bytes)
     this.#advance()
   }
 
@@ -162,7 +163,7 @@ export class CircuitStream implements FrameStream {
   #write(): void {
     const pieces = this.#queue
     this.#queue = []
-    if (pieces.length > 0 && !this.#hasEnded) this.#options.port.write(concat(...pieces))
+    if (pieces.length > 0 && !this.#hasEnded) this.#options.port.write(joinSmall(pieces))
   }
 
   #untilReleased(): Promise<void> {

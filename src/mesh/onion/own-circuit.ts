@@ -1,4 +1,4 @@
-import { type Clock, type KemLevel, MeshError, type Random } from '../../core/base/index.ts'
+import { type Clock, type KemLevel, MeshError, type Pieces, type Random } from '../../core/base/index.ts'
 import {
   type Cell,
   type CircuitInput,
@@ -110,7 +110,7 @@ export class OwnCircuit implements LinkedCircuit {
       if (this.#lastStream === maxStreams) return opening.reject(gone({ error: undefined, hop: undefined }))
       const id = ++this.#lastStream
       const port = {
-        write: (bytes: Uint8Array) => this.#inputOf(id, { type: 'write', stream: id, bytes }),
+        write: (bytes: Pieces) => this.#inputOf(id, { type: 'write', stream: id, bytes }),
         end: (reason: StreamEndReason) => {
           this.#inputOf(id, { type: 'end', stream: id, reason })
           this.#sideEnded(id, 'us', reason)

@@ -1,4 +1,4 @@
-import { type Clock, equalBytes, type MeshError, type Random, toMeshError } from '../../core/base/index.ts'
+import { type Clock, equalBytes, type MeshError, type Pieces, type Random, toMeshError } from '../../core/base/index.ts'
 import {
   type Cell,
   type OnionCrypto,
@@ -19,7 +19,7 @@ import type { CellLink, CellLinkPort, LinkHandler, LinkPeer } from './cell-link.
 /** A stream that somebody opened to this node over a circuit; who it is only the session inside can say. */
 export interface InboundCircuitStream {
   /** Queues bytes, which must stay as they are. `full` says that it is enough for now. */
-  write(bytes: Uint8Array): void
+  write(bytes: Pieces): void
   /** Nothing more is written (`done`), or the stream is broken off. */
   end(reason: StreamEndReason): void
   /** So many bytes of what `data` gave are used up. */

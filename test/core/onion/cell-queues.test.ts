@@ -99,9 +99,32 @@ test('a link that ends gives its memory back, and takes nothing more', () => {
   assert.deepEqual(all.take(0, 9), [])
 })
 
-test('a cell that waits holds its own bytes only', () => {
-  const frame = new Uint8Array(64_512)
-  const all = queues({}, 'a')
-  all.push(0, { ...cell(1), body: frame.subarray(8, 8 + cellSizes.body) }, now)
-  assert.equal(all.take(0, 1)[0]?.body.buffer.byteLength, cellSizes.body)
+test('cells that are still there when the next frame comes hold their own bytes only', () => {
+  const all = queues({}, 'a', 'b')
+  const frame = (mark: number): void => {
+    const bytes = new Uint8Array(64_512).fill(mark)
+    for (let at = 0; at < 4; at++) {
+      const body = bytes.subarray(at * cellSizes.cell + cellSizes.header, (at + 1) * cellSizes.cell)
+      all.push(at % 2, { ...cell(1 + (at >> 1)), body, hasRoom: true }, now)
+    }
+  }
+  const held = (cells: readonly Cell[]): readonly (readonly [number | undefined, number, boolean | undefined])[] =>
+    cells.map(({ body, hasRoom }) => [body[0], body.buffer.byteLength, hasRoom])
+  frame(1)
+  assert.deepEqual(held(all.take(0, 1)), [[1, 64_512, true]])
+  frame(2)
+  assert.deepEqual(held(all.take(0, 9)), [
+    [1, cellSizes.body, false],
+    [2, 64_512, true],
+    [2, 64_512, true]
+  ])
+  frame(3)
+  assert.deepEqual(held(all.take(1, 9)), [
+    [1, cellSizes.body, false],
+    [1, cellSizes.body, false],
+    [2, cellSizes.body, false],
+    [2, cellSizes.body, false],
+    [3, 64_512, true],
+    [3, 64_512, true]
+  ])
 })

@@ -15,15 +15,57 @@ const cell: fc.Arbitrary<Cell> = fc.oneof(
   fc.record({ circuit: fc.constant(0), command: fc.constantFrom(cellCommands.padding, cellCommands.link), body }, plain)
 )
 
+const bare = ({ circuit, command, body: bytes }: Cell): Cell => ({ circuit, command, body: bytes })
+
 test('cells are what was put into their frame', () => {
   fc.assert(
     fc.property(fc.array(cell, { minLength: 1, maxLength: maxFrameCells }), (cells) => {
       const frame = encodeCells(cells)
       assert.equal(frame.length, cells.length * cellSizes.cell)
-      assert.deepEqual(decodeCells(frame), cells)
+      assert.deepEqual(decodeCells(frame).map(bare), cells)
     }),
     { numRuns: 30 }
   )
+})
+
+test('cells that lie one behind the other become a frame where they are, with headers of their own', () => {
+  const [came, expected] = [Array.from({ length: 5 }, relayCell), random.bytes(5 * cellSizes.cell)]
+  const cells = decodeCells(encodeCells(came)).map(({ command, body: bytes, hasRoom }, index) => ({
+    circuit: index + 1,
+    command,
+    body: bytes,
+    hasRoom
+  }))
+  cells.forEach(({ command, body: bytes }, index) => {
+    expected.set([0, 0, 0, index + 1, command, 0, 0, 0], index * cellSizes.cell)
+    expected.set(bytes, index * cellSizes.cell + cellSizes.header)
+  })
+  const some = encodeCells(cells.slice(1, 4))
+  assert.equal(some.buffer, cells[0]?.body.buffer)
+  assert.deepEqual(Buffer.from(some), Buffer.from(expected.subarray(cellSizes.cell, 4 * cellSizes.cell)))
+})
+
+test('all other cells are copied, and their memory stays as it is', () => {
+  const frame = encodeCells(Array.from({ length: 3 }, relayCell))
+  const [a, b, c] = decodeCells(frame)
+  const foreign = decodeCells(encodeCells([relayCell()]))[0]
+  assert.ok(a && b && c && foreign)
+  const before = frame.slice()
+  for (const cells of [
+    [a, c],
+    [b, a],
+    [a, a],
+    [a, { ...b, hasRoom: false }],
+    [a, foreign]
+  ]) {
+    const made = encodeCells(cells.map((each) => ({ ...each, circuit: 7 })))
+    assert.notEqual(made.buffer, frame.buffer)
+    assert.deepEqual(
+      decodeCells(made).map(bare),
+      cells.map((each) => ({ ...bare(each), circuit: 7 }))
+    )
+  }
+  assert.deepEqual(frame, before)
 })
 
 const relayCell = (): Cell => ({ circuit: 0xfffefdfc, command: cellCommands.relay, body: random.bytes(cellSizes.body) })

@@ -341,20 +341,6 @@ test('a ping is answered by every hop', () => {
   )
 })
 
-test('bodies that were views of a frame are not kept as such', () => {
-  const world = new RelayWorld(23)
-  const [a, b] = relays(world, 'a', 'b')
-  assert.ok(a && b)
-  const circuit = new WorldClient(world, a, somewhere).circuit()
-  assert.ok(circuit.build(a, b))
-  circuit.input({ type: 'open', stream: 1, protocol: 'pqs' })
-  circuit.input({ type: 'write', stream: 1, bytes: new Uint8Array(20_000) })
-  world.settle()
-  const pieces = b.outputs.flatMap((output) => (output.type === 'stream' && output.event.type === 'data' ? [output.event.bytes] : []))
-  assert.ok(pieces.length > 10)
-  for (const piece of pieces) assert.ok(piece.buffer.byteLength <= 2 * cellSizes.cell)
-})
-
 test('a cell of one circuit means nothing on another', () => {
   const { world, relay, hand, outsider } = handmade(24)
   const other = new HandCircuit(world, { to: relay, outsider, circuit: 8 })

@@ -328,4 +328,4 @@ export class RelayWorld {
 const endOf = (node: WorldNode, link: number): string => `${node.name} ${link}`
 
 /** As if they had gone over a wire: both ends have bytes of their own. */
-const copied = (cells: readonly Cell[]): readonly Cell[] => decodeCells(encodeCells(cells))
+const copied = (cells: readonly Cell[]): readonly Cell[] => decodeCells(encodeCells(cells).slice())
