@@ -287,7 +287,10 @@ export class NodeParts {
       relays: () => this.neighbourhood.relays.relays.map(({ address }) => address),
       onReport: (report) => this.metrics.traversed(report),
       onDialled: (purpose, outcome) => this.metrics.dialled(purpose, outcome),
-      onNetworkChanged: () => this.neighbourhood.networkChanged()
+      onNetworkChanged: () => {
+        this.neighbourhood.networkChanged()
+        this.onion.links.networkChanged()
+      }
     })
   }
 

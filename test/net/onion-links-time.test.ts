@@ -90,6 +90,29 @@ test('a link whose other end is there is asked now and then and stays; one whose
   assert.deepEqual(alive.accepted[0]?.received, [])
 })
 
+test('in another network a link is asked at once, and has three seconds to answer', async () => {
+  const time = new TestTime()
+  await using node = await startLinkNode({ clock: time.clock, timers: time })
+  await using alive = await startLinkNode()
+  await using silent = await startLinkNode({ bare: true })
+  let heard = 0
+  await silent.host.host.serve('onion', async (stream) => {
+    for await (const frame of stream.frames()) heard += frame.length / cellSizes.cell
+  })
+  const [good, bad] = await Promise.all([node.open(alive, 'client'), node.open(silent, 'relay')])
+  await firstAccepted(alive)
+  node.links.networkChanged()
+  await until(() => heard === 2 && alive.host.host.counters.bytesSent === cellSizes.cell + 4, 'both are asked')
+  // What was answered is on its way back: a cell behind it shows that it arrived.
+  await hear(good, await firstAccepted(alive))
+  time.move(2_999)
+  assert.ok(!bad.hasEnded)
+  time.move(1)
+  await until(() => bad.hasEnded, 'the silent one has ended')
+  assert.equal(bad.error?.code, 'PEER_UNREACHABLE')
+  assert.ok(!good.hasEnded)
+})
+
 test('a guard is called from another key the next day; the old link stays while circuits run over it', async () => {
   const time = new TestTime()
   await using node = await startLinkNode({ clock: time.clock, timers: time })

@@ -13,6 +13,7 @@ import type { CellLink, CellLinkPort, LinkPeer, LinkTarget, MakeHandler } from '
 import { FrameLink, type FrameLinkOptions } from './frame-link.ts'
 import { DialHost, type DialledStream, hangUp, type LinkHosts } from './link-host.ts'
 import { LinkKeys } from './link-keys.ts'
+import { doubtMs } from './link-pulse.ts'
 
 /** Links that others may have to this node at one time. Connections of the node's libp2p host for them come on top of those for peers. */
 export const maxAcceptedLinks = 512
@@ -75,6 +76,7 @@ export class CellLinks implements CellLinkPort {
   #nextId = 1
   readonly #stopping = new AbortController()
   #cancelCheck: () => void = () => undefined
+  #cancelDoubt: () => void = () => undefined
 
   constructor(options: CellLinksOptions) {
     this.#options = options
@@ -110,9 +112,19 @@ export class CellLinks implements CellLinkPort {
     return this.#linkPeers.has(peerId)
   }
 
+  /** This machine is in another network: links whose other end does not answer within 3 s end now. */
+  networkChanged(): void {
+    for (const { link } of this.#opened) link.doubt()
+    this.#cancelDoubt()
+    this.#cancelDoubt = this.#options.timers.schedule(doubtMs, () => {
+      for (const { link } of this.#opened) link.beat()
+    })
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort()
     this.#cancelCheck()
+    this.#cancelDoubt()
     const reason = new MeshError('SHUTTING_DOWN')
     for (const link of [...this.#accepted, ...[...this.#opened].map((opened) => opened.link)]) link.close(reason)
     await Promise.allSettled(this.#opening.values())

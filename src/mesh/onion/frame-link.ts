@@ -67,6 +67,12 @@ export class FrameLink implements CellLink {
     else if (todo === 'ask') this.#sendOwn(probe)
   }
 
+  /** The way to the other end may be gone: it is asked now; `beat` in 3 s ends the link if it has not answered. */
+  doubt(): void {
+    this.#pulse.doubt(this.#now())
+    this.#sendOwn(probe)
+  }
+
   wake(): void {
     if (this.#isScheduled || this.#isSending || this.#handler === undefined || this.hasEnded) return
     this.#isScheduled = true
