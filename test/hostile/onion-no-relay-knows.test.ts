@@ -151,12 +151,9 @@ describe('eight nodes in processes of their own', { skip: needsLinux }, () => {
       assert.equal(new Set(numbers).size, numbers.length, 'each link has a number of its own')
       for (const index of chain.keys()) checkRecord(chain, index, { sender: known(sender.peerId), numbers, everybody: everybody() })
 
-      const secrets = new Map(
-        [canary, ...sent.map(({ id }) => id)].flatMap((text) => [
-          [text, Buffer.from(text)],
-          [`${text} in UTF-16`, Buffer.from(text, 'utf16le')]
-        ])
-      )
+      const ids = [sent[0]?.id ?? assert.fail(), sent.at(-1)?.id ?? assert.fail()]
+      const secrets = new Map([canary, ...ids].map((text) => [text, Buffer.from(text)]))
+      secrets.set('what was said, in UTF-16', Buffer.from(canary, 'utf16le'))
       for (const [index, { identity }] of chain.slice(0, -1).entries()) {
         await sender.call('send', { peer: 'receiver', text: `${canary} once more` })
         checkMemory(chain, index, secrets)
@@ -199,31 +196,45 @@ function checkRecord(chain: readonly Member[], index: number, { sender, numbers,
     return link?.filter((leaf) => !leaf.path.startsWith('circuits.')) ?? []
   }
   const [before, behind] = [chain[index - 1]?.identity, chain[index + 1]?.identity]
-  assert.deepEqual(namedBy(circuit.leaves), before === undefined ? [] : [before], `${place}: the record of the circuit`)
-  assert.deepEqual(namedBy(linkOf('back.link')), before === undefined ? [] : [before], `${place}: the link that it came over`)
+  // Whose descriptor had not come yet when he asked is a stranger in the record.
+  const isWithin = (named: readonly Identity[], neighbour: Identity | undefined): boolean => named.every((each) => each === neighbour)
+  assert.ok(isWithin(namedBy(circuit.leaves), before), `${place}: the record of the circuit`)
+  assert.ok(isWithin(namedBy(linkOf('back.link')), before), `${place}: the link that it came over`)
   assert.deepEqual(namedBy(linkOf('stage.next.link')), behind === undefined ? [] : [behind], `${place}: the link that it goes on over`)
-  assert.equal(circuit.field('source.kind'), before === undefined ? 'client' : 'relay', `${place}: who asked for it`)
+  if (before === undefined) assert.equal(circuit.field('source.kind'), 'client', `${place}: who asked for it`)
   // The first relay has a link from an address, and no key of the mesh with it.
   if (before === undefined) assert.ok(!linkOf('back.link').some((leaf) => holds(sender, leaf)), `${place}: the sender`)
   // Whoever is named in the machine is named as a neighbour.
   for (const leaf of dump.whole)
     if (others.some((other) => holds(other, leaf))) assert.ok(isOfNeighbour(leaf.path, dump), `${place} names somebody at ${leaf.path}`)
+  // Links are called from keys that nobody knows, by the sender as by relays.
+  assert.ok(!everybody.some(({ node }) => node.peerId === callerOf(member, 'back.link')), `${place}: the link that it came over`)
+  if (behind !== undefined) assert.equal(callerOf(member, 'stage.next.link'), behind.node.peerId, `${place}: the link that it goes on over`)
   const foreign = numbers.filter((_, link) => link !== index && link !== index + 1).map(String)
   for (const { kind, path, value } of dump.whole)
     assert.ok(kind !== 'number' || !foreign.includes(value), `${place} knows the number of a link that is not its own, at ${path}`)
 }
 
-/** Bytes of a relay's whole memory: nothing of the content, and of the layers its own keys alone. */
+/** The peer id at the other end of one of the circuit's links. */
+const callerOf = ({ circuit, dump }: Member, path: string): string =>
+  dump.callers.find(({ id }) => String(id) === circuit.field(path))?.peerId ?? assert.fail(`no connection for ${path}`)
+
+/** Bytes of a relay's whole memory: nothing of the content, of the layers its own keys alone, and the key from which the sender calls at the first relay alone. */
 function checkMemory(chain: readonly Member[], index: number, secrets: ReadonlyMap<string, Buffer>): void {
   const member = chain[index] ?? assert.fail()
   const keys = new Map(
     chain.map(({ circuit }, at) => [`the keys of member ${at + 1}`, Buffer.from(circuit.field('layers.forward.#keys') ?? '', 'hex')])
   )
   for (const [at, key] of keys) assert.equal(key.length, 128, at)
-  const found = memoryOf(member.identity.node, new Map([...secrets, ...keys]))
-  const own = `the keys of member ${index + 1}`
-  assert.ok((found.get(own) ?? 0) > 0, `${own} are in its memory`)
-  const wrong = [...found].filter(([name, times]) => times > 0 && name !== own).map(([name]) => name)
+  const caller = callerOf(chain[0] ?? assert.fail(), 'back.link')
+  const called = new Map([
+    ['the key that the sender calls from', Buffer.from(keyOf(caller))],
+    ['the peer id that the sender calls from', Buffer.from(caller)]
+  ])
+  const found = memoryOf(member.identity.node, new Map([...secrets, ...keys, ...called]))
+  const own = [`the keys of member ${index + 1}`, ...(index === 0 ? called.keys() : [])]
+  for (const name of own) assert.ok((found.get(name) ?? 0) > 0, `${name}: not in the memory of member ${index + 1}`)
+  const wrong = [...found].filter(([name, times]) => times > 0 && !own.includes(name)).map(([name]) => name)
   assert.deepEqual(wrong, [], `in the memory of member ${index + 1}`)
 }
 

@@ -1,11 +1,9 @@
 /** A node with circuits in a process of its own: does what its parent asks, and shows all that its relay holds. */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { OwnCircuit } from '../../src/mesh/onion/own-circuit.ts'
-import { RelayService } from '../../src/mesh/onion/relay-service.ts'
 import { createMesh, type Mesh } from '../../src/node/index.ts'
 import type { NodeReport, OnionCalls, RelayDump } from './onion-node.ts'
-import { StateWalk } from './state-walk.ts'
+import { type Inspected, StateWalk } from './state-walk.ts'
 
 const [folder = '', name = '', bootstrap = ''] = process.argv.slice(2)
 
@@ -22,6 +20,9 @@ const notOfRelays = [
   'Timeout',
   'TimersList'
 ]
+
+/** Where a mesh node has its circuits. */
+const onion = ['#parts', 'onion'] as const
 
 const mesh: Mesh = await createMesh(
   {
@@ -44,7 +45,7 @@ mesh.on('message', ({ id, body }) => arrived.push(`${id} ${new TextDecoder().dec
 
 function dumpRelay(): RelayDump {
   using walk = new StateWalk(notOfRelays)
-  const [service] = walk.instances(RelayService.prototype)
+  const service = walk.at(walk.inspect(mesh), ...onion, 'relay')
   const table = service && walk.at(service, '#machine', '#table')
   const circuits = table && walk.at(table, 'circuits')
   const links = table && walk.at(table, 'links')
@@ -53,14 +54,25 @@ function dumpRelay(): RelayDump {
   return {
     circuits: walk.values(circuits).map((circuit) => walk.walk(circuit)),
     links: walk.values(links).map((link) => walk.walk(link)),
+    callers: callersOf(walk, service),
     whole: walk.walk(service)
   }
+}
+
+/** With whom libp2p has the connection of each link. */
+function callersOf(walk: StateWalk, service: Inspected): RelayDump['callers'] {
+  const links = walk.at(service, '#links')
+  return (links === undefined ? [] : walk.values(links)).flatMap((state) => {
+    const [id, peerId] = [walk.at(state, 'link', 'id')?.value, walk.at(state, 'link', '#stream', '#options', 'peerId')?.value]
+    return typeof id === 'number' && typeof peerId === 'string' ? [{ id, peerId }] : []
+  })
 }
 
 /** The numbers of the node's own circuits, on the links to its guards. */
 function ownNumbers(): readonly number[] {
   using walk = new StateWalk(notOfRelays)
-  return walk.instances(OwnCircuit.prototype).flatMap((circuit) => Number(walk.at(circuit, '#number')?.value ?? []))
+  const circuits = walk.at(walk.inspect(mesh), ...onion, '#client', '#circuits')
+  return (circuits === undefined ? [] : walk.values(circuits)).flatMap((held) => Number(walk.at(held, 'circuit', '#number')?.value ?? []))
 }
 
 const report = async (): Promise<NodeReport> => {

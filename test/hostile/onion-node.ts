@@ -9,6 +9,8 @@ export interface RelayDump {
   readonly circuits: readonly (readonly Leaf[])[]
   /** What is reachable from each of the links that they run over. */
   readonly links: readonly (readonly Leaf[])[]
+  /** Whose key is at the other end of each link, as far as the connection tells. */
+  readonly callers: readonly { readonly id: number; readonly peerId: string }[]
   /** What is reachable from the service and its machine. */
   readonly whole: readonly Leaf[]
 }

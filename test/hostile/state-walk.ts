@@ -14,7 +14,8 @@ export interface Walked {
   readonly leaves: readonly Leaf[]
 }
 
-interface RemoteObject {
+/** A value of this process as the debugger has it. */
+export interface Inspected {
   readonly type: string
   readonly subtype?: string
   readonly className?: string
@@ -26,8 +27,8 @@ interface RemoteObject {
 
 interface Property {
   readonly name: string
-  readonly value?: RemoteObject
-  readonly symbol?: RemoteObject
+  readonly value?: Inspected
+  readonly symbol?: Inspected
 }
 
 /** Internal fields that are followed: what containers hold, what functions captured, what promises came to. */
@@ -54,31 +55,30 @@ export class StateWalk implements Disposable {
     this.#session.disconnect()
   }
 
-  /** All objects that have this prototype, after a collection of garbage. */
-  instances(prototype: object): readonly RemoteObject[] {
-    const objectId = this.#idOf(prototype)
-    const { objects } = this.#post<{ readonly objects: RemoteObject }>('Runtime.queryObjects', { prototypeObjectId: objectId })
-    return this.#properties(objects).flatMap(({ name, value }) => (value?.objectId !== undefined && /^\d+$/.test(name) ? [value] : []))
+  /** An object of this process, to begin with. */
+  inspect(object: object): Inspected {
+    Reflect.set(globalThis, seenName, object)
+    return this.#post<{ readonly result: Inspected }>('Runtime.evaluate', { expression: `globalThis.${seenName}` }).result
   }
 
   /** What is at the end of a way of field names from an object; undefined when there is no such way. */
-  at(from: RemoteObject, ...names: readonly string[]): RemoteObject | undefined {
-    let found: RemoteObject | undefined = from
+  at(from: Inspected, ...names: readonly string[]): Inspected | undefined {
+    let found: Inspected | undefined = from
     for (const name of names) found = found && this.#properties(found).find((property) => property.name === name)?.value
     return found
   }
 
   /** The values of a Map. */
-  values(map: RemoteObject): readonly RemoteObject[] {
+  values(map: Inspected): readonly Inspected[] {
     const entries = this.at(map, '[[Entries]]')
     return (entries === undefined ? [] : this.#properties(entries)).flatMap(({ value }) => (value && this.at(value, 'value')) ?? [])
   }
 
   /** Everything that is reachable from an object. */
-  walk(root: RemoteObject): readonly Leaf[] {
+  walk(root: Inspected): readonly Leaf[] {
     this.#session.post('Runtime.evaluate', { expression: `globalThis.${seenName} = new WeakSet()` })
     const leaves: Leaf[] = []
-    const queue: { readonly object: RemoteObject; readonly path: string }[] = [{ object: root, path: '' }]
+    const queue: { readonly object: Inspected; readonly path: string }[] = [{ object: root, path: '' }]
     let objects = 0
     for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
       if (++objects > maxObjects) break
@@ -94,7 +94,7 @@ export class StateWalk implements Disposable {
     return leaves
   }
 
-  #leaf(path: string, value: RemoteObject): Leaf | undefined {
+  #leaf(path: string, value: Inspected): Leaf | undefined {
     if (value.type === 'string') return { path, kind: 'text', value: String(value.value) }
     if (value.type === 'number' || value.type === 'bigint') return { path, kind: 'number', value: String(value.value ?? value.unserializableValue) }
     if (value.type === 'symbol') return { path, kind: 'text', value: value.description ?? '' }
@@ -103,14 +103,14 @@ export class StateWalk implements Disposable {
   }
 
   /** Own fields, and names that are data themselves (keys of maps come as values). */
-  #own(object: RemoteObject): readonly Property[] {
+  #own(object: Inspected): readonly Property[] {
     return this.#properties(object).flatMap((property) => {
       const key: Property = { name: `(name)`, value: { type: 'string', value: property.name } }
       return property.name.length > 20 ? [key, property] : [property]
     })
   }
 
-  #isNew(value: RemoteObject): boolean {
+  #isNew(value: Inspected): boolean {
     const name = (value.className ?? '').replace(/^_+/, '').replace(/\d+$/, '')
     if (this.#stop.has(name) || shared.test(value.description ?? '')) return false
     // Scopes and lists of entries are no objects of the program: they cannot be remembered, and need not be.
@@ -119,7 +119,7 @@ export class StateWalk implements Disposable {
     )
   }
 
-  #properties(object: RemoteObject): readonly Property[] {
+  #properties(object: Inspected): readonly Property[] {
     if (object.objectId === undefined) return []
     const found = this.#post<{
       readonly result?: readonly Property[]
@@ -131,20 +131,13 @@ export class StateWalk implements Disposable {
     return [...own, ...(found.privateProperties ?? []), ...internal]
   }
 
-  #call(object: RemoteObject, functionDeclaration: string): unknown {
-    const { result } = this.#post<{ readonly result: RemoteObject }>('Runtime.callFunctionOn', {
+  #call(object: Inspected, functionDeclaration: string): unknown {
+    const { result } = this.#post<{ readonly result: Inspected }>('Runtime.callFunctionOn', {
       objectId: object.objectId,
       functionDeclaration,
       returnByValue: true
     })
     return result.value
-  }
-
-  #idOf(object: object): string {
-    Reflect.set(globalThis, seenName, object)
-    const { result } = this.#post<{ readonly result: RemoteObject }>('Runtime.evaluate', { expression: `globalThis.${seenName}` })
-    if (result.objectId === undefined) throw new TypeError('not an object')
-    return result.objectId
   }
 
   /** On a session of the thread itself the answer comes within the call. */
