@@ -107,10 +107,19 @@ test('the demo shows eight nodes, all nine types, an answer and a crash that los
     assert.match(stdout, new RegExp(`^${word} .*stored`, 'm'))
   assert.match(stdout, /5 of 5 messages delivered after its restart/)
   assert.match(stdout, /✓ 8 nodes, 8 found each other/)
+  assert.match(stdout, /a circuit from agent-001 to agent-004 over [34] relays, .*: a message stored over it/)
+  assert.match(stdout, /a circuit from agent-001 to agent-006 over [56] relays, .*: a message stored over it/)
   const seconds = Number(/each other, ([\d.]+) s in all/.exec(stdout)?.[1])
   assert.ok(seconds < 60, `${seconds} s`)
   assert.deepEqual(leftovers(), before)
   for (const [, pid] of stderr.matchAll(/pid (\d+)/g)) assert.ok(!isAlive(Number(pid)), `process ${pid} is left`)
+})
+
+test('the smallest demo has three nodes, and circuits over the one that is left', async (t) => {
+  const { code, stdout, stderr } = await new Home(t, bin).p2p('demo', '--nodes', '3')
+  assert.equal(code, 0, stderr + stdout)
+  assert.match(stdout, /a circuit from agent-001 to agent-002 over 1 relay, .*: a message stored over it/)
+  assert.match(stdout, /a circuit from agent-001 to agent-003 over 1 relay, .*: a message stored over it/)
 })
 
 test('an older Node is told what is missing, without a stack trace', (t) => {

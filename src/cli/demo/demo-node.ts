@@ -7,7 +7,7 @@ import { type OptionValue, type ProfilePaths, profilePaths } from '../../core/op
 import type { CommandContext } from '../context.ts'
 import { daemonEnvironment, daemonNodeFlags, readNotice } from '../daemon-process.ts'
 
-const startMs = 30_000
+const startMs = 60_000
 const stopMs = 10_000
 
 /** One node of the demo: a real daemon in a process of its own, with its own keys and databases. */
