@@ -5,9 +5,10 @@ import { CellLinks } from '../../src/mesh/onion/cell-links.ts'
 import { ClientLink } from '../../src/mesh/onion/client-link.ts'
 import { type CircuitEnding, OwnCircuit } from '../../src/mesh/onion/own-circuit.ts'
 import { type InboundCircuitHandler, type InboundCircuitStream, RelayService } from '../../src/mesh/onion/relay-service.ts'
+import type { LinkHosts } from '../../src/mesh/onion/link-host.ts'
 import { Tracker } from '../../src/mesh/tracker.ts'
 import { onionHosts } from '../../src/node/onion-host.ts'
-import { clock, random, startTestHost, type TestHost, timers } from './support.ts'
+import { clock, random, startTestHost, type TestHost, type TestHostOptions, timers } from './support.ts'
 
 /** What nodes know of each other: all of it, in place of a directory. */
 export class KnownNodes {
@@ -25,12 +26,13 @@ export class KnownNodes {
 
 export interface RelayNode extends AsyncDisposable {
   readonly host: TestHost
+  readonly crypto: OnionCrypto
   readonly links: CellLinks
   readonly relay: RelayService
   readonly target: HopTarget
   readonly addresses: readonly string[]
   /** A circuit of this node's own, without hops, over the link to a guard that its other circuits have, too. */
-  circuit(guard: RelayNode, onEnded?: (ending: CircuitEnding) => void): Promise<OwnCircuit>
+  circuit(guard: Pick<RelayNode, 'target' | 'addresses'>, onEnded?: (ending: CircuitEnding) => void, members?: number): Promise<OwnCircuit>
 }
 
 export interface RelayNodeOptions {
@@ -38,6 +40,9 @@ export interface RelayNodeOptions {
   readonly limits?: Partial<RelayLimitValues>
   readonly maxLinks?: number
   readonly relay?: boolean
+  /** Where its links begin. */
+  readonly hosts?: LinkHosts
+  readonly hostOptions?: TestHostOptions
   readonly onStream?: (stream: InboundCircuitStream) => InboundCircuitHandler
 }
 
@@ -56,8 +61,8 @@ export function echo(stream: InboundCircuitStream): InboundCircuitHandler {
 
 /** A node on 127.0.0.1 that carries circuits, serves streams at their end, and can make circuits of its own. */
 export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNode> {
-  const { known, limits = {}, maxLinks = 512, relay: isRelay = true, onStream = echo } = options
-  const host = await startTestHost()
+  const { known, limits = {}, maxLinks = 512, relay: isRelay = true, onStream = echo, hostOptions = {} } = options
+  const host = await startTestHost(hostOptions)
   const signer = createSigner(host.seed, 'test')
   const { publicKey } = signer
   const keys = new OnionKeys({ crypto: nodeHandshakeCrypto, now: clock.monotonic() })
@@ -69,7 +74,7 @@ export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNo
   const links = new CellLinks({
     libp2p: host.libp2p,
     host: host.host,
-    hosts: onionHosts({ log }),
+    hosts: options.hosts ?? onionHosts({ log }),
     signer,
     verifier,
     ...common,
@@ -85,7 +90,7 @@ export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNo
   const addresses = host.libp2p.getMultiaddrs().map(String)
   known.add({ publicKey, addresses })
   const own = new Map<number, ClientLink>()
-  const circuit: RelayNode['circuit'] = async (guard, onEnded = () => undefined) => {
+  const circuit: RelayNode['circuit'] = async (guard, onEnded = () => undefined, members = 9) => {
     const link = await links.open({
       as: 'client',
       publicKey: guard.target.publicKey,
@@ -98,12 +103,12 @@ export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNo
     })
     const linked = own.get(link.id)
     if (linked === undefined) throw new Error('a link that nobody made')
-    return OwnCircuit.over({ crypto, random, clock, timers, link: linked, members: 9, onStreams: () => undefined, onEnded })
+    return OwnCircuit.over({ crypto, random, clock, timers, link: linked, members, onStreams: () => undefined, onEnded })
   }
   const stop = async (): Promise<void> => {
     relay.stop()
     await links.stop()
     await host[Symbol.asyncDispose]()
   }
-  return { host, links, relay, target: { publicKey, onionKey: keys.publicKey }, addresses, circuit, [Symbol.asyncDispose]: stop }
+  return { host, crypto, links, relay, target: { publicKey, onionKey: keys.publicKey }, addresses, circuit, [Symbol.asyncDispose]: stop }
 }
