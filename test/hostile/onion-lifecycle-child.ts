@@ -35,6 +35,7 @@ const node = await startRelayNode({
   hostOptions: { maxLinks: maxAcceptedLinks },
   ...(isAttacker ? { hosts } : {})
 })
+const atOnce = 10
 const delay = monitorEventLoopDelay({ resolution: 5 })
 delay.enable()
 const running: { readonly stop: () => void; readonly done: Promise<void>; readonly notes: Map<string, number> }[] = []
@@ -45,6 +46,8 @@ const calls = {
     for (const { target, addresses } of cards) known.add({ publicKey: target.publicKey, addresses })
   },
   look: ({ collect }: { readonly collect: boolean }): Look => {
+    // What a test host keeps for its test.
+    node.host.logs.length = node.host.refusals.length = 0
     const memory = process.memoryUsage()
     const look = {
       lagMs: delay.max / 1e6,
@@ -73,6 +76,25 @@ const calls = {
     const note = (what: string, count = 1): void => void notes.set(what, (notes.get(what) ?? 0) + count)
     const done = attacks[name]({ ...field, node, hosts, signal: stopping.signal, note }).catch((error: unknown) => note(String(error)))
     running.push({ stop: () => stopping.abort(), done, notes })
+  },
+  /** Builds circuits, uses and closes them; how many streams gave back what was sent. */
+  live: async ({ path, count }: { readonly path: readonly [Card, ...Card[]]; readonly count: number }): Promise<number> => {
+    let echoed = 0
+    const one = async (): Promise<void> => {
+      const circuit = await node.circuit(path[0])
+      for (const { target } of path) await circuit.extend(target, 3, 10_000)
+      await circuit.ping()
+      const { publicKey } = (path.at(-1) ?? path[0]).target
+      const stream = await circuit.open('pqs', { peerId: 'the far end', publicKey })
+      await stream.send(new Uint8Array(3_000))
+      for await (const frame of stream.frames()) {
+        echoed += frame.length === 3_000 ? 1 : 0
+        break
+      }
+      circuit.close()
+    }
+    for (let begun = 0; begun < count; begun += atOnce) await Promise.all(Array.from({ length: atOnce }, one))
+    return echoed
   },
   notes: (): Readonly<Record<string, number>> => Object.assign({}, ...running.map(({ notes }) => Object.fromEntries(notes))),
   /** Ends all attacks, and tells what came of them. */

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { createSigner } from '../../src/crypto/index.ts'
-import { random } from '../net/support.ts'
+import { bundleChild } from '../crash/bundle-child.ts'
+import { random, until } from '../net/support.ts'
+import { Child } from './child-calls.ts'
 import { Battle } from './onion-battle.ts'
+import type { LifecycleCalls, Look } from './onion-lifecycle-child.ts'
 import { startTrap } from './trap.ts'
 
 const ten = 10
@@ -56,3 +63,38 @@ test('hundreds of circuits with all that they may have under way, of which nobod
   t.diagnostic(`${last.counters.stuck} circuits ended, since nobody took their cells`)
   assert.ok(last.counters.stuck > 0)
 })
+
+test('a thousand circuits are built, used and closed, and neither the client nor the relay nor the far end keeps anything', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sm-thousand-'))
+  const program = await bundleChild(fileURLToPath(new URL('../..', import.meta.url)), folder, 'onion-lifecycle-child')
+  const wide = { clientCreateBurst: 10_000, relayCreateBurst: 10_000, relayCreatesPerSecond: 1_000, bytesPerSecond: 33_554_432 }
+  const start = (): Promise<Child<LifecycleCalls>> => Child.start<LifecycleCalls>(program, ['127.0.0.1', JSON.stringify(wide)])
+  await using client = await start()
+  await using relay = await start()
+  await using end = await start()
+  const path = [await relay.call('card'), await end.call('card')] as const
+  for (const child of [relay, end]) await child.call('know', path)
+  const all = [client, relay, end]
+  const look = async (): Promise<readonly Look[]> => {
+    await until(async () => (await Promise.all(all.map((child) => child.call('look', { collect: false })))).every(isEmpty), 'no circuit is left')
+    return Promise.all(all.map((child) => child.call('look', { collect: true })))
+  }
+  assert.equal(await client.call('live', { path, count: 200 }), 200)
+  const early = await look()
+  const startedAt = performance.now()
+  assert.equal(await client.call('live', { path, count: 1_000 }), 1_000)
+  const seconds = (performance.now() - startedAt) / 1_000
+  const late = await look()
+  rmSync(folder, { recursive: true, force: true })
+  const more = late.map(({ used }, index) => used - (early[index]?.used ?? 0))
+  t.diagnostic(`${seconds.toFixed(1)} s; client, relay, far end: ${more.map((bytes) => Math.round(bytes / 1_024)).join(', ')} KiB more in use`)
+  for (const [index, { connections, links, timers, counters }] of late.entries()) {
+    assert.deepEqual([connections, links], [early[index]?.connections, early[index]?.links])
+    assert.ok(timers <= (early[index]?.timers ?? 0) + 4, `${timers} timers after ${early[index]?.timers}`)
+    assert.deepEqual([counters.violations, counters.stuck], [0, 0])
+  }
+  // What each request was is remembered, so that none is answered twice.
+  for (const bytes of more) assert.ok(bytes < 2_097_152, `${bytes} bytes more`)
+})
+
+const isEmpty = ({ counters }: Look): boolean => counters.circuits + counters.queuedBytes + counters.waitingCreates === 0
