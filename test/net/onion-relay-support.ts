@@ -40,6 +40,8 @@ export interface RelayNodeOptions {
   readonly limits?: Partial<RelayLimitValues>
   readonly maxLinks?: number
   readonly relay?: boolean
+  /** Where others are, if not where `known` says. */
+  readonly lookup?: (publicKey: Uint8Array) => { readonly addresses: readonly string[] } | undefined
   /** Where its links begin. */
   readonly hosts?: LinkHosts
   readonly hostOptions?: TestHostOptions
@@ -83,7 +85,7 @@ export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNo
   })
   const relay = new RelayService({
     ...{ links, crypto, random, publicKey, onStream, limits, maxLinks, relay: isRelay, endpoint: true, ...common },
-    lookup: (key) => known.lookup(key),
+    lookup: options.lookup ?? ((key) => known.lookup(key)),
     isRelay: (key) => known.lookup(key) !== undefined
   })
   await relay.start()
