@@ -7,7 +7,7 @@ import { until } from './support.ts'
 
 const healthy: OnionFacts = {
   options: { onionPolicy: 'auto', mdns: false },
-  pool: { policy: 'lan', guards: { known: 3, failing: 0 }, shortage: undefined },
+  pool: { policy: 'lan', guards: { known: 3, failing: 0 }, shortage: undefined, broken: 0 },
   isPublic: false,
   knowsPublic: false,
   dropped: []
@@ -29,6 +29,13 @@ test('mDNS beside circuits is a leak, and each finding says what can be done', (
   )
   assert.match(findings[1]?.message ?? '', /local network sees that this node is here/)
   assert.match(findings[1]?.hint ?? '', /config set mdns false/)
+})
+
+test('circuits that break off again and again are told, and nobody is blamed', () => {
+  assert.deepEqual(codesOf({ pool: { ...healthy.pool, broken: 4 } }), [])
+  const [finding] = onionFindings({ ...healthy, pool: { ...healthy.pool, broken: 5 } })
+  assert.equal(finding?.code, 'ONION_CIRCUITS_BREAK')
+  assert.match(finding?.message ?? '', /^5 times within ten minutes/)
 })
 
 test('waived rules are told where there are public addresses', () => {

@@ -1,4 +1,4 @@
-import { equalBytes, MeshError, type Millis } from '../base/index.ts'
+import { after, equalBytes, MeshError, type Millis } from '../base/index.ts'
 import { BuildTimeout } from './build-timeout.ts'
 import { Guards } from './guards.ts'
 import { type PathChoice, PathMaker, type PathWish } from './path-maker.ts'
@@ -8,12 +8,18 @@ import type { PoolCircuit, PoolOptions, PoolStatus } from './pool-types.ts'
 import { type DroppedRelay, RelayRecord } from './relay-record.ts'
 import { type AnonymityReport, anonymityReport } from './report.ts'
 
+const breaksMs = 600_000
+const oneCauseMs = 1_000
+const maxBreaks = 100
+
 /** What the pool draws paths from, and what it learns from builds. */
 export class PoolPaths {
   readonly #options: PoolOptions
   readonly #guards: Guards
   readonly #record: RelayRecord
   readonly #timeout = new BuildTimeout()
+  /** When circuits with work ended by themselves. */
+  #breaks: readonly Millis[] = []
   readonly #paths: PathMaker
 
   /** @throws {MeshError} MESSAGE_MALFORMED when the saved guards are none */
@@ -112,6 +118,14 @@ export class PoolPaths {
     return this.#record.failed(idsOf(circuit), undefined, now)
   }
 
+  /** A circuit with work ended by itself, which any relay of it may have done, or its destination: nobody is blamed. */
+  broke(now: Millis): void {
+    const last = this.#breaks.at(-1)
+    // What one cause ends together is one.
+    if (last !== undefined && now < after(last, oneCauseMs)) return
+    this.#breaks = [...this.#breaks.filter((at) => now < after(at, breaksMs)), now].slice(-maxBreaks)
+  }
+
   carried(circuit: PoolCircuit, bytesPerSecond: number): void {
     this.#record.carried(idsOf(circuit), bytesPerSecond)
   }
@@ -123,10 +137,12 @@ export class PoolPaths {
     return anonymityReport({ path, wanted, destination, census, waivers, trust: this.#options.asker.trust })
   }
 
-  status(now: Millis): Pick<PoolStatus, 'policy' | 'relays' | 'guards' | 'dropped'> {
+  status(now: Millis): Pick<PoolStatus, 'policy' | 'relays' | 'guards' | 'dropped' | 'broken'> {
     const { rules, relays } = this.#paths.census(now)
     const failing = this.#guards.all.filter(({ failingSince }) => failingSince !== undefined).length
-    return { policy: rules.name, relays: relays.length, guards: { known: this.#guards.all.length, failing }, dropped: this.#record.dropped(now) }
+    const broken = this.#breaks.filter((at) => now < after(at, breaksMs)).length
+    const guards = { known: this.#guards.all.length, failing }
+    return { policy: rules.name, relays: relays.length, guards, dropped: this.#record.dropped(now), broken }
   }
 }
 

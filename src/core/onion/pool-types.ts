@@ -142,6 +142,8 @@ export interface PoolStatus {
   readonly circuits: Readonly<Record<PoolCircuitState, number>>
   readonly guards: { readonly known: number; readonly failing: number }
   readonly dropped: readonly DroppedRelay[]
+  /** How often within ten minutes circuits ended by themselves that had work; at most 100. */
+  readonly broken: number
   /** Why there are no spare circuits; undefined when there are, or soon. */
   readonly shortage: MeshError | undefined
 }

@@ -254,7 +254,7 @@ export class PoolMachine implements Machine<PoolInput, PoolOutput> {
       return this.#failed(circuit, { hop: undefined, error })
     }
     this.#circuits.delete(circuit.id)
-    if (circuit.state !== 'spare') return
+    if (circuit.state !== 'spare') return circuit.streams === 0 ? undefined : this.#paths.broke(this.#now)
     this.#dropped(this.#paths.collapsed(circuit, this.#now))
     this.#delaySpares()
   }

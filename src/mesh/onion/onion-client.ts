@@ -383,7 +383,9 @@ export class OnionClient {
     // The promise of its step fails too, and knows at which hop.
     if (this.#building.has(number)) return
     this.#circuits.delete(number)
-    if (error !== undefined) this.#options.log({ level: 'debug', event: 'onion.circuit-ended', fields: { code: error.code, reason: error.message } })
+    // Relays come and go; cells that were meddled with are something else.
+    const level = error?.code === 'CIRCUIT_DESTROYED' ? 'debug' : 'warn'
+    if (error !== undefined) this.#options.log({ level, event: 'onion.circuit-ended', fields: { code: error.code, reason: error.message } })
     this.#driver.input({ type: 'ended', circuit: number })
   }
 }

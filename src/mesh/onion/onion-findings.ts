@@ -4,13 +4,16 @@ import type { HealthFinding } from '../mesh.ts'
 /** What is judged: the options, the circuits, and who is around. */
 export interface OnionFacts {
   readonly options: { readonly onionPolicy: PathPolicyName; readonly mdns: boolean }
-  readonly pool: Pick<PoolStatus, 'policy' | 'guards' | 'shortage'>
+  readonly pool: Pick<PoolStatus, 'policy' | 'guards' | 'shortage' | 'broken'>
   /** Whether this node has a public address, and whether any relay that it knows has one. */
   readonly isPublic: boolean
   readonly knowsPublic: boolean
   /** Relays that are left out since circuits through them fail. */
   readonly dropped: readonly { readonly name: string; readonly builds: number; readonly failed: number }[]
 }
+
+/** A relay that was started again, or a network that was gone for a moment, breaks fewer. */
+const manyBreaks = 5
 
 /** What the user of a node with `onion_routing` should know, each with what can be done. */
 export function onionFindings(facts: OnionFacts): readonly HealthFinding[] {
@@ -21,7 +24,8 @@ export function onionFindings(facts: OnionFacts): readonly HealthFinding[] {
     ...(shortage?.code === 'CIRCUIT_GUARDS_FAILED' ? [] : guardFindings(pool.guards)),
     ...lanFindings(facts),
     ...(options.mdns ? [mdnsFinding] : []),
-    ...dropped.map(droppedFinding)
+    ...dropped.map(droppedFinding),
+    ...(pool.broken < manyBreaks ? [] : [breaksFinding(pool.broken)])
   ]
 }
 
@@ -68,4 +72,10 @@ const droppedFinding = ({ name, builds, failed }: OnionFacts['dropped'][number])
   code: 'ONION_RELAY_DROPPED',
   message: `${failed} of the last ${builds} circuits through ${name} failed; it is left out for a while`,
   hint: 'It may be overloaded, or choose which circuits it lets through. Nothing needs to be done.'
+})
+
+const breaksFinding = (broken: number): HealthFinding => ({
+  code: 'ONION_CIRCUITS_BREAK',
+  message: `${broken} times within ten minutes circuits broke off while something ran over them`,
+  hint: 'Durable messages wait and go over the next circuit: none is lost. A bad network does it as well as a relay or a peer that breaks circuits on purpose, and which one it was cannot be told. If nothing gets through, --via direct does, without hiding who you are.'
 })

@@ -33,3 +33,24 @@ test('relays over which the destination is not reached are not on the way of the
     }
   }
 })
+
+test('circuits that end while they have work are counted for ten minutes, once for each cause, and no relay is blamed', () => {
+  const world = new PoolWorld([...members(20), endpoint(101), endpoint(102)], { limits: { spares: 0 } })
+  const used = (destination: number): number => {
+    const { id } = world.ready(world.want(idOf(destination)))
+    world.input({ type: 'streams', circuit: id, streams: 1 })
+    return id
+  }
+  for (let round = 1; round <= 3; round++) {
+    const circuits = [used(101), used(102)]
+    for (const circuit of circuits) world.input({ type: 'ended', circuit })
+    assert.equal(world.pool.status.broken, round)
+    world.run(2_000)
+  }
+  world.input({ type: 'ended', circuit: world.ready(world.want(idOf(101))).id })
+  assert.equal(world.pool.status.broken, 3, 'one without work tells nothing')
+  assert.deepEqual(world.pool.status.dropped, [])
+  world.run(600_000)
+  world.input({ type: 'wake' })
+  assert.equal(world.pool.status.broken, 0)
+})
