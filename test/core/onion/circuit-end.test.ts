@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { type ErrorCode, isMeshError } from '../../../src/core/base/index.ts'
 import { CircuitEnd, type EndOutput, type RelayCellCommand } from '../../../src/core/onion/circuit-end.ts'
 import { ReceiveWindow, SendWindow } from '../../../src/core/onion/flow-window.ts'
@@ -261,19 +262,44 @@ test('DROP is taken and forgotten', () => {
 
 const tagOf = (cell: number) => () => new Uint8Array(16).fill(cell)
 
-test('the window closes after 256 cells and opens by 32 with each right SENDME', () => {
+/** Sends while the window is open; how many cells that were. */
+function fill(window: SendWindow, cells = Number.POSITIVE_INFINITY): number {
+  let sent = 0
+  while (window.isOpen && sent < cells) {
+    assert.ok(window.room > 0)
+    window.sent(tagOf(1))
+    sent++
+  }
+  return sent
+}
+
+test('the window closes after 256 cells, and opens by 32 with each right SENDME, a frame of 63 at a time', () => {
   const window = new SendWindow()
-  for (let cell = 1; cell <= circuitWindow.cells; cell++) {
-    assert.ok(window.isOpen)
-    window.sent(tagOf(cell))
-  }
-  assert.equal(window.isOpen, false)
-  window.sendme(tagOf(32)())
-  for (let cell = 0; cell < circuitWindow.sendmeEvery; cell++) {
-    assert.ok(window.isOpen)
-    window.sent(tagOf(99))
-  }
-  assert.equal(window.isOpen, false)
+  assert.equal(fill(window), circuitWindow.cells)
+  const opened = Array.from({ length: 10 }, () => {
+    window.sendme(tagOf(1)())
+    return fill(window)
+  })
+  assert.deepEqual(opened, [0, 63, 0, 63, 0, 63, 0, 63, 0, 63])
+})
+
+test('a window never waits for a SENDME that is not due, and has no more than 256 cells under way', () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(fc.constant('sendme' as const), fc.integer({ min: 1, max: 300 })), { maxLength: 200 }), (steps) => {
+      const window = new SendWindow()
+      let underWay = 0
+      for (const step of steps) {
+        if (step !== 'sendme') underWay += fill(window, step)
+        else if (underWay >= circuitWindow.sendmeEvery) {
+          window.sendme(tagOf(1)())
+          underWay -= circuitWindow.sendmeEvery
+        }
+        assert.ok(underWay <= circuitWindow.cells)
+        assert.ok(window.isOpen || underWay >= 2 * circuitWindow.sendmeEvery)
+      }
+    }),
+    { numRuns: 200 }
+  )
 })
 
 test('a SENDME with a wrong tag, in a wrong order, or for nothing breaks the rules', () => {
