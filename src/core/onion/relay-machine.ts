@@ -68,6 +68,11 @@ export class RelayMachine implements Machine<RelayInput, RelayOutput> {
     return this.#table.links.get(link)?.circuits.size ?? 0
   }
 
+  /** The neighbour that a circuit came over, by the name under which it is counted. */
+  neighbourOf(circuit: number): string | undefined {
+    return this.#table.circuits.get(circuit)?.source.key
+  }
+
   /** The next cells for a link, at most `max`, and no more than its neighbour may get; the rest is announced by a `ready` later. */
   take(link: number, max: number, now: Millis): readonly Cell[] {
     const of = this.#table.links.get(link)

@@ -1,7 +1,8 @@
-import { MeshError } from '../../core/base/index.ts'
+import { type Clock, MeshError } from '../../core/base/index.ts'
 import type { StreamOutput } from '../../core/onion/index.ts'
 import { nobodysKey } from '../onion-streams.ts'
 import type { Timers } from '../ports.ts'
+import { TokenBuckets } from '../token-buckets.ts'
 import type { Tracker } from '../tracker.ts'
 import { CircuitStream } from './circuit-stream.ts'
 import type { InboundCircuitHandler, InboundCircuitStream } from './relay-service.ts'
@@ -10,9 +11,13 @@ import type { InboundCircuitHandler, InboundCircuitStream } from './relay-servic
 const maxHeldBytes = 67_108_864
 /** Streams of circuits that end here, at one time. Who opens them is known to nobody before the session inside has proved it. */
 const maxStreams = 1_024
+/** Of them, of circuits of one neighbour; and what may be opened over these: who floods shall leave others their part of what a node does for strangers. */
+const maxStreamsOfNeighbour = maxStreams / 4
+const neighbourBegins = { perSecond: 10, burst: 64 } as const
 const nobody = 'somebody over a circuit'
 
 export interface EndpointStreamsOptions {
+  readonly clock: Clock
   readonly timers: Timers
   readonly tracker: Tracker
 }
@@ -20,11 +25,14 @@ export interface EndpointStreamsOptions {
 /** The streams that others open to this node over circuits. */
 export class EndpointStreams {
   readonly #options: EndpointStreamsOptions
-  readonly #streams = new Set<CircuitStream>()
+  /** Each with the neighbour over which it came. */
+  readonly #streams = new Map<CircuitStream, string>()
+  readonly #begins: TokenBuckets
   #handler: ((stream: CircuitStream) => Promise<void>) | undefined
 
   constructor(options: EndpointStreamsOptions) {
     this.#options = options
+    this.#begins = new TokenBuckets({ clock: options.clock, ...neighbourBegins })
   }
 
   get count(): number {
@@ -36,10 +44,10 @@ export class EndpointStreams {
     this.#handler = handler
   }
 
-  /** Takes a stream that somebody opened. */
-  take(port: InboundCircuitStream): InboundCircuitHandler {
+  /** Takes a stream that somebody opened over a circuit that came from this neighbour. */
+  take(port: InboundCircuitStream, neighbour: string): InboundCircuitHandler {
     const handler = this.#handler
-    if (handler === undefined || this.#streams.size >= maxStreams) {
+    if (handler === undefined || !this.#hasRoom(neighbour)) {
       port.end('refused')
       return { event: () => undefined, gone: () => undefined }
     }
@@ -50,10 +58,17 @@ export class EndpointStreams {
       timers: this.#options.timers,
       onClosed: () => this.#streams.delete(stream)
     })
-    this.#streams.add(stream)
+    this.#streams.set(stream, neighbour)
     // What came with BEGIN is handed over first: the machine goes on in this turn.
     queueMicrotask(() => this.#run(stream, handler))
     return { event: (event) => this.#event(stream, event), gone: () => stream.lost(undefined) }
+  }
+
+  #hasRoom(neighbour: string): boolean {
+    if (this.#streams.size >= maxStreams || !this.#begins.take(neighbour)) return false
+    let ofNeighbour = 0
+    for (const each of this.#streams.values()) if (each === neighbour) ofNeighbour += 1
+    return ofNeighbour < maxStreamsOfNeighbour
   }
 
   #run(stream: CircuitStream, handler: (stream: CircuitStream) => Promise<void>): void {
@@ -85,7 +100,7 @@ export class EndpointStreams {
   #shed(): void {
     let held = 0
     let fullest: CircuitStream | undefined
-    for (const stream of this.#streams) {
+    for (const stream of this.#streams.keys()) {
       held += stream.heldBytes
       if (fullest === undefined || stream.heldBytes > fullest.heldBytes) fullest = stream
     }

@@ -96,7 +96,7 @@ export class OnionService implements OnionStreams {
     this.#crypto = createOnionCrypto({ crypto, cipher: ports.cipher, hashes: ports.hashes, keys: this.#keys, publicKey })
     this.#asker = { publicKey, family: onionFamily.map(keyOf), trust: new Set(onionTrust) }
     this.#trusted = new Set(onionTrust.map((peerId) => toHex(keyOf(peerId))))
-    this.#streams = new EndpointStreams({ timers, tracker })
+    this.#streams = new EndpointStreams({ clock, timers, tracker })
     this.links = new CellLinks({ libp2p, host, hosts: ports.hosts, signer, verifier, clock, timers, tracker, log, onRefused, isPaired })
     this.directory = new DirectoryService({
       ...{ libp2p, host, gossip, clock, timers, random, signer, verifier, network, log, store: ports.directory },
@@ -109,7 +109,7 @@ export class OnionService implements OnionStreams {
       endpoint: onionRouting,
       lookup: (key) => this.directory.lookup(key),
       isRelay: (key) => this.directory.get(key)?.descriptor.role === 'relay',
-      onStream: (stream) => this.#streams.take(stream),
+      onStream: (stream, from) => this.#streams.take(stream, from),
       limits: { maxCircuits: onionMaxCircuits, bytesPerSecond: onionBytesPerSecond }
     })
   }

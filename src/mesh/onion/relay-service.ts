@@ -49,8 +49,8 @@ export interface RelayServiceOptions {
   readonly lookup: (publicKey: Uint8Array) => { readonly addresses: readonly string[] } | undefined
   /** Whether the directory has a relay with this key: its links have the limits of relays, all others those of clients. */
   readonly isRelay: (publicKey: Uint8Array) => boolean
-  /** Takes streams of circuits that end here. */
-  readonly onStream: (stream: InboundCircuitStream) => InboundCircuitHandler
+  /** Takes streams of circuits that end here; `from` is the neighbour whose circuit it is. */
+  readonly onStream: (stream: InboundCircuitStream, from: string) => InboundCircuitHandler
   readonly limits?: Partial<RelayLimitValues>
   /** Links to next hops at one time, default 512: strangers choose who is called. */
   readonly maxLinks?: number
@@ -220,7 +220,7 @@ export class RelayService {
     const streams = this.#streams.get(circuit) ?? new Map<number, OpenStream>()
     const done = new Set<'us' | 'peer'>()
     let isRefused = false
-    const handler = this.#options.onStream({
+    const port: InboundCircuitStream = {
       write: (bytes) => this.#driver.input({ type: 'write', circuit, stream, bytes }),
       end: (reason) => {
         isRefused = reason !== 'done'
@@ -228,7 +228,8 @@ export class RelayService {
         this.#sideEnded(circuit, stream, { side: 'us', reason })
       },
       consumed: (bytes) => this.#driver.input({ type: 'consumed', circuit, stream, bytes })
-    })
+    }
+    const handler = this.#options.onStream(port, this.#machine.neighbourOf(circuit) ?? '')
     if (isRefused) return
     streams.set(stream, { handler, done })
     this.#streams.set(circuit, streams)
