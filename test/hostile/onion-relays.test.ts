@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { isMeshError } from '../../src/core/base/index.ts'
-import type { LogRecord } from '../../src/mesh/mesh.ts'
+import type { LogRecord, Mesh } from '../../src/mesh/mesh.ts'
 import { until } from '../net/support.ts'
 import { Deeds, type Mischief, mischiefs } from './hostile-relay.ts'
 import { circuitInUse, deadlineMs, knowsRelays, leadOverMallory, type OnionScene, quickLimits, startOnionScene } from './onion-scene.ts'
@@ -128,6 +128,33 @@ test('a relay that fails most builds is told, and left out', async () => {
   assert.equal(deeds.count, before, 'he is asked no more')
   await carol.stop()
 })
+
+test('a circuit whose far end takes no stream is given up for another one, without waiting until it is found dead', async () => {
+  const { net, bob, mallory } = scene
+  const limits = { ...quickLimits, probe: { idleMs: 60_000, deadMs: 90_000 }, openMs: 500 }
+  const dave = await net.add({ onionHops: 2, onionRelay: false }, { onionLimits: limits })
+  await knowsRelays(dave, 5)
+  await net.pair(dave, bob)
+  const dead = await circuitOver(dave)
+  const deeds = new Deeds()
+  mallory.behave(mischiefs.dropAll(deeds))
+  const { status } = await dave.send(bob.peerId, 'over another one', { via: 'onion', timeoutMs: deadlineMs })
+  assert.equal(status, 'stored')
+  assert.ok(deeds.count > 0, 'mallory did it')
+  assert.ok(!(await dave.circuits()).some(({ id }) => id === dead))
+  await dave.stop()
+})
+
+/** A circuit to bob that leads over mallory, and carries nothing yet; there is no other one. */
+async function circuitOver(from: Mesh): Promise<string> {
+  const { bob, mallory } = scene
+  for (const until = performance.now() + deadlineMs; performance.now() < until;) {
+    const { id, path = [] } = await from.circuit(bob.peerId, { hops: 2, showPath: true })
+    if (path.slice(1).some(({ peerId }) => peerId === mallory.peerId)) return id
+    await from.closeCircuit(id)
+  }
+  return assert.fail('no circuit leads over mallory')
+}
 
 test('two relays die while 200 messages run and circuits are built: none is lost, and none comes twice', async () => {
   const { alice, bob, mallory, honest } = scene

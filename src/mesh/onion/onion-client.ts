@@ -218,7 +218,8 @@ export class OnionClient {
     for (let attempt = 1; ; attempt++) {
       const { circuit } = await this.want(peer.peerId, {}, signal)
       try {
-        using deadline = startDeadline(this.#options.timers, { operation: 'opening a stream over a circuit', timeoutMs: openMs, signal })
+        const { timers, limits } = this.#options
+        using deadline = startDeadline(timers, { operation: 'opening a stream over a circuit', timeoutMs: limits.openMs ?? openMs, signal })
         return await within(deadline, circuit.open(protocol, peer))
       } catch (error) {
         // A far end that says nothing for so long is not there, and would not be for the next one either.

@@ -8,6 +8,8 @@ export interface OnionLimits {
   readonly record?: Partial<RelayRecordLimits>
   /** When the far end of a circuit is asked whether it is there, and when a circuit is given up that does not answer. */
   readonly probe?: { readonly idleMs: number; readonly deadMs: number }
+  /** How long the far end may take to take a stream. */
+  readonly openMs?: number
   /** When a session for messages over a circuit is closed that carries none. */
   readonly idleMs?: number
 }
