@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { byteLength, concat, type Pieces } from '../../src/core/base/index.ts'
+import { byteLength, concat, isMeshError, type Pieces } from '../../src/core/base/index.ts'
 import { CircuitStream } from '../../src/mesh/onion/circuit-stream.ts'
 import { random, timers } from './support.ts'
 
@@ -46,4 +46,26 @@ test('what one turn sends is written at once, large pieces as they are', async (
   assert.equal(byteLength(pieces), 4 + 10 + 4 + 1 + 40_000)
   assert.ok(pieces.includes(large))
   assert.deepEqual(Buffer.from(concat(...pieces)), Buffer.from(concat(framed(small), concat(new Uint8Array([0, 0, 156, 65, 1]), large))))
+})
+
+test('who takes nothing of what is written for a minute loses the stream, and who takes some does not', async () => {
+  const scheduled = new Map<number, () => void>()
+  const held = {
+    schedule: (delayMs: number, run: () => void) => {
+      scheduled.set(delayMs, run)
+      return () => void scheduled.delete(delayMs)
+    }
+  }
+  const ended: string[] = []
+  const port = { write: () => undefined, end: (reason: string) => void ended.push(reason), consumed: () => undefined }
+  const stream = new CircuitStream({ port, peerId: 'somebody', publicKey: new Uint8Array(32), timers: held, onClosed: () => undefined })
+  stream.setFull(true)
+  stream.setFull(false)
+  assert.equal(scheduled.size, 0)
+  stream.setFull(true)
+  const sending = stream.send(random.bytes(10))
+  scheduled.get(60_000)?.()
+  await assert.rejects(sending, (error) => isMeshError(error, 'PEER_UNREACHABLE') && error.message.includes('nothing was taken for 60000 ms'))
+  await stream.closed
+  assert.deepEqual(ended, ['broken'])
 })

@@ -8,7 +8,7 @@ import { protocolTable } from '../protocol-table.ts'
 /** How long a stream that we closed waits for the other end. */
 const lingerMs = 5_000
 const lengthBytes = 4
-const { id: protocol, maxFrameBytes } = protocolTable.pqs
+const { id: protocol, maxFrameBytes, writeMs } = protocolTable.pqs
 
 /** What a stream wants of the circuit that it belongs to. */
 export interface StreamPort {
@@ -52,6 +52,8 @@ export class CircuitStream implements FrameStream {
   #queue: Uint8Array[] = []
   #isScheduled = false
   #isFull = false
+  /** Forgets that the other end has so long to take what is written. */
+  #taken: () => void = () => undefined
   #waiting: Waiting[] = []
   #pending: Pending | undefined
   #error: MeshError | undefined
@@ -88,10 +90,13 @@ export class CircuitStream implements FrameStream {
     this.#advance()
   }
 
-  /** Whether more may be written now. */
+  /** Whether more may be written now. Who takes nothing for a minute loses the stream, as over a connection: what waits is our memory. */
   setFull(isFull: boolean): void {
     this.#isFull = isFull
-    if (!isFull) this.#release()
+    this.#taken()
+    if (!isFull) return this.#release()
+    const stuck = (): void => this.#fail(unreachable(this.peerId, `nothing was taken for ${writeMs} ms`), 'broken')
+    this.#taken = this.#options.timers.schedule(writeMs, stuck)
   }
 
   /** The other end ended its side, or the stream. */
@@ -229,6 +234,7 @@ export class CircuitStream implements FrameStream {
   #end(): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
+    this.#taken()
     const error = this.#error ?? unreachable(this.peerId, 'the stream is closed')
     for (const { reject } of this.#waiting) reject(error)
     this.#waiting = []
