@@ -65,7 +65,7 @@ export interface LinkNode extends AsyncDisposable {
 }
 
 export type LinkNodeOptions = TestHostOptions &
-  Partial<Pick<CellLinksOptions, 'clock' | 'timers' | 'isPaired'>> & {
+  Partial<Pick<CellLinksOptions, 'clock' | 'timers' | 'isPaired' | 'hosts'>> & {
     readonly linkLimits?: CellLinksOptions['limits']
     /** Takes no links until its test says how. */ readonly bare?: boolean
   }
@@ -81,7 +81,7 @@ export async function startLinkNode(options: LinkNodeOptions = {}): Promise<Link
   const links = new CellLinks({
     libp2p: host.libp2p,
     host: host.host,
-    hosts: onionHosts({ log: (record) => host.logs.push(record) }),
+    hosts: options.hosts ?? onionHosts({ log: (record) => host.logs.push(record) }),
     signer,
     verifier: createVerifier('test'),
     clock: options.clock ?? clock,

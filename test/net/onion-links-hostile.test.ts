@@ -7,6 +7,7 @@ import type { DialHost } from '../../src/mesh/onion/link-host.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { cellOf, type LinkNode, startLinkNode, startRawOpener } from './onion-link-support.ts'
 import { startRelay } from './relay-support.ts'
+import { hostsFrom } from '../hostile/onion-raw.ts'
 import { clock, until } from './support.ts'
 
 async function openTo(opener: DialHost, { publicKey, host }: LinkNode): Promise<FrameStream> {
@@ -167,4 +168,23 @@ test('thirty links of one key that come and go leave nothing behind', async () =
   await until(() => node.host.libp2p.getConnections().length === 0, 'no connection is left')
   await until(async () => (await node.host.libp2p.peerStore.all()).length === 0, 'no peer is left')
   await until(() => node.host.host.openStreams === 0, 'no stream is left')
+})
+
+test('keys of one network that hold all links make room for another network, and not for more of their own', async () => {
+  await using guard = await startLinkNode({ linkLimits: { accepted: 4 } })
+  // Each proves a key that nobody knows: proofs alone are cheap.
+  const crowd = await Promise.all(Array.from({ length: 5 }, () => startLinkNode({ hosts: hostsFrom('127.0.7.1') })))
+  await using other = await startLinkNode({ hosts: hostsFrom('127.0.8.1') })
+  for (const node of crowd.slice(0, 4)) {
+    await node.open(guard, 'relay')
+    await until(() => guard.links.acceptedCount === crowd.indexOf(node) + 1, 'the link is accepted')
+  }
+  for (const end of guard.accepted) end.circuits = end === guard.accepted[2] ? 0 : 1
+  const fifth = await crowd[4]?.open(guard, 'relay')
+  await until(() => fifth?.hasEnded === true, 'one more of them is refused')
+  const link = await other.open(guard, 'client')
+  await until(() => guard.accepted[2]?.hasEnded === true, 'the one without circuits ends')
+  await until(() => guard.accepted.length === 5 && guard.links.acceptedCount === 4, 'the other network has its link')
+  assert.equal(link.hasEnded, false)
+  for (const node of crowd) await node[Symbol.asyncDispose]()
 })

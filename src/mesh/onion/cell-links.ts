@@ -213,7 +213,7 @@ export class CellLinks implements CellLinkPort {
     const peer = this.#peerOf(cells[0], stream)
     const prefix = peer.kind === 'client' ? peer.prefix : undefined
     const { accepted = maxAcceptedLinks, clientsOfPrefix = maxClientsOfPrefix } = this.#options.limits ?? {}
-    if (this.#accepted.size >= accepted) throw tooMany(`over ${accepted} links`)
+    if (this.#accepted.size >= accepted && !this.#makeRoom(peer.prefix)) throw tooMany(`over ${accepted} links`)
     if (prefix !== undefined && (this.#clientsOfPrefix.get(prefix) ?? 0) >= clientsOfPrefix)
       throw tooMany(`over ${clientsOfPrefix} links of clients in one network`)
     const link = this.#makeLink({ opener: 'peer', peer, stream, frames })
@@ -225,6 +225,22 @@ export class CellLinks implements CellLinkPort {
       this.#accepted.delete(link)
       if (prefix !== undefined) add(this.#clientsOfPrefix, prefix, -1)
     }
+  }
+
+  /**
+   * Ends a link of the network that has most of them, for one of a network that has few: any key proves itself, so that keys alone could hold all places. It is
+   * the one over which no circuit ran for longest. False when the network that asks has as many.
+   */
+  #makeRoom(prefix: string): boolean {
+    const byPrefix = new Map<string, FrameLink[]>()
+    for (const link of this.#accepted) byPrefix.set(link.peer.prefix, [...(byPrefix.get(link.peer.prefix) ?? []), link])
+    const [crowd = []] = [...byPrefix.values()].sort((a, b) => b.length - a.length)
+    if (crowd.length <= (byPrefix.get(prefix)?.length ?? 0) + 1) return false
+    const [idle] = crowd.toSorted((a, b) => b.idleMs - a.idleMs)
+    if (idle === undefined) return false
+    this.#accepted.delete(idle)
+    idle.close(tooMany('others of its network have most of the links'))
+    return true
   }
 
   #peerOf(first: Cell | undefined, { publicKey, remoteHost = '' }: FrameStream): LinkPeer {
