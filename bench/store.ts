@@ -20,7 +20,20 @@ const proof = new Uint8Array(randomBytes(400))
 
 function message(sequence: number): InboundMessage {
   const envelope = new Uint8Array(randomBytes(1_024))
-  return { source, via: 'direct', epoch, sequence, id: `m${sequence}`, type: 'Thought', priority: 5, digest: sha256(envelope), envelope, proof, received, ttlMs: 1 }
+  return {
+    source,
+    via: 'direct',
+    epoch,
+    sequence,
+    id: `m${sequence}`,
+    type: 'Thought',
+    priority: 5,
+    digest: sha256(envelope),
+    envelope,
+    proof,
+    received,
+    ttlMs: 1
+  }
 }
 
 /** Rows a second of node:sqlite alone: one table, no index, no thread between, the same bytes in the same transactions. */

@@ -96,7 +96,8 @@ export class StateWalk implements Disposable {
 
   #leaf(path: string, value: Inspected): Leaf | undefined {
     if (value.type === 'string') return { path, kind: 'text', value: String(value.value) }
-    if (value.type === 'number' || value.type === 'bigint') return { path, kind: 'number', value: String(value.value ?? value.unserializableValue) }
+    if (value.type === 'number' || value.type === 'bigint')
+      return { path, kind: 'number', value: JSON.stringify(value.value) ?? value.unserializableValue ?? '' }
     if (value.type === 'symbol') return { path, kind: 'text', value: value.description ?? '' }
     if (value.subtype !== 'typedarray' && value.subtype !== 'arraybuffer' && value.subtype !== 'dataview') return undefined
     return { path, kind: 'bytes', value: String(this.#call(value, hexOfMemory)) }

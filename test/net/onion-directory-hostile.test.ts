@@ -205,7 +205,13 @@ test('over its budget a peer gets nothing more, and is told nothing false; what 
     directory.add(parseDescriptor(bytes).descriptor, bytes, clock.wall())
   }
   let turns = 0
-  const counted: typeof timers = { schedule: (delayMs, run) => timers.schedule(delayMs, () => void ((turns += delayMs === 0 ? 1 : 0), run())) }
+  const counted: typeof timers = {
+    schedule: (delayMs, run) =>
+      timers.schedule(delayMs, () => {
+        turns += delayMs === 0 ? 1 : 0
+        run()
+      })
+  }
   let budget = 40_000
   const maySend = (bytes: number): boolean => (budget -= bytes) > 0
   await using serving = await startLiar((stream) => answerPull(stream, { directory, maySend, onBehind: () => undefined }))

@@ -29,7 +29,7 @@ function refusal(maker: PathMaker, wish: PathWish): MeshError {
   } catch (error) {
     if (error instanceof MeshError) return error
   }
-  throw assert.fail('a path was found')
+  throw new assert.AssertionError({ message: 'a path was found' })
 }
 
 const idsOf = (path: readonly PathMember[]): readonly string[] => path.map(({ peerId }) => peerId)

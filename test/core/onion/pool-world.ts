@@ -74,7 +74,7 @@ export class PoolWorld {
       if (answer !== undefined) return answer
       assert.ok(this.#step(after(this.now, 600_000)), 'nothing is left to happen')
     }
-    throw assert.fail('no answer')
+    throw new assert.AssertionError({ message: 'no answer' })
   }
 
   /** The circuit that a request is answered with. */

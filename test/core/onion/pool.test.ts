@@ -19,7 +19,10 @@ test('two circuits are kept ready, of three or four relays, and are replaced bef
     assert.ok(world.pool.circuits.filter(({ state }) => state === 'spare').length >= 2)
     for (const { path } of world.pool.circuits) lengths.add(path.length)
   }
-  assert.deepEqual([...lengths].sort(), [3, 4])
+  assert.deepEqual(
+    [...lengths].sort((a, b) => a - b),
+    [3, 4]
+  )
   const built = world.outputs('build').length
   // Two at a time, of seven to eleven minutes each.
   assert.ok(built > 30 && built < 56, `${built} in three hours`)
