@@ -262,7 +262,9 @@ function spoil(
   const { body } = cell
   switch (fault) {
     case 'bits':
-      for (let count = random.integer(1, 8); count > 0; count--) flip(body, random.integer(0, body.length - 1), 1 << random.integer(0, 7))
+      // A bit that is flipped twice is as it was.
+      for (const bit of new Set(Array.from({ length: random.integer(1, 8) }, () => random.integer(0, body.length * 8 - 1))))
+        flip(body, bit >> 3, 1 << (bit & 7))
       return [cell]
     case 'a byte of R':
       flip(body, random.integer(32, body.length - 1), random.integer(1, 255))
