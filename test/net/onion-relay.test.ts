@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isMeshError, type KemLevel } from '../../src/core/base/index.ts'
+import { createSigner } from '../../src/crypto/index.ts'
 import type { CircuitStream } from '../../src/mesh/onion/circuit-stream.ts'
 import type { OwnCircuit } from '../../src/mesh/onion/own-circuit.ts'
 import { KnownNodes, type RelayNode, startRelayNode } from './onion-relay-support.ts'
+import { hostsFrom, RawCircuit, RawLink } from '../hostile/onion-raw.ts'
+import { startTrap } from '../hostile/trap.ts'
 import { random, until } from './support.ts'
 
 const stepMs = 10_000
@@ -150,3 +153,35 @@ test('a relay calls so many next hops at one time, and gives up a link without c
   await build(client, [guard, second])
   await until(() => first.host.libp2p.getConnections().length === 0, 'the unused link is closed')
 })
+
+test('members that never answer, called for some, keep nobody else from being called', async () => {
+  await using trap = await startTrap()
+  const known = new KnownNodes()
+  await using guard = await startRelayNode({ known, limits: { clientLinkCircuits: 100 } })
+  await using client = await startRelayNode({ known })
+  await using nodes = new AsyncDisposableStack()
+  const fresh = await Promise.all(Array.from({ length: 4 }, () => startRelayNode({ known })))
+  const attackers = await Promise.all([7, 8, 9].map((net) => startRelayNode({ known, hosts: hostsFrom(`127.0.${net}.1`) })))
+  for (const node of [...fresh, ...attackers]) nodes.use(node)
+  for (const { crypto, links } of attackers) {
+    const link = await rawLink(links, guard)
+    for (let made = 0; made < 60; made++) {
+      const publicKey = createSigner(random.bytes(32), 'test').publicKey
+      known.add({ publicKey, addresses: [trap.address] })
+      const circuit = await RawCircuit.create({ link, crypto, random, target: guard.target })
+      assert.ok(circuit?.extend(publicKey))
+    }
+  }
+  await until(() => trap.connections >= 16, 'they are called')
+  const startedAt = performance.now()
+  await Promise.all(fresh.map((end) => build(client, [guard, end])))
+  assert.ok(performance.now() - startedAt < 2_500, `${performance.now() - startedAt} ms`)
+  assert.ok(trap.connections <= 3 * 16, `${trap.connections} calls`)
+})
+
+async function rawLink(links: RelayNode['links'], to: RelayNode): Promise<RawLink> {
+  let made: RawLink | undefined
+  const make = (link: ConstructorParameters<typeof RawLink>[0]): RawLink => (made = new RawLink(link))
+  await links.open({ as: 'client', publicKey: to.target.publicKey, addresses: to.addresses, make })
+  return made ?? assert.fail('a link that nobody made')
+}

@@ -42,7 +42,7 @@ export class RelayExtender {
     circuit.stage = { is: 'extending', token, until, next: undefined, first: undefined }
     this.#table.due(until)
     this.#connecting.set(token, { circuit, request: request.slice() })
-    this.#table.effect({ type: 'connect', token, publicKey: publicKey.slice() })
+    this.#table.effect({ type: 'connect', token, publicKey: publicKey.slice(), neighbour: circuit.source.key })
   }
 
   /** Asks the next hop over the link that was found. */

@@ -31,8 +31,8 @@ export type RelayOutput =
   | { readonly type: 'pause'; readonly link: number; readonly ms: number }
   /** The peer broke the rules: close the link. It is forgotten already. */
   | { readonly type: 'close-link'; readonly link: number; readonly error: MeshError }
-  /** Find or open the link to this relay or endpoint, by the verified directory only. */
-  | { readonly type: 'connect'; readonly token: number; readonly publicKey: Uint8Array }
+  /** Find or open the link to this relay or endpoint, by the verified directory only, for a neighbour by the name under which it is counted. */
+  | { readonly type: 'connect'; readonly token: number; readonly publicKey: Uint8Array; readonly neighbour: string }
   /** Of a circuit that ends here, at an endpoint. */
   | { readonly type: 'stream'; readonly circuit: number; readonly event: StreamOutput }
   /** A circuit ended, and its streams with it. */

@@ -15,6 +15,7 @@ import { Driver } from '../drive.ts'
 import type { Timers } from '../ports.ts'
 import type { Tracker } from '../tracker.ts'
 import type { CellLink, CellLinkPort, LinkHandler, LinkPeer } from './cell-link.ts'
+import { DialPlaces } from './dial-places.ts'
 
 /** A stream that somebody opened to this node over a circuit; who it is only the session inside can say. */
 export interface InboundCircuitStream {
@@ -79,6 +80,7 @@ export class RelayService {
   readonly #driver: Driver<RelayInput, RelayOutput>
   readonly #links = new Map<number, LinkState>()
   readonly #streams = new Map<number, Map<number, OpenStream>>()
+  readonly #places = new DialPlaces()
   readonly #stopping = new AbortController()
 
   constructor(options: RelayServiceOptions) {
@@ -165,7 +167,7 @@ export class RelayService {
       case 'close-link':
         return this.#note(output.link, { offence: output.error })
       case 'connect':
-        return this.#options.tracker.track('making a circuit longer', this.#connect(output.token, output.publicKey))
+        return this.#options.tracker.track('making a circuit longer', this.#connect(output))
       case 'stream':
         return this.#stream(output.circuit, output.event)
       case 'ended':
@@ -180,10 +182,12 @@ export class RelayService {
     if (state !== undefined) Object.assign(state, change)
   }
 
-  async #connect(token: number, publicKey: Uint8Array): Promise<void> {
+  async #connect({ token, publicKey, neighbour }: Extract<RelayOutput, { readonly type: 'connect' }>): Promise<void> {
     const located = this.#options.lookup(publicKey)
     if (located === undefined) return this.#driver.input({ type: 'connect-failed', token, reason: 'unknown' })
-    if (!this.#hasRoom(publicKey)) return this.#driver.input({ type: 'connect-failed', token, reason: 'refused' })
+    const isCall = !this.#isLinked(publicKey)
+    if (isCall && !this.#mayCall(publicKey, neighbour))
+      return this.#driver.input({ type: 'connect-failed', token, reason: 'refused' })
     try {
       const link = await this.#options.links.open({
         as: 'relay',
@@ -196,17 +200,29 @@ export class RelayService {
     } catch (thrown) {
       this.#driver.input({ type: 'connect-failed', token, reason: 'unreachable' })
       if (toMeshError(thrown).code === 'INTERNAL') throw thrown
+    } finally {
+      if (isCall) this.#places.leave(publicKey)
     }
   }
 
+  #isLinked(publicKey: Uint8Array): boolean {
+    return this.#opened().some(({ link: { peer } }) => peer.kind === 'relay' && equalBytes(peer.publicKey, publicKey))
+  }
+
   /** Whether one more next hop may be called; a link without circuits makes room for it. */
-  #hasRoom(publicKey: Uint8Array): boolean {
-    const opened = [...this.#links.values()].filter(({ link }) => link.opener === 'us')
+  #mayCall(publicKey: Uint8Array, neighbour: string): boolean {
+    if (!this.#places.take(neighbour, publicKey)) return false
+    const opened = this.#opened()
     if (opened.length < (this.#options.maxLinks ?? defaultMaxLinks)) return true
-    if (opened.some(({ link: { peer } }) => peer.kind === 'relay' && equalBytes(peer.publicKey, publicKey))) return true
     const unused = opened.find(({ link }) => this.#machine.circuitsOf(link.id) === 0)
     unused?.link.close()
+    if (unused === undefined) this.#places.leave(publicKey)
     return unused !== undefined
+  }
+
+  /** Links that this node opened. */
+  #opened(): readonly LinkState[] {
+    return [...this.#links.values()].filter(({ link }) => link.opener === 'us')
   }
 
   #stream(circuit: number, event: StreamOutput): void {
