@@ -50,3 +50,24 @@ test('streams that are opened and left at once cost the rate of their neighbour'
   at.now += 1_000
   assert.deepEqual(at.open('flood').ended, [])
 })
+
+test('what nobody reads is bounded over all streams: the fullest one is broken off', () => {
+  const at = world()
+  const opened = Array.from({ length: 200 }, (_, index) => at.open(`neighbour ${index}`))
+  const [fullest] = opened
+  const frame = new Uint8Array(60_000)
+  new DataView(frame.buffer).setUint32(0, frame.length - 4)
+  const give = ({ handler }: Opened): void => handler.event({ type: 'data', stream: 1, bytes: frame })
+  const ended = (): readonly Opened[] => opened.filter((each) => each.ended.length > 0)
+  assert.ok(fullest)
+  for (let given = 0; given < 300; given++) give(fullest)
+  let given = 300
+  for (; ended().length === 0 && given < 2_000; given++)
+    opened
+      .slice(1 + (given % 199))
+      .slice(0, 1)
+      .forEach(give)
+  assert.deepEqual(ended(), [fullest])
+  assert.deepEqual(fullest.ended, ['broken'])
+  assert.ok(given * frame.length > 67_108_864 && given * frame.length < 67_108_864 + 400_000, `${given}`)
+})

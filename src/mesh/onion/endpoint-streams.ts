@@ -9,6 +9,8 @@ import type { InboundCircuitHandler, InboundCircuitStream } from './relay-servic
 
 /** What is unread of all streams together, in bytes; beyond it the fullest one is broken off. */
 const maxHeldBytes = 67_108_864
+/** So many bytes more may come before it is seen. */
+const shedEveryBytes = 262_144
 /** Streams of circuits that end here, at one time. Who opens them is known to nobody before the session inside has proved it. */
 const maxStreams = 1_024
 /** Of them, of circuits of one neighbour; and what may be opened over these: who floods shall leave others their part of what a node does for strangers. */
@@ -28,6 +30,8 @@ export class EndpointStreams {
   /** Each with the neighbour over which it came. */
   readonly #streams = new Map<CircuitStream, string>()
   readonly #begins: TokenBuckets
+  /** Since what is unread was summed up. */
+  #cameBytes = 0
   #handler: ((stream: CircuitStream) => Promise<void>) | undefined
 
   constructor(options: EndpointStreamsOptions) {
@@ -83,7 +87,7 @@ export class EndpointStreams {
     switch (event.type) {
       case 'data':
         stream.receive(event.bytes)
-        return this.#shed()
+        return this.#came(event.bytes.length)
       case 'end':
         return stream.peerEnded(event.reason)
       case 'full':
@@ -95,6 +99,14 @@ export class EndpointStreams {
       default:
         event satisfies never
     }
+  }
+
+  /** Looking at all streams costs more than taking what came for one: it is done now and then. */
+  #came(bytes: number): void {
+    this.#cameBytes += bytes
+    if (this.#cameBytes < shedEveryBytes) return
+    this.#cameBytes = 0
+    this.#shed()
   }
 
   #shed(): void {

@@ -186,8 +186,7 @@ export class RelayService {
     const located = this.#options.lookup(publicKey)
     if (located === undefined) return this.#driver.input({ type: 'connect-failed', token, reason: 'unknown' })
     const isCall = !this.#isLinked(publicKey)
-    if (isCall && !this.#mayCall(publicKey, neighbour))
-      return this.#driver.input({ type: 'connect-failed', token, reason: 'refused' })
+    if (isCall && !this.#mayCall(publicKey, neighbour)) return this.#driver.input({ type: 'connect-failed', token, reason: 'refused' })
     try {
       const link = await this.#options.links.open({
         as: 'relay',
