@@ -83,7 +83,9 @@ export function onionText({ onion }: OutputOf<Catalogue['status']>): string {
   if (!routing && known.relays === 0 && circuits.open === 0) return 'off'
   if (!routing) return ['off', members, ...(circuits.open === 0 ? [] : [own])].join('; ')
   const carried =
-    serving === undefined ? [] : [`carries ${count(serving.circuits, 'circuit')} of others, ${serving.cells.toLocaleString('en-US')} cells so far`]
+    serving === undefined || serving.cells === 0
+      ? []
+      : [`carries ${count(serving.circuits, 'circuit')} of others, ${serving.cells.toLocaleString('en-US')} cells so far`]
   return [`on, ${roleTexts[role]}`, members, own, ...(role === 'relay' ? carried : [])].join('; ')
 }
 

@@ -40,7 +40,7 @@ export function fakeCircuit(peer: PeerReference, call: CircuitCall): CircuitRepo
   const { hops: wanted = 3, level = 3, allowShort = false, showPath = false } = call
   if (peer.name === 'stranger') throw new MeshError('CIRCUIT_NO_ENDPOINT', { peer: peer.name, reason: 'the directory of circuits does not have it' })
   if (wanted > 5 && !allowShort)
-    throw new MeshError('CIRCUIT_TOO_FEW_RELAYS', { need: wanted, have: 5, reason: '7 others are known; not relaying: 2' })
+    throw new MeshError('CIRCUIT_TOO_FEW_RELAYS', { need: wanted, have: 5, reason: 'besides the destination 7 others are known; not relaying: 2' })
   const hops = Math.min(wanted, 5)
   return {
     ...fakeCircuits(peer, false)[0],

@@ -7,7 +7,7 @@ export const onionErrors = {
     retryable: true,
     message: (d) => `A circuit needs ${d['need']} relay${d['need'] === 1 ? '' : 's'}, and ${d['have']} can be used here${because(d)}`,
     hint: 'Start more nodes with onion_routing on, or ask for fewer relays (--hops and --allow-short for one circuit, the option onion_hops for messages). --via direct sends without a circuit: then both sides and whoever watches them see who talks to whom.',
-    next: ['synaptic-mesh p2p circuit PEER --hops 1', 'synaptic-mesh p2p status --detailed']
+    next: ['synaptic-mesh p2p status --detailed']
   }),
   CIRCUIT_NO_ENDPOINT: entry({
     exit: 10,

@@ -178,7 +178,7 @@ export class PathMaker {
     })
   }
 
-  #tooFew({ hops }: PathWish, { relays, excluded }: Eligible, have: number): MeshError {
+  #tooFew({ hops, destination }: PathWish, { relays, excluded }: Eligible, have: number): MeshError {
     const { trust } = this.#options.asker
     const counts = exclusions.flatMap((reason) => {
       const count = excluded.filter((member) => member.reason === reason).length
@@ -187,7 +187,7 @@ export class PathMaker {
     const isUntrusted = trust.size > 0 && !relays.some(({ peerId }) => trust.has(peerId))
     const known = this.#members.length - excluded.filter(({ reason }) => reason === 'self' || reason === 'destination').length
     const reasons = [
-      `${known} others are known`,
+      `${destination === undefined ? '' : 'besides the destination '}${known === 1 ? '1 other is' : `${known} others are`} known`,
       ...counts,
       ...(isUntrusted ? ['none of the trusted relays among the others'] : []),
       ...(have < relays.length && !isUntrusted ? [`no path of more than ${have} with the other ${relays.length}`] : [])

@@ -59,7 +59,7 @@ test('a mesh that is too small is refused with counts and reasons, unless fewer 
   assert.deepEqual(error.details, {
     need: 4,
     have: 3,
-    reason: '5 others are known; known for less than a day: 1; no path of more than 3 with the other 4'
+    reason: 'besides the destination 5 others are known; known for less than a day: 1; no path of more than 3 with the other 4'
   })
   const { path, wanted } = maker.choose({ hops: 4, allowShort: true }, now)
   assert.equal(path.length, 3)
