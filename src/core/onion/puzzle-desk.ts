@@ -32,15 +32,30 @@ export class PuzzleDesk {
     return this.#parked
   }
 
-  /** Keeps a CREATE until its link pays; the cells to send, or undefined when there is no room. @param load - milliseconds of CREATEs that wait: the more, the more work. */
-  park(create: WaitingCreate, load: number): readonly Cell[] | undefined {
+  /**
+   * Keeps a CREATE until its link pays: the cells to send, and which one gave up its place for it. undefined when there is no room.
+   * @param load - milliseconds of CREATEs that wait: the more, the more work
+   */
+  park(create: WaitingCreate, load: number): { readonly cells: readonly Cell[]; readonly dropped: WaitingCreate | undefined } | undefined {
     const account = this.#accounts.get(create.link) ?? { parked: [], demand: undefined }
-    if (account.parked.length >= puzzleDeskLimits.perLink || this.#parked >= puzzleDeskLimits.all) return undefined
+    if (account.parked.length >= puzzleDeskLimits.perLink) return undefined
+    const dropped = this.#parked < puzzleDeskLimits.all ? undefined : this.#dropOfMost(account.parked.length + 1)
+    if (dropped === undefined && this.#parked >= puzzleDeskLimits.all) return undefined
     account.parked.push(create)
     this.#accounts.set(create.link, account)
     this.#parked += 1
     // Said again while it stands: the client may have missed it, and knows it by its seed.
-    return [account.demand === undefined ? this.#demand(account, load) : demandCell(account.demand, this.#random)]
+    return { cells: [account.demand === undefined ? this.#demand(account, load) : demandCell(account.demand, this.#random)], dropped }
+  }
+
+  /** The last one of the link with most, if it has more than `least`. */
+  #dropOfMost(least: number): WaitingCreate | undefined {
+    let most: WaitingCreate[] = []
+    for (const { parked } of this.#accounts.values()) if (parked.length > most.length) most = parked
+    if (most.length <= least) return undefined
+    const dropped = most.pop()
+    if (dropped !== undefined) this.#parked -= 1
+    return dropped
   }
 
   /**

@@ -112,14 +112,18 @@ export class RelayIntake {
   }
 
   #park(circuit: RelayCircuit, create: WaitingCreate, now: Millis): void {
-    const cells = this.#desk.park(create, this.#loadMs())
-    if (cells === undefined) this.#end(circuit, now)
-    else this.#sendLink(create.link, cells, now)
+    const parked = this.#desk.park(create, this.#loadMs())
+    if (parked === undefined) return this.#end(circuit, now)
+    this.#sendLink(create.link, parked.cells, now)
+    this.#drop(parked.dropped, now)
   }
 
   #enqueue(lane: string, create: WaitingCreate, now: Millis): void {
-    const dropped = this.#queue.push(lane, create)
-    const circuit = dropped === undefined ? undefined : this.#circuitOf(dropped)
+    this.#drop(this.#queue.push(lane, create), now)
+  }
+
+  #drop(create: WaitingCreate | undefined, now: Millis): void {
+    const circuit = create === undefined ? undefined : this.#circuitOf(create)
     if (circuit !== undefined) this.#end(circuit, now)
   }
 

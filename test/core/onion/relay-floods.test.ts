@@ -280,26 +280,16 @@ test('a neighbour who sends too much is not read for a while, and one who got to
   assert.equal(hand.messages().length, 400)
 })
 
-test('cells that mean nothing count for the rate of whoever sends them', () => {
-  const world = new RelayWorld(83)
-  const relay = world.relay('relay', { limits: { bytesPerSecond: 262_144 } })
-  const { link } = world.outsider(relay, { kind: 'client', prefix: '198.51.100.0/24' })
-  for (let frame = 0; frame < 10; frame++) relay.input({ type: 'cells', link, cells: [], ignored: 63 })
-  const pauses = relay.outputs.flatMap((output) => (output.type === 'pause' ? [output.ms] : []))
-  assert.ok(Math.max(...pauses) > 1_000, String(Math.max(...pauses)))
-})
-
-test('whoever reads nothing leaves no more than so many ends of circuits waiting', () => {
-  const world = new RelayWorld(84)
-  const relay = world.relay('relay')
-  const lazy = world.outsider(relay, { kind: 'client', prefix: '198.51.100.0/24' })
-  lazy.reads = false
-  for (let circuit = 1; circuit <= 5_000; circuit++) {
-    const body = world.random.bytes(cellSizes.body)
-    lazy.send({ circuit, command: cellCommands.create, body }, { circuit, command: cellCommands.relay, body })
-  }
-  assert.equal(relay.machine.counters.circuits, 0)
-  assert.ok(relay.machine.counters.queuedBytes <= 1_024 * cellSizes.cell, String(relay.machine.counters.queuedBytes))
+test('work that nobody does takes no place from who would do it', () => {
+  const world = new RelayWorld(85)
+  const relay = world.relay('relay', { limits: { clientCreateBurst: 0, clientCreatesPerSecond: 0.001, maxCircuits: 10_000 } })
+  for (let link = 0; link < 17; link++) new Flood(world, relay, world.outsider(relay, { kind: 'client', prefix: '198.51.100.0/24' })).creates(64)
+  assert.equal(relay.machine.counters.waitingCreates, 1_024)
+  const client = new WorldClient(world, relay, '203.0.113.0/24')
+  for (let circuit = 0; circuit < 3; circuit++) assert.ok(client.circuit().build(relay))
+  assert.equal(client.puzzles, 3)
+  world.advance(12_000)
+  assert.equal(relay.machine.counters.waitingCreates, 0)
 })
 
 test('neighbours who hold all places make room for one who has few, and lose what they used longest ago', () => {
