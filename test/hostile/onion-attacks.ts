@@ -207,9 +207,14 @@ const extendTo =
 /** Paths that go to and fro, or round. */
 async function loops(field: Field): Promise<void> {
   const { node, victim, others, note } = field
-  const [a, b] = others
-  if (a === undefined || b === undefined) throw new Error('nobody to go round with')
-  const paths = { fro: [victim, a, victim, a, victim], round: Array.from({ length: 5 }, () => [victim, a, b]).flat(), self: [victim, victim] }
+  const [a, b, end] = others
+  if (a === undefined || b === undefined || end === undefined) throw new Error('nobody to go round with')
+  const paths = {
+    fro: [victim, a, victim, a, victim],
+    round: Array.from({ length: 5 }, () => [victim, a, b]).flat(),
+    self: [victim, victim],
+    through: [victim, end, a]
+  }
   while (!field.signal.aborted) {
     for (const [name, path] of Object.entries(paths)) {
       const circuit = await node.circuit(victim, () => undefined, 60)
@@ -262,7 +267,7 @@ export const attacks = {
   forgedSendme,
   extendUnknown: extendTo(() => Array.from({ length: 64 }, () => random.bytes(32))),
   extendNeighbours: extendTo(({ node, victim }) => [victim.target.publicKey, node.target.publicKey]),
-  extendSilent: extendTo(({ others }) => others.slice(2).map(({ target }) => target.publicKey)),
+  extendSilent: extendTo(({ others }) => others.slice(3).map(({ target }) => target.publicKey)),
   loops,
   churn
 } as const satisfies Record<string, (field: Field) => Promise<void>>
