@@ -30,6 +30,14 @@ export class CreateQueue {
     return this.#length > createQueueLimits.all ? this.#dropOfLongest() : undefined
   }
 
+  /** How many go before one that comes into a lane now. */
+  ahead(lane: string): number {
+    const own = this.#lanes.get(lane)?.length ?? 0
+    let ahead = 0
+    for (const [name, { length }] of this.#lanes) ahead += name === lane ? length : Math.min(length, own + 1)
+    return ahead
+  }
+
   /** The next one: the first of the lane whose turn it is. */
   next(): WaitingCreate | undefined {
     for (const [lane, waiting] of this.#lanes) {

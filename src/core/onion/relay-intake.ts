@@ -11,7 +11,7 @@ export const intakeTimes = {
   /** A handshake costs the processor about a millisecond: so many are done in one turn, and turns are so far apart. */
   perTurn: 3,
   turnMs: 10,
-  /** Clients work for their circuits while CREATEs wait longer than that. */
+  /** Clients work for their circuits while one of theirs would wait longer than that. */
   busyMs: 50
 } as const
 
@@ -73,7 +73,7 @@ export class RelayIntake {
   linkCell(link: RelayLink, cell: Cell, now: Millis): void {
     const solution = solutionIn(cell.body)
     if (solution === undefined) return
-    const paid = this.#desk.pay(link.id, solution, this.#loadMs())
+    const paid = this.#desk.pay(link.id, solution, this.#waitMs(`link ${link.id}`))
     if (typeof paid === 'string') return
     this.#counters.puzzles += 1
     this.#sendLink(link.id, paid.cells, now)
@@ -107,12 +107,13 @@ export class RelayIntake {
     const admission = this.#table.limits.rate(circuit.source, now)
     circuit.stage = { is: 'waiting' }
     if (admission === 'refused') this.#end(circuit, now)
-    else if (admission === 'pay' || (circuit.source.kind === 'client' && this.#loadMs() > intakeTimes.busyMs)) this.#park(circuit, create, now)
+    else if (admission === 'pay' || (circuit.source.kind === 'client' && this.#waitMs(circuit.source.key) > intakeTimes.busyMs))
+      this.#park(circuit, create, now)
     else this.#enqueue(circuit.source.key, create, now)
   }
 
   #park(circuit: RelayCircuit, create: WaitingCreate, now: Millis): void {
-    const parked = this.#desk.park(create, this.#loadMs())
+    const parked = this.#desk.park(create, this.#waitMs(`link ${create.link}`))
     if (parked === undefined) return this.#end(circuit, now)
     this.#sendLink(create.link, parked.cells, now)
     this.#drop(parked.dropped, now)
@@ -176,7 +177,8 @@ export class RelayIntake {
     this.#table.refuse(create, now)
   }
 
-  #loadMs(): number {
-    return (this.#queue.length / intakeTimes.perTurn) * intakeTimes.turnMs
+  /** How long a CREATE would wait that comes into a lane now: lanes take turns, and who floods his own makes nobody else work. */
+  #waitMs(lane: string): number {
+    return (this.#queue.ahead(lane) / intakeTimes.perTurn) * intakeTimes.turnMs
   }
 }

@@ -136,8 +136,15 @@ test('a solution that is wrong, repeated or of another link pays for nothing', (
 test('a busy relay asks clients for work even when their network asked for little', () => {
   const world = new RelayWorld(72)
   const relay = world.relay('relay')
-  const floods = Array.from({ length: 3 }, () => new Flood(world, relay, world.outsider(relay, { kind: 'relay', publicKey: world.random.bytes(32) })))
-  for (const flood of floods) flood.creates(10)
+  const flood = (): void => {
+    new Flood(world, relay, world.outsider(relay, { kind: 'relay', publicKey: world.random.bytes(32) })).creates(10)
+  }
+  // Lanes take turns: a few that are full make nobody wait.
+  for (let count = 0; count < 10; count++) flood()
+  const early = new WorldClient(world, relay, '203.0.113.0/24')
+  assert.ok(early.circuit().build(relay))
+  assert.equal(early.puzzles, 0)
+  for (let count = 0; count < 20; count++) flood()
   const client = new WorldClient(world, relay, '203.0.113.0/24')
   assert.ok(client.circuit().build(relay))
   assert.equal(client.puzzles, 1)
