@@ -7,6 +7,7 @@ import { isMeshError } from '../../src/core/base/index.ts'
 import type { TraversalMethod } from '../../src/core/nat/index.ts'
 import type { NatReport } from '../../src/mesh/nat-report.ts'
 import type { NetcheckReport } from '../../src/mesh/netcheck-report.ts'
+import type { CircuitInfo } from '../../src/mesh/onion/circuit-report.ts'
 import { createMesh, type DetailedStatus, type Mesh, type MeshConfig, type PeerInfo, type SendOptions } from '../../src/node/index.ts'
 import { Receiver, type Received, Sender, type Sent } from './stream.ts'
 
@@ -78,6 +79,7 @@ const calls = {
   peer: (name: string): Promise<PeerInfo> => running().peer(name),
   nat: (name: string, method: TraversalMethod): Promise<NatReport> => running().nat(name, { method }),
   netcheck: (): Promise<NetcheckReport> => running().netcheck(),
+  circuits: (): Promise<readonly CircuitInfo[]> => running().circuits({ showPath: true }),
   async send(
     to: string,
     text: string,

@@ -33,6 +33,11 @@ export class DaemonHost implements AsyncDisposable {
     await this.json('init', '--name', this.name, '--network', network, '--no-mdns', ...args)
   }
 
+  /** Where its profile is. */
+  get folder(): string {
+    return this.#home
+  }
+
   p2p(...args: readonly string[]): Promise<Output> {
     return this.#lab.run(this.name, [process.execPath, bin, 'p2p', ...args], this.#environment)
   }

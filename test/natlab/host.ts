@@ -31,7 +31,7 @@ function agentProgram(): string {
     platform: 'node',
     target: 'node24',
     logLevel: 'error',
-    external: ['node-datachannel'],
+    external: ['node-datachannel', 'sodium-native'],
     banner: { js: "import{createRequire as nodeCreateRequire}from'node:module';const require=nodeCreateRequire(import.meta.url);" }
   })
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')

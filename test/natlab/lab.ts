@@ -53,8 +53,11 @@ export const turnRestServer = { url: 'turn:11.77.2.2:3480', secret: 'labsecret' 
 export const relayHosts = { relay: '11.77.1.2', relay2: '11.77.5.2' } as const
 export type RelayHost = keyof typeof relayHosts
 
+/** From one site to another, or to all. */
+export type AddressPair = readonly [from: string, to: string]
+
 export interface LabOptions {
-  /** `name:number:kind` of routers, and `name:number` of public hosts; all by default (see the script). */
+  /** `name:number:kind` of routers, and `name:number` or `name:number:network` of public hosts; all by default (see the script). */
   readonly sites?: readonly string[]
   readonly publicHosts?: readonly string[]
   readonly isSameLan?: boolean
@@ -119,6 +122,44 @@ export class Lab implements AsyncDisposable {
   /** Delay in each direction between any two sites, in milliseconds, and loss in percent; 0 and 0 = off. */
   async delay(ms: number, lossPercent: number): Promise<void> {
     await this.natlab('delay', String(ms), String(lossPercent))
+  }
+
+  /** Another address of the same network for a host behind a router, as after a new lease. */
+  async readdress(host: string, { from, to }: { readonly from: string; readonly to: string }): Promise<void> {
+    const router = from.replace(/\d+$/, '1')
+    const script = `ip addr del ${from}/24 dev eth && ip addr add ${to}/24 dev eth && ip route replace default via ${router}`
+    await this.#done(host, ['sh', '-c', script])
+  }
+
+  /** Cuts the line of a site to all others, given its number: nothing comes through and nobody is told, as when a machine loses its power. */
+  async cut(number: number): Promise<void> {
+    const [rules, line] = [`table inet cut${number}`, `"w${number}"`]
+    const drop = `iifname ${line} drop; oifname ${line} drop`
+    await this.#done('inet', ['nft', `${rules} { chain forward { type filter hook forward priority -20; policy accept; ${drop}; }; }`])
+  }
+
+  async mend(number: number): Promise<void> {
+    await this.#done('inet', ['nft', 'delete', 'table', 'inet', `cut${number}`])
+  }
+
+  /** Counts packets of whatever kind between sites, given the addresses of their routers; begins at 0. */
+  async meter(pairs: readonly AddressPair[]): Promise<void> {
+    const rules = pairs.map(([from, to]) => `ip saddr ${from} ${to === 'all' ? '' : `ip daddr ${to}`} counter`)
+    await this.#done('inet', [
+      'nft',
+      `table ip counted { chain forward { type filter hook forward priority -30; policy accept; ${rules.join('; ')}; }; }`
+    ])
+  }
+
+  /** Packets of each pair of `meter`, in order. */
+  async metered(): Promise<readonly number[]> {
+    const { stdout } = await this.run('inet', ['nft', 'list', 'chain', 'ip', 'counted', 'forward'])
+    return [...stdout.matchAll(/counter packets (\d+)/g)].map(([, count]) => Number(count))
+  }
+
+  async #done(host: string, command: readonly [string, ...string[]]): Promise<void> {
+    const { code, stderr } = await this.run(host, command)
+    if (code !== 0) throw new Error(`${host}: ${command.join(' ')}: exit ${code}\n${stderr}`)
   }
 
   /** The log of coturn: `a` with the fixed password, `b` with the shared secret. */

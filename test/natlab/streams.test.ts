@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
+import { type Couple, flowing, settle } from './couple.ts'
 import type { Host } from './host.ts'
-import { isSkipped, type Lab } from './lab.ts'
+import { isSkipped } from './lab.ts'
 import { LabNet, poll } from './net.ts'
 import { isDirect } from './pairs.ts'
 
 const perSecond = 100
 
 const pathOf = async (host: Host): Promise<string | undefined> => (await host.call('peer', 'other')).path
-
-interface Couple {
-  readonly a: Host
-  readonly b: Host
-}
 
 /** Two nodes, paired, with a stream of durable messages from the first to the second since they know each other. */
 async function couple(net: LabNet, one: string, other: string): Promise<Couple> {
@@ -23,39 +19,7 @@ async function couple(net: LabNet, one: string, other: string): Promise<Couple> 
   return { a, b }
 }
 
-const flowing = async (host: Host, more: number): Promise<void> => {
-  const { ids } = await host.call('collected')
-  await poll(`${more} messages more arrive`, 60_000, async () => (await host.call('collected')).ids.length >= ids.length + more)
-}
-
-/** Ends the stream, and holds it to the promise: everything that was accepted arrived, and nothing was handed out again after its acknowledgement. */
-async function settle(t: TestContext, { a, b }: Couple): Promise<void> {
-  const sent = await a.callWithin(90_000, 'pumped', 60_000)
-  // What is stored is read a moment later.
-  const isAllRead = async (): Promise<boolean> => {
-    const read = new Set((await b.call('collected')).ids)
-    return sent.accepted.every((id) => read.has(id))
-  }
-  await poll('all that is stored is read', 20_000, isAllRead).catch(() => undefined)
-  const received = await b.call('collected')
-  t.diagnostic(`${sent.accepted.length} sent, longest gap ${received.longestGapMs} ms`)
-  const got = new Set(received.ids)
-  assert.deepEqual(
-    sent.accepted.filter((id) => !got.has(id)),
-    [],
-    'lost'
-  )
-  assert.deepEqual([sent.notStored, sent.errors, received.errors, received.againAfterAck], [[], [], [], []])
-}
-
 const moves = ({ events }: Host): number => events.filter((each) => each.event === 'log' && each.record.event === 'peer.moved').length
-
-/** Another address of the same network, as after a new lease. */
-async function readdress(lab: Lab, host: string, { from, to }: { readonly from: string; readonly to: string }): Promise<void> {
-  const router = from.replace(/\d+$/, '1')
-  const script = `ip addr del ${from}/24 dev eth && ip addr add ${to}/24 dev eth && ip route replace default via ${router}`
-  assert.equal((await lab.run(host, ['sh', '-c', script])).code, 0)
-}
 
 test('100 messages a second move from a relayed to a direct connection: none is lost, none handed out twice', { timeout: 120_000 }, async (t) => {
   if (isSkipped(t)) return
@@ -102,7 +66,7 @@ test('when a node gets another address, its streams go on in both directions', {
     ['port2', '192.168.16']
   ] as const) {
     const changedAt = performance.now()
-    await readdress(net.lab, host, { from: `${lan}.2`, to: `${lan}.7` })
+    await net.lab.readdress(host, { from: `${lan}.2`, to: `${lan}.7` })
     await flowing(nodes.b, 3 * perSecond)
     t.diagnostic(`${host} changed: it flows again after ${Math.round(performance.now() - changedAt)} ms`)
     await poll('a direct connection again', 60_000, async () => isDirect(await pathOf(nodes.a)))
