@@ -62,7 +62,7 @@ async function contractLines({ me, peer123, peer456 }: Mesh): Promise<void> {
     assert.equal(code, 0, stderr)
     assert.match(stdout, new RegExp(`^✓ circuit to ${alias} over (${hops}|${hops + 1}) relays, hybrid X25519 \\+ ML-KEM level 3   id [0-9a-f]{8}\n`))
     assert.match(stdout, /\n  built in .* round trip /)
-    assert.match(stdout, /\n  . relays, chosen from 6 \(1 network, 6 operators\); 7 members could be the sender\n/)
+    assert.match(stdout, /\n  . relays, chosen from [56] \(1 network, [56] operators\); [67] members could be the sender\n/)
     assert.match(stdout, /\n  hides\n {4}· who talks to whom from every single relay/)
     assert.match(stdout, /\n  does NOT hide\n {4}! timing/)
     assert.match(stdout, new RegExp(`\n  Messages to ${alias} go over it from now on`))
