@@ -52,6 +52,19 @@ export const isSameOperator = (a: PathMember, b: PathMember): boolean => names(a
 
 const names = ({ family }: PathMember, key: Uint8Array): boolean => family.some((each) => equalBytes(each, key))
 
+/** In how many places `members` are: those that share a network are in one, and one with IPv4 and IPv6 is in one, too. */
+export function networkCount(members: readonly PathMember[]): number {
+  let groups: readonly ReadonlySet<string>[] = []
+  for (const member of members) {
+    const { networks } = placeOf(member)
+    if (networks.size === 0) continue
+    const shares = (group: ReadonlySet<string>): boolean => [...networks].some((network) => group.has(network))
+    const joined = new Set([...networks, ...groups.filter(shares).flatMap((group) => [...group])])
+    groups = [...groups.filter((group) => !shares(group)), joined]
+  }
+  return groups.length
+}
+
 /** How many operators there are among `members`, as far as they say it of each other. */
 export function operatorCount(members: readonly PathMember[]): number {
   const byKey = new Map(members.map((member) => [toHex(member.publicKey), member]))

@@ -1,4 +1,4 @@
-import { operatorCount, type PathMember, placeOf } from './path-member.ts'
+import { networkCount, operatorCount, type PathMember } from './path-member.ts'
 import type { PathCensus } from './path-maker.ts'
 import type { Waiver } from './path-policy.ts'
 
@@ -66,7 +66,7 @@ export function anonymityReport(subject: ReportSubject): AnonymityReport {
     policy: census.rules.name,
     setSize: relays.length,
     senders: census.members + 1 - (destination === undefined ? 0 : 1),
-    networks: new Set(relays.flatMap((relay) => [...placeOf(relay).networks])).size,
+    networks: networkCount(relays),
     operators: operatorCount(relays),
     bothEnds: shares.map((share) => ({ share, probability: hasTrustedEnd ? 0 : bothEndsHostile(path.length, share) })),
     hasTrustedEnd,

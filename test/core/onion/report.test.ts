@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { millis } from '../../../src/core/base/index.ts'
 import { Guards } from '../../../src/core/onion/guards.ts'
+import { networkCount } from '../../../src/core/onion/path-member.ts'
 import { PathMaker } from '../../../src/core/onion/path-maker.ts'
 import { RelayRecord } from '../../../src/core/onion/relay-record.ts'
 import type { AnonymityReport } from '../../../src/core/onion/report.ts'
@@ -101,4 +102,11 @@ test('no report names a relay, its key or its address', () => {
     assert.ok(!text.includes(String(keyOf(index))))
   }
   assert.doesNotMatch(text, /\/ip4\/|12D3/)
+})
+
+test('a relay with addresses of both families is in one place, and so is who shares one of them', () => {
+  const at = (number: number, ...addresses: string[]) => member(number, { addresses })
+  assert.equal(networkCount([at(1, '/ip4/11.1.0.1/tcp/1', '/ip6/2a01:1::1/tcp/1'), at(2, '/ip4/12.1.0.1/tcp/1')]), 2)
+  assert.equal(networkCount([at(1, '/ip4/11.1.0.1/tcp/1'), at(2, '/ip6/2a01:1::2/tcp/1'), at(3, '/ip4/11.1.9.9/tcp/1', '/ip6/2a01:1::3/tcp/1')]), 1)
+  assert.equal(networkCount([]), 0)
 })
