@@ -83,7 +83,8 @@ export class Neighbourhood {
     this.#pairing = new PairingService({
       ...{ libp2p, log, host, platform, network },
       cards: this.#cards,
-      unconfirmed: () => unconfirmedOf(options.nat.own),
+      // With circuits on, what is only perhaps our address leads others to call where nobody shall see that we belong together.
+      unconfirmed: () => (options.options.onionRouting ? [] : unconfirmedOf(options.nat.own)),
       onPaired: (pair) => this.#onPaired(pair)
     })
     this.#supervisor = new PeerSupervisor(common)
