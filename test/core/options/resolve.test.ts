@@ -103,7 +103,7 @@ test('a part that is not built can be switched off and not on', () => {
     assert.equal(error.exitCode, 2)
   }
   assert.equal(errorOf(() => resolveOptions({ environment: { SYNAPTIC_MESH_SHADOW_ADDRESSES: 'true' } })).code, 'NOT_AVAILABLE')
-  assert.equal(resolveOptions({ environment: { SYNAPTIC_ENABLE_ONION: 'true' } }).onionRouting, true)
+  assert.equal(resolveOptions({ environment: { SYNAPTIC_ENABLE_ONION: 'true' } }).options.onionRouting, true)
 })
 
 test('the four older names of the environment still work, and the new name wins', () => {
