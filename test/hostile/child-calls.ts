@@ -31,7 +31,8 @@ export class Child<Calls extends ChildCalls> implements AsyncDisposable {
 
   /** @param program - its bundle */
   static async start<Calls extends ChildCalls>(program: string, args: readonly string[]): Promise<Child<Calls>> {
-    const child = new Child<Calls>(fork(program, args, { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
+    // The test runner's own flags are not for others: a second process would write into its results.
+    const child = new Child<Calls>(fork(program, args, { execArgv: [], serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
     await child.#answer(0)
     return child
   }
