@@ -42,6 +42,8 @@ const ofNeighbours = [
   /queues\.#peerCells\.\[\[Entries\]\]\.\d+\.key$/,
   /#limits\.#\w+\.(?:#buckets\.)?\[\[Entries\]\]\.\d+\.key$/,
   /^#links\.\[\[Entries\]\]\.\d+\.value\.neighbour\.publicKey$/,
+  // Calls to next hops that are under way, and for whom.
+  /^#places\.#calls\.\[\[Entries\]\]\.\d+\.(?:key|value\.neighbour)$/,
   /circuits\.\[\[Entries\]\]\.\d+\.value\.source\.key$/
 ]
 
