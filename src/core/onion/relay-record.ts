@@ -9,6 +9,8 @@ export const relayRecordDefaults = {
   /** So long the relay is passed over at which a build ended a moment ago; longer each time in a row. */
   firstRestMs: 30_000,
   maxRestMs: 600_000,
+  /** So often the relays before it are blamed for builds that end at one relay: one that is gone would drop all others. */
+  blameEveryMs: 600_000,
   relays: 8_192
 } as const
 
@@ -29,9 +31,11 @@ interface Entry {
   readonly droppedUntil: Millis | undefined
   readonly endsInARow: number
   readonly restsUntil: Millis | undefined
+  /** When others were blamed last for a build that ended here. */
+  readonly blamedAt: Millis | undefined
 }
 
-const fresh: Entry = { outcomes: [], drops: 0, droppedUntil: undefined, endsInARow: 0, restsUntil: undefined }
+const fresh: Entry = { outcomes: [], drops: 0, droppedUntil: undefined, endsInARow: 0, restsUntil: undefined, blamedAt: undefined }
 
 /**
  * What this node saw of relays: builds through each, and how fast each was. A relay that lets circuits fail, so that those remain which it and its
@@ -57,13 +61,14 @@ export class RelayRecord {
   }
 
   /**
-   * The build of `path` ended at relay `hop` (1 is the guard), or, without it, anywhere: the relays before it and itself had their part.
-   * Returns those that are dropped for it.
+   * The build of `path` ended at relay `hop` (1 is the guard), or, without it, anywhere: itself and the relays before it had their part, these once in ten
+   * minutes for each relay that is not reached. Returns those that are dropped for it.
    */
   failed(path: readonly string[], hop: number | undefined, now: Millis): readonly DroppedRelay[] {
     const last = path[(hop ?? 0) - 1]
     if (last !== undefined) this.#rest(last, now)
-    return path.slice(0, hop ?? path.length).flatMap((peerId) => this.#note(peerId, false, now) ?? [])
+    const isOld = last !== undefined && !this.#blame(last, now)
+    return (isOld ? [last] : path.slice(0, hop ?? path.length)).flatMap((peerId) => this.#note(peerId, false, now) ?? [])
   }
 
   /** A circuit over `path` was busy all the time, and carried so much. */
@@ -112,6 +117,14 @@ export class RelayRecord {
     const until = after(now, Math.min(maxDropMs, firstDropMs * 2 ** Math.min(entry.drops, 20)))
     this.#put(peerId, { ...entry, drops: entry.drops + 1, droppedUntil: until })
     return { peerId, failed, builds, until }
+  }
+
+  /** Whether others are blamed for what ended at this relay. */
+  #blame(peerId: string, now: Millis): boolean {
+    const entry = this.#entries.get(peerId) ?? fresh
+    if (entry.blamedAt !== undefined && now < after(entry.blamedAt, this.#limits.blameEveryMs)) return false
+    this.#put(peerId, { ...entry, blamedAt: now })
+    return true
   }
 
   #rest(peerId: string, now: Millis): void {

@@ -1,3 +1,4 @@
+import { MeshError } from '../../core/base/index.ts'
 import type { PathPolicyName, PoolStatus } from '../../core/onion/index.ts'
 import type { HealthFinding } from '../mesh.ts'
 
@@ -29,9 +30,13 @@ export function onionFindings(facts: OnionFacts): readonly HealthFinding[] {
   ]
 }
 
-/** With one guard left of several, circuits hang by it. */
-const guardFindings = ({ known, failing }: PoolStatus['guards']): readonly HealthFinding[] =>
-  failing === 0 || known - failing !== 1
+/** Without a guard there are no circuits; with one left of several, they hang by it. */
+function guardFindings({ known, failing }: PoolStatus['guards']): readonly HealthFinding[] {
+  if (failing > 0 && failing >= known) {
+    const { code, message, hint } = new MeshError('CIRCUIT_GUARDS_FAILED', { guards: known, until: 'one of them is back' })
+    return [{ code, message, hint }]
+  }
+  return failing === 0 || known - failing !== 1
     ? []
     : [
         {
@@ -40,6 +45,7 @@ const guardFindings = ({ known, failing }: PoolStatus['guards']): readonly Healt
           hint: 'A guard that is away is tried again by itself, and no other is taken for it, since whoever makes guards fail could lead circuits to relays of their own. When all of them fail, look whether this machine is online.'
         }
       ]
+}
 
 /** Among private addresses there is nothing to keep apart. */
 function lanFindings({ options, pool, isPublic, knowsPublic }: OnionFacts): readonly HealthFinding[] {

@@ -26,6 +26,18 @@ test('a relay through which fewer than half of the last twenty builds came about
   assert.equal(record.failed(['g', 'bad'], 2, back)[0]?.until, after(back, 2 * firstDropMs))
 })
 
+test('a few relays that are gone do not have those before them left out', () => {
+  const record = new RelayRecord()
+  for (let build = 0; build < 60; build++) {
+    const now = after(start, 5_000 * build)
+    // Twice in three builds the next relay is one of three that were stopped.
+    if (build % 3 === 0) record.built(['guard', 'middle', 'last'], now)
+    else record.failed(['guard', `gone${build % 4}`, 'last'], 2, now)
+    assert.ok(!record.isDropped('guard', now), `after ${build + 1} builds`)
+  }
+  assert.ok(record.isResting('gone1', after(start, 300_000)))
+})
+
 test('a guard that lets the circuits of others fail is told by that, and those it refuses are not', () => {
   const random = new SeededRandom(5)
   const record = new RelayRecord()
