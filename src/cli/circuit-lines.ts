@@ -41,10 +41,13 @@ function anonymityLines({ anonymity }: Report, output: Output): readonly string[
   ]
 }
 
-const useText = ({ peer, carriesMessages }: Report, output: Output): string =>
-  carriesMessages
-    ? `Messages to ${safe(peer.name)} go over it from now on: ${output.proposal(`message ${safe(peer.name)} "hello"`)}`
-    : `Messages to ${safe(peer.name)} do not go over it: the options onion_hops and mlkem_security_level ask for more relays, or another level.`
+function useText({ peer, carriesMessages, carriesVia }: Report, output: Output): string {
+  const name = safe(peer.name)
+  if (carriesMessages) return `Messages to ${name} go over it from now on: ${output.proposal(`message ${name} "hello"`)}`
+  if (carriesVia)
+    return `onion_routing is off: messages to ${name} go over it with --via onion only: ${output.proposal(`message ${name} "hello" --via onion`)}`
+  return `Messages to ${name} do not go over it: the options onion_hops and mlkem_security_level ask for more relays, or another level.`
+}
 
 export function circuitListLines({ circuits }: OutputOf<Catalogue['circuitList']>): readonly string[] {
   if (circuits.length === 0) return ['no circuits']

@@ -1,5 +1,14 @@
 import { MeshError, utf8 } from '../core/base/index.ts'
-import { type MessageDraft, messageLimits, type OutboxEntry, type OutboxState, Ulids, type Via, type VolatileMessage } from '../core/message/index.ts'
+import {
+  type MessageDraft,
+  messageLimits,
+  type OutboxEntry,
+  type OutboxState,
+  routes,
+  Ulids,
+  type Via,
+  type VolatileMessage
+} from '../core/message/index.ts'
 import { startDeadline, within } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import type { Outbox, PeerReference, RouteOptions, SendOptions, SendReport } from './mesh.ts'
@@ -139,8 +148,9 @@ export class MeshOutbox implements Outbox {
   }
 
   /** The route that a call names, or else this node's own. */
-  routeOf({ via }: RouteOptions): Via {
-    return via ?? this.#options.via
+  routeOf({ via = this.#options.via }: RouteOptions): Via {
+    if (!routes.includes(via)) throw new MeshError('OPTION_INVALID', { path: 'via', value: String(via).slice(0, 20), allowed: routes.join(' or ') })
+    return via
   }
 
   #draft(recipient: Recipient, content: string | Uint8Array, options: SendOptions): MessageDraft {

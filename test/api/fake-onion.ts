@@ -54,6 +54,7 @@ export function fakeCircuit(peer: PeerReference, call: CircuitCall): CircuitRepo
     buildMs: 412.4,
     stepMs: hops === 3 && level === 3 ? [41] : Array.from({ length: hops + 1 }, (_, index) => 41 * (index + 1)),
     rttMs: 162.31,
+    carriesVia: hops >= 3 && level === 3,
     carriesMessages: hops >= 3 && level === 3,
     anonymity: { ...anonymity, hops, wanted }
   }

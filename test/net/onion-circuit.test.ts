@@ -107,6 +107,15 @@ describe('circuits between eight nodes', () => {
     assert.deepEqual([report.status, report.path], ['stored', 'onion'])
   })
 
+  test('what is no number of relays and no route is refused at once', async () => {
+    for (const hops of [0, -1, 2.5, 9, Number.NaN]) await assert.rejects(alice.circuit('node-5', { hops }), hasCode('OPTION_INVALID'))
+    await assert.rejects(
+      Promise.resolve().then(() => alice.send('node-5', 'x', { via: 'elsewhere' as 'onion' })),
+      hasCode('OPTION_INVALID')
+    )
+    await assert.rejects(alice.circuit('node-5', { level: 2 }), hasCode('OPTION_INVALID'))
+  })
+
   test('more relays than there are: refused with counts, or fewer taken when that is allowed', async () => {
     await assert.rejects(alice.circuit('node-5', { hops: 7, timeoutMs: 20_000 }), hasCode('CIRCUIT_TOO_FEW_RELAYS'))
     const short = await alice.circuit('node-5', { hops: 7, allowShort: true })
@@ -121,5 +130,11 @@ describe('circuits between eight nodes', () => {
     assert.equal((await alice.outbox.counts()).queued, 0)
     const direct = await alice.send(plain.peerId, 'hello', { via: 'direct' })
     assert.equal(direct.status, 'stored')
+    const circuit = await plain.circuit(alice.peerId)
+    assert.deepEqual([circuit.carriesMessages, circuit.carriesVia], [false, true], 'where circuits are not the rule they are asked for')
+    assert.deepEqual(
+      [(await plain.send(alice.peerId, 'a')).path, (await plain.send(alice.peerId, 'b', { via: 'onion' })).path],
+      ['direct-lan', 'onion']
+    )
   })
 })

@@ -52,6 +52,7 @@ export const circuitOpen = command({
       isWarm: z.boolean(),
       /** Whether messages to the peer go over it from now on. */
       carriesMessages: z.boolean(),
+      carriesVia: z.boolean(),
       attempts: z.int(),
       buildMs: z.number(),
       stepMs: z.array(z.number()),

@@ -19,7 +19,7 @@ export const onionErrors = {
     exit: 10,
     retryable: true,
     message: (d) => `None of this node's ${d['guards']} guards is reached, and no other is taken before ${d['until']}`,
-    hint: 'Whoever can make guards fail could lead circuits to relays of their own; hence no fourth within a day. Look whether this machine is online. --via direct sends without a circuit.'
+    hint: 'Whoever can make guards fail could lead circuits to relays of their own; hence no fourth within a day. Look whether this machine is online; a guard that is started again is tried at once. --via direct sends without a circuit.'
   }),
   ONION_ONLY: entry({
     exit: 10,
@@ -66,7 +66,7 @@ export const onionErrors = {
   CIRCUIT_UNKNOWN: entry({
     exit: 5,
     retryable: false,
-    message: (d) => `There is no circuit ${d['circuit']}`,
+    message: (d) => (d['matches'] === undefined ? `There is no circuit ${d['circuit']}` : `${d['matches']} circuits begin with ${d['circuit']}`),
     hint: 'See which there are: they end by themselves after some minutes.',
     next: ['synaptic-mesh p2p circuit list']
   })

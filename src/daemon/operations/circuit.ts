@@ -30,10 +30,11 @@ const infoOf = ({ id, state, hops, level, openedAt, expiresAt, streams, cells, p
   ...(path === undefined ? {} : { path: path.map(({ peerId, name }) => ({ peerId, name })) })
 })
 
-const buildOf = ({ wanted, isWarm, carriesMessages, attempts, buildMs, stepMs, rttMs, anonymity }: CircuitReport) => ({
+const buildOf = ({ wanted, isWarm, carriesMessages, carriesVia, attempts, buildMs, stepMs, rttMs, anonymity }: CircuitReport) => ({
   wanted,
   isWarm,
   carriesMessages,
+  carriesVia,
   attempts,
   buildMs: Math.round(buildMs),
   stepMs: stepMs.map(Math.round),

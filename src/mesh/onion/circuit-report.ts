@@ -46,6 +46,8 @@ export interface CircuitReport extends CircuitInfo {
   readonly isWarm: boolean
   /** Whether messages to the peer go over it from now on: it has as many relays as `onion_hops` says, and the node's level. */
   readonly carriesMessages: boolean
+  /** Whether those do that are sent with `via: 'onion'`. */
+  readonly carriesVia: boolean
   readonly attempts: number
   /** From the call to the last hop's answer. */
   readonly buildMs: number

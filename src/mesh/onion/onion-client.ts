@@ -250,7 +250,8 @@ export class OnionClient {
   close(name: string): string {
     const found = [...this.#circuits].filter(([, held]) => held.name.startsWith(name.toLowerCase()))
     const [entry] = found
-    if (entry === undefined || found.length > 1 || name === '') throw new MeshError('CIRCUIT_UNKNOWN', { circuit: name })
+    if (entry === undefined || found.length > 1 || name === '')
+      throw new MeshError('CIRCUIT_UNKNOWN', { circuit: name, ...(found.length > 1 ? { matches: found.length } : {}) })
     const [number, held] = entry
     this.#driver.input({ type: 'close', circuit: number })
     held.circuit.close()

@@ -3,6 +3,7 @@ import { type KemLevel, MeshError, toHex, toMeshError, wallMillis } from '../../
 import {
   type CellCipher,
   createOnionCrypto,
+  maxHops,
   type DirectoryEntry,
   type NtorHashes,
   type OnionKeyRotated,
@@ -169,6 +170,8 @@ export class OnionService implements OnionStreams {
   async circuit(peerId: string, call: CircuitCall): Promise<CircuitReport> {
     const { platform, reference, options } = this.#options
     const { hops = options.onionHops, level, allowShort = false, showPath = false, timeoutMs = defaultTimeoutMs, signal } = call
+    if (!Number.isInteger(hops) || hops < 1 || hops > maxHops)
+      throw new MeshError('OPTION_INVALID', { path: 'hops', value: String(hops).slice(0, 20), allowed: `1 to ${maxHops}` })
     const startedAt = platform.clock.monotonic()
     using deadline = startDeadline(platform.timers, { operation: 'Building the circuit', timeoutMs, signal })
     if (!allowShort) await this.#own.check(peerId, hops, deadline.signal)
@@ -181,9 +184,10 @@ export class OnionService implements OnionStreams {
     const anonymity = this.#own.report(number)
     if (known === undefined || anonymity === undefined) throw new MeshError('CIRCUIT_DESTROYED', { reason: 'it ended while it was measured' })
     const stepMs = isWarm ? known.stepMs.slice(-1) : known.stepMs
-    const carriesMessages = known.path.length >= options.onionHops && known.level === this.#options.level
-    if (carriesMessages) await within(deadline, this.#carry(peerId))
-    const measured = { wanted: hops, isWarm, attempts, buildMs, stepMs, rttMs, carriesMessages, anonymity }
+    const carriesVia = known.path.length >= options.onionHops && known.level === this.#options.level
+    const carriesMessages = carriesVia && options.onionRouting
+    if (carriesVia) await within(deadline, this.#carry(peerId))
+    const measured = { wanted: hops, isWarm, attempts, buildMs, stepMs, rttMs, carriesMessages, carriesVia, anonymity }
     return { ...this.#info(known, showPath), peer: reference(peerId), ...measured }
   }
 
