@@ -128,7 +128,7 @@ async function allKnown(nodes: readonly Known[]): Promise<void> {
       const { role, known } = last.onion
       return known.relays === relays - (role === 'relay' ? 1 : 0) && known.endpoints === endpoints - (role === 'endpoint' ? 1 : 0)
     }
-    await poll(`${name} knows all members of circuits`, 20_000, isAll).catch((error: unknown) => {
+    await poll(`${name} knows all members of circuits`, 60_000, isAll).catch((error: unknown) => {
       throw new Error(`${String(error)}: ${JSON.stringify(last?.onion)} ${last?.addresses.join(' ')}`, { cause: error })
     })
   }
