@@ -8,6 +8,7 @@ import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { inRoot, root } from './lib/paths.ts'
 import { runTests, type TestRun } from './lib/run-tests.ts'
+import { runAgain } from './lib/second-runs.ts'
 import { addCounts, summarize, type Counts, type Failure } from './lib/test-summary.ts'
 
 /** Their tests touch no process-wide state: each line shares a process, the longest first. */
@@ -15,6 +16,8 @@ const pureGroups: readonly (readonly string[])[] = [['sim'], ['core', 'fuzz', 'a
 const processesAtOnce = 2
 /** They hold the product to seconds, or use both cores themselves: nothing runs beside them. */
 const aloneFiles: ReadonlySet<string> = new Set(['test/net/discovery.test.ts', 'test/natlab/matrix.test.ts', 'test/mutants/mutants.test.ts'])
+/** Their tests hold real sockets, processes and devices to deadlines: a file of theirs that failed runs once more, alone (docs/decisions/0026). */
+const clockAreas: ReadonlySet<string> = new Set(['cli', 'crash', 'hostile', 'natlab', 'net', 'node'])
 const timeoutMs = 480_000
 /** The laboratory of real NATs takes minutes and wants root: CI runs it with all others, a developer when he asks for it. */
 const labArea = 'natlab'
@@ -88,6 +91,23 @@ async function runAll({ groups, atOnce }: Plan, settings: Settings): Promise<rea
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
   return runs
+}
+
+/** In CI alone: whoever runs a file by hand wants to see it fail. */
+async function secondRuns(runs: readonly TestRun[], settings: Settings): Promise<readonly TestRun[]> {
+  if (!settings.isCi) return runs
+  const second = await runAgain(runs, {
+    hasFailed: (run) => summarize(run, settings.isCi).failures.length > 0,
+    livesByTheClock: (file) => clockAreas.has(areaOf(file)),
+    runAlone: async (file) => {
+      write(`\nOnce more, alone: ${relative(root, file)}\n`)
+      const run = await runTests({ files: [file], timeoutMs })
+      announce(run, settings)
+      return run
+    }
+  })
+  for (const file of second.unsteady) write(`\n!!! UNSTEADY: ${relative(root, file)} failed beside others (see above) and passed alone\n`)
+  return second.runs
 }
 
 /** The time of an area: of its processes, or of its tests where it shares a process with others. */
@@ -164,7 +184,7 @@ if (missing.length > 0 || files.length === 0) {
   await rememberTimes(runs)
   if (leavesLabOut)
     write('\n!!! LEFT OUT: the laboratory of real NATs. npm run test:natlab runs it, and so does CI; it wants root and npm run setup:system\n')
-  const counts = printEnd(runs, settings, performance.now() - started)
+  const counts = printEnd(await secondRuns(runs, settings), settings, performance.now() - started)
   if (!isBuilt) process.stderr.write('The build failed: see above\n')
   process.exitCode = counts.fail > 0 || !isBuilt ? 1 : 0
 }

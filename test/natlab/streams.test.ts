@@ -21,11 +21,29 @@ async function couple(net: LabNet, one: string, other: string): Promise<Couple> 
 
 const moves = ({ events }: Host): number => events.filter((each) => each.event === 'log' && each.record.event === 'peer.moved').length
 
+interface Relayed {
+  readonly net: LabNet
+  readonly nodes: Couple
+}
+
+/** A couple whose stream begins over the relay: a direct connection that is there before the first message proves nothing about moving, and is taken down. */
+async function relayedFirst(stack: AsyncDisposableStack, attempts = 4): Promise<Relayed> {
+  const net = await LabNet.up({ sites: ['port1:15:port', 'port2:16:port'] })
+  const nodes = await couple(net, 'port1', 'port2')
+  const isRelayed = (await pathOf(nodes.a)) === 'relayed'
+  if (isRelayed || attempts === 1) {
+    stack.use(net)
+    assert.ok(isRelayed, 'it begins over the relay')
+    return { net, nodes }
+  }
+  await net.down()
+  return relayedFirst(stack, attempts - 1)
+}
+
 test('100 messages a second move from a relayed to a direct connection: none is lost, none handed out twice', { timeout: 120_000 }, async (t) => {
   if (isSkipped(t)) return
-  await using net = await LabNet.up({ sites: ['port1:15:port', 'port2:16:port'] })
-  const nodes = await couple(net, 'port1', 'port2')
-  assert.equal(await pathOf(nodes.a), 'relayed', 'it begins over the relay')
+  await using stack = new AsyncDisposableStack()
+  const { net, nodes } = await relayedFirst(stack)
   await poll('a direct connection', 20_000, async () => (await pathOf(nodes.a)) === 'punched')
   await flowing(nodes.b, 3 * perSecond)
   await settle(t, nodes)

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { runTests, type TestRun } from '../../scripts/lib/run-tests.ts'
+import { runAgain, secondRunsAtMost } from '../../scripts/lib/second-runs.ts'
 import { addCounts, summarize } from '../../scripts/lib/test-summary.ts'
 
 let folder = ''
@@ -72,4 +73,30 @@ test('the counts of several processes add up', () => {
     { tests: 2, pass: 2, fail: 0, skipped: 0 }
   ])
   assert.deepEqual(total, { tests: 5, pass: 3, fail: 1, skipped: 1 })
+})
+
+const named = (file: string, crash?: string): TestRun => ({ files: [file], results: [], output: '', durationMs: 1, crash })
+const rules = { hasFailed: ({ crash }: TestRun): boolean => crash !== undefined, livesByTheClock: (file: string): boolean => file.startsWith('net') }
+
+test('a file that lives by the clock runs once more alone: its second run counts, and whoever passes is named', async () => {
+  const asked: string[] = []
+  const runAlone = async (file: string): Promise<TestRun> => {
+    asked.push(file)
+    return named(file, file === 'net/broken' ? 'again' : undefined)
+  }
+  const runs = [named('net/steady'), named('net/unsteady', 'once'), named('net/broken', 'once')]
+  const second = await runAgain(runs, { ...rules, runAlone })
+  assert.deepEqual(asked, ['net/unsteady', 'net/broken'])
+  assert.deepEqual(second.unsteady, ['net/unsteady'])
+  assert.deepEqual(
+    second.runs.map(({ crash }) => crash),
+    [undefined, undefined, 'again']
+  )
+})
+
+test('many failures, or one of what no clock can disturb, stand as they are', async () => {
+  const runAlone = (): Promise<TestRun> => assert.fail('nothing may run again')
+  const many = Array.from({ length: secondRunsAtMost + 1 }, (_, index) => named(`net/${index}`, 'failed'))
+  const mixed = [named('net/unsteady', 'failed'), named('core/wrong', 'failed')]
+  for (const runs of [many, mixed]) assert.deepEqual(await runAgain(runs, { ...rules, runAlone }), { runs, unsteady: [] })
 })
