@@ -11,7 +11,8 @@ export const signingDomains = {
   session: 'session',
   pqIdentity: 'pq-identity',
   onionDescriptor: 'onion-descriptor',
-  onionLink: 'onion-link'
+  onionLink: 'onion-link',
+  group: 'group'
 } as const
 
 export type SigningDomain = (typeof signingDomains)[keyof typeof signingDomains]

@@ -4,10 +4,10 @@ import { invalidOption, isContentType, isIntegerIn, isLabel, isMessageId } from 
 import type { MessageDraft } from './outbox-types.ts'
 import type { Sha256 } from './sha256.ts'
 import { messageTypeNumber, messageTypeOfNumber } from './type-tables.ts'
-import { type Envelope, messageLimits, messageTypes, type Principal } from './types.ts'
+import { type Envelope, type GroupMark, messageLimits, messageTypes, type Principal, type ThreadMark } from './types.ts'
 
 const what = 'envelope'
-const bounds = { what, maxBytes: messageLimits.envelopeBytes, maxItems: 21, maxDepth: 2 } as const
+const bounds = { what, maxBytes: messageLimits.envelopeBytes, maxItems: 29, maxDepth: 2 } as const
 const envelopeVersion = 1
 const keyBytes = 32
 const epochBytes = 16
@@ -15,6 +15,8 @@ const kindPeer = 0
 
 /** The bytes of an envelope: deterministic CBOR, see docs/wire/envelope.md. */
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
+  const { thread, group } = envelope
+  const marks = thread === undefined && group === undefined ? [] : [threadValue(thread), groupValue(group)]
   return encodeCbor([
     envelope.version,
     envelope.id,
@@ -29,10 +31,13 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
     envelope.ttlS,
     envelope.timestamp,
     envelope.contentType,
-    envelope.body
+    envelope.body,
+    ...marks
   ])
 }
 
+const threadValue = (thread: ThreadMark | undefined): CborValue => (thread === undefined ? null : [thread.root, thread.hop, thread.automatic])
+const groupValue = (group: GroupMark | undefined): CborValue => (group === undefined ? null : [group.id, group.epoch, group.message])
 const principalValue = (principal: Principal): CborValue => [kindPeer, principal.key, principal.label]
 
 /**
@@ -47,7 +52,7 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
 }
 
 function toEnvelope(value: unknown): Envelope {
-  if (!Array.isArray(value) || value.length !== 14) throw malformedCbor(what, 'not an array of 14')
+  if (!Array.isArray(value) || (value.length !== 14 && value.length !== 16)) throw malformedCbor(what, 'not an array of 14 or 16')
   const fields: readonly unknown[] = value
   const type = messageTypeOfNumber(fields[4])
   if (type === undefined) throw malformedCbor(what, 'unknown message type')
@@ -65,7 +70,38 @@ function toEnvelope(value: unknown): Envelope {
     ttlS: integerField(fields[10], 'ttl', { min: 1, max: messageLimits.ttlS }),
     timestamp: wallMillis(integerField(fields[11], 'timestamp', { min: 0, max: Number.MAX_SAFE_INTEGER })),
     contentType: textField(fields[12], 'content type', isContentType),
-    body: bodyField(fields[13])
+    body: bodyField(fields[13]),
+    ...marksOf(fields)
+  }
+}
+
+/** One message has one form: two items more only where at least one of them says something. */
+function marksOf(fields: readonly unknown[]): Pick<Envelope, 'thread' | 'group'> {
+  if (fields.length === 14) return {}
+  const [thread, group] = [threadField(fields[14]), groupField(fields[15])]
+  if (thread === undefined && group === undefined) throw malformedCbor(what, 'its last two items say nothing')
+  return { ...(thread === undefined ? {} : { thread }), ...(group === undefined ? {} : { group }) }
+}
+
+function threadField(value: unknown): ThreadMark | undefined {
+  if (value === null) return undefined
+  if (!Array.isArray(value) || value.length !== 3) throw malformedCbor(what, 'thread is not an array of 3')
+  const fields: readonly unknown[] = value
+  return {
+    root: textField(fields[0], 'root of the thread', isMessageId),
+    hop: integerField(fields[1], 'hop', { min: 0, max: messageLimits.hop }),
+    automatic: booleanField(fields[2], 'automatic')
+  }
+}
+
+function groupField(value: unknown): GroupMark | undefined {
+  if (value === null) return undefined
+  if (!Array.isArray(value) || value.length !== 3) throw malformedCbor(what, 'group is not an array of 3')
+  const fields: readonly unknown[] = value
+  return {
+    id: bytesField(fields[0], 'group id', messageLimits.groupIdBytes),
+    epoch: integerField(fields[1], 'group epoch', { min: 1, max: 2 ** 32 - 1 }),
+    message: textField(fields[2], 'message of the group', isMessageId)
   }
 }
 
@@ -141,7 +177,8 @@ export function contentDigest(draft: MessageDraft, sha256: Sha256): Uint8Array {
       draft.inReplyTo ?? null,
       draft.expectsReply,
       draft.contentType,
-      draft.body
+      draft.body,
+      ...(draft.group === undefined ? [] : [groupValue(draft.group)])
     ])
   )
 }
@@ -160,4 +197,7 @@ export function checkDraft(draft: MessageDraft): void {
   if (!isIntegerIn(draft.ttlS, 1, messageLimits.ttlS)) throw invalidOption('ttlS', draft.ttlS, `an integer from 1 to ${messageLimits.ttlS}`)
   if (!isContentType(draft.contentType)) throw invalidOption('contentType', draft.contentType, '1 to 127 printable ASCII characters')
   if (draft.body.length > messageLimits.bodyBytes) throw new MeshError('BODY_TOO_LARGE', { bytes: draft.body.length, max: messageLimits.bodyBytes })
+  if (draft.thread !== undefined && !isMessageId(draft.thread.root)) throw invalidOption('thread', draft.thread.root, 'a message id')
+  if (draft.thread !== undefined && !isIntegerIn(draft.thread.hop, 0, messageLimits.hop))
+    throw invalidOption('hop', draft.thread.hop, `an integer from 0 to ${messageLimits.hop}`)
 }

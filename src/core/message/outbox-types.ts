@@ -1,7 +1,7 @@
 import type { MeshError, Random, Signer, Verifier } from '../base/index.ts'
 import type { Sha256 } from './sha256.ts'
 import type { DestinationRetry, EnqueueOutcome, Instant, OutboxChange, OutboxEntry, OutboxRecovery, OutboxRow } from './store-port.ts'
-import type { MessageType, Principal, Via } from './types.ts'
+import type { GroupMark, MessageType, Principal, ThreadMark, Via } from './types.ts'
 
 /** What a caller wants to send; the machine adds source key, epoch, sequence and timestamp. */
 export interface MessageDraft {
@@ -19,6 +19,8 @@ export interface MessageDraft {
   readonly ttlS: number
   readonly contentType: string
   readonly body: Uint8Array
+  readonly thread?: ThreadMark | undefined
+  readonly group?: GroupMark | undefined
 }
 
 /** Everything that an OutboxMachine is made with. Nothing in it changes afterwards. */

@@ -23,6 +23,26 @@ export interface Principal {
   readonly label: string
 }
 
+/** The conversation that a message belongs to, as its sender states it: what a guard against loops of agents counts by. */
+export interface ThreadMark {
+  /** The id of the message that began it. */
+  readonly root: string
+  /** How many messages caused one another up to this one, each made because of the one before; 0–255. */
+  readonly hop: number
+  /** Made by an agent, with no person in between. */
+  readonly automatic: boolean
+}
+
+/** The group that a message was sent to; each member gets one of its own. */
+export interface GroupMark {
+  /** 16 bytes, see docs/wire/group.md. */
+  readonly id: Uint8Array
+  /** The epoch of the group's record by which it was sent. */
+  readonly epoch: number
+  /** The id that the message has for all members. */
+  readonly message: string
+}
+
 /** One message, as it is signed. See docs/wire/envelope.md. */
 export interface Envelope {
   readonly version: 1
@@ -47,6 +67,8 @@ export interface Envelope {
   readonly contentType: string
   /** At most 1 MiB. */
   readonly body: Uint8Array
+  readonly thread?: ThreadMark | undefined
+  readonly group?: GroupMark | undefined
 }
 
 /** What a recipient's signed receipt says of one message. */
@@ -92,6 +114,9 @@ export const messageLimits = {
   frameBytes: 1_048_576 + 65_536,
   /** A batch takes no further message once it has this many bytes. */
   batchBytes: 262_144,
+  /** ThreadMark.hop on the wire. */
+  hop: 255,
+  groupIdBytes: 16,
   ttlS: 2_592_000,
   defaultTtlS: 86_400,
   priority: 10,

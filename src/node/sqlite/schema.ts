@@ -1,6 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { MeshError } from '../../core/base/index.ts'
 import { number } from './rows.ts'
+import { agentTables } from './schema-agents.ts'
+import { groupTables } from './schema-groups.ts'
+import { trustTables } from './schema-trust.ts'
 
 /**
  * The migrations, in order; the state of a file is how many of them ran (`user_version`). One is never changed after a release: a new one follows.
@@ -141,7 +144,8 @@ export const migrations: readonly string[] = [
   ALTER TABLE destinations DROP COLUMN retry_boot;
   ALTER TABLE destinations DROP COLUMN retry_monotonic;
   ALTER TABLE destinations DROP COLUMN retry_wall;
-  `
+  `,
+  `${trustTables}${groupTables}${agentTables}`
 ]
 
 /** How many migrations ran in `database`. */

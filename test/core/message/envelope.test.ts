@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { encode } from 'cborg'
+import { decode, encode } from 'cborg'
 import { isMeshError, wallMillis } from '../../../src/core/base/index.ts'
 import {
   checkDraft,
@@ -18,7 +18,12 @@ const label = fc.string({ maxLength: 64, unit: 'grapheme' }).filter((text) => te
 const id = fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/)
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 })
 const principal = fc.record({ kind: fc.constant('peer' as const), key, label }, { noNullPrototype: true })
-const anyEnvelope = fc.record(
+const thread = fc.record({ root: id, hop: fc.integer({ min: 0, max: 255 }), automatic: fc.boolean() }, { noNullPrototype: true })
+const group = fc.record(
+  { id: fc.uint8Array({ minLength: 16, maxLength: 16 }), epoch: fc.integer({ min: 1, max: 2 ** 32 - 1 }), message: id },
+  { noNullPrototype: true }
+)
+const plainEnvelope = fc.record(
   {
     version: fc.constant(1 as const),
     id,
@@ -37,6 +42,12 @@ const anyEnvelope = fc.record(
   },
   { noNullPrototype: true }
 )
+const marks = fc.constantFrom({}, { thread: true }, { group: true }, { thread: true, group: true })
+const anyEnvelope = fc.tuple(plainEnvelope, marks, thread, group).map(([plain, has, ofThread, ofGroup]) => ({
+  ...plain,
+  ...('thread' in has ? { thread: ofThread } : {}),
+  ...('group' in has ? { group: ofGroup } : {})
+}))
 
 const malformed = (bytes: Uint8Array): void =>
   assert.throws(
@@ -108,6 +119,28 @@ describe('envelope', () => {
       [13, null]
     ]
     for (const [index, value] of wrong) malformed(withField(index, value))
+  })
+
+  it('refuses marks that are out of their limits, or say nothing', () => {
+    const plain = decode(encodeEnvelope(envelope())) as readonly unknown[]
+    const withMarks = (...marks: readonly unknown[]): Uint8Array => encode([...plain, ...marks])
+    const groupId = new Uint8Array(16)
+    decodeEnvelope(withMarks(['root', 255, true], [groupId, 1, 'shared']))
+    const wrong: readonly (readonly unknown[])[] = [
+      [null],
+      [null, null],
+      [['root', 0, true]],
+      [['', 0, true], null],
+      [['root', 256, true], null],
+      [['root', 0, 1], null],
+      [['root', 0], null],
+      [null, [new Uint8Array(15), 1, 'shared']],
+      [null, [groupId, 0, 'shared']],
+      [null, [groupId, 2 ** 32, 'shared']],
+      [null, [groupId, 1, '']],
+      [null, [groupId, 1, 'shared'], null]
+    ]
+    for (const marks of wrong) malformed(withMarks(...marks))
   })
 
   it('refuses bytes that are another encoding of the same envelope', () => {

@@ -1,0 +1,12 @@
+/** What a paired peer may do, and who is blocked. */
+export const trustTables = `
+  ALTER TABLE pairs ADD COLUMN commands INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE invites ADD COLUMN commands INTEGER NOT NULL DEFAULT 1;
+
+  CREATE TABLE blocked (
+    public_key BLOB PRIMARY KEY,
+    peer_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    blocked_at REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
+`
