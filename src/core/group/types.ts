@@ -92,9 +92,7 @@ export const groupContentTypes = {
   /** Records, and what members and admins tell each other about them. */
   record: 'application/vnd.synaptic-mesh.group+cbor',
   /** The key of an epoch. */
-  key: 'application/vnd.synaptic-mesh.group-key+cbor',
-  /** Group messages that a member stored. */
-  stored: 'application/vnd.synaptic-mesh.group-stored+cbor'
+  key: 'application/vnd.synaptic-mesh.group-key+cbor'
 } as const
 
 /** Whether messages of this media type are handled inside. */

@@ -1,5 +1,6 @@
 import type { GroupState, SignedGroup } from '../../core/group/types.ts'
-import type { Envelope } from '../../core/message/index.ts'
+import type { Envelope, MessageDraft } from '../../core/message/index.ts'
+import type { Submitted } from '../delivery-calls.ts'
 
 /** A group as this node knows it. */
 export interface KnownGroup {
@@ -32,19 +33,12 @@ export interface GroupDirectory {
   isMember(id: string, publicKey: Uint8Array): boolean
 }
 
-/** How a message to a group of more than 32 members goes out; the rows of the outbox, one for each member, exist before. */
+/** How a message to a group of more than 32 members goes out. */
 export interface GroupCarrier {
   /**
-   * Publishes one message for all. Members that said within about 3 s that they stored it need no sealed one: for these `settled` is called after their signed word; the rows of the
-   * others are released to go the ordinary way.
+   * Puts one message into the outbox, a row for each draft, and gives it to all members at once by gossip where that can be. Rows wait 3 s for that; whoever has not said by then, with
+   * a signed receipt as for any message, that it has its own, gets it sealed like any other. What became of a member is the state of its row, as always. The drafts differ in id (see
+   * `memberMessageId`) and destination only, and all have the group's mark. One outcome for each draft, after its commit.
    */
-  publish(message: GroupBroadcast): void
-}
-
-export interface GroupBroadcast {
-  readonly group: KnownGroup
-  /** Envelopes as the members get them sealed: the same but for destination, sequence and id. */
-  readonly envelope: Envelope
-  readonly settled: (member: Uint8Array) => void
-  readonly fallBack: (members: readonly Uint8Array[]) => void
+  submit(group: KnownGroup, drafts: readonly MessageDraft[]): Promise<readonly PromiseSettledResult<Submitted>[]>
 }
