@@ -8,7 +8,7 @@ import { sleep } from './proc.ts'
 import { randomOf } from './store-kill.ts'
 
 /** Longest that a kill waits for messages to flow. */
-const flowMs = 10_000
+const flowMs = 30_000
 
 export interface DaemonKillOptions {
   readonly kills: number
