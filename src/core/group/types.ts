@@ -82,18 +82,10 @@ export const groupLimits = {
   groups: 64
 } as const
 
-/**
- * Media types that begin with this are this software's own words between nodes: they travel as durable messages of type SwarmSync, are handled inside, acknowledged after the commit
- * of what they changed, and shown to nobody. Callers cannot send them.
- */
-export const controlPrefix = 'application/vnd.synaptic-mesh.'
-
+/** The media types of groups; all are control types, see base/control-type.ts. */
 export const groupContentTypes = {
   /** Records, and what members and admins tell each other about them. */
   record: 'application/vnd.synaptic-mesh.group+cbor',
   /** The key of an epoch. */
   key: 'application/vnd.synaptic-mesh.group-key+cbor'
 } as const
-
-/** Whether messages of this media type are handled inside. */
-export const isControlType = (contentType: string): boolean => contentType.startsWith(controlPrefix)
