@@ -105,9 +105,8 @@ function decodeBody(body: Uint8Array): GroupRecord {
 
 /** What holds in any record, whatever came before it. */
 function checked(record: GroupRecord): GroupRecord {
-  const { creator, mandate, sequence, epoch, previous, members, author } = record
-  if (!hasKey(mandate.admins, author)) throw malformedCbor(what, 'its author is no admin')
-  if (members.length > 0 && !members.some(({ key }) => compareBytes(key, author) === 0)) throw malformedCbor(what, 'its author is no member')
+  const { creator, mandate, sequence, epoch, previous, author } = record
+  if (!hasKey([...mandate.admins, creator], author)) throw malformedCbor(what, 'its author is no admin')
   if (epoch > sequence) throw malformedCbor(what, 'its epoch is ahead of its sequence')
   const isFirst = sequence === 1
   if (isFirst !== previous.every((byte) => byte === 0)) throw malformedCbor(what, 'its sequence does not fit the record before')

@@ -8,8 +8,9 @@ const maxJump = 65_536
 /** Whether `record` names this key as a member. */
 export const isMember = ({ members }: GroupRecord, key: Uint8Array): boolean => members.some((member) => equalBytes(member.key, key))
 
-/** Whether `record` names this key as an admin. */
-export const isAdmin = ({ mandate }: GroupRecord, key: Uint8Array): boolean => mandate.admins.some((admin) => equalBytes(admin, key))
+/** Whether `record` lets this key sign the next one: it is an admin, or the creator, who can always. */
+export const isAdmin = ({ mandate, creator }: GroupRecord, key: Uint8Array): boolean =>
+  equalBytes(creator, key) || mandate.admins.some((admin) => equalBytes(admin, key))
 
 /** Why a record does not take the place of the one that is known; `same` and `older` are no fault of whoever sent it. */
 export type Succession = 'newer' | 'same' | 'older' | 'broken'
@@ -81,6 +82,8 @@ export interface GroupEdit {
   readonly promote?: readonly Uint8Array[]
   /** Ends the group. */
   readonly end?: boolean
+  /** An admin who takes itself out is struck out of the mandate by the creator alone. */
+  readonly keepsMandate?: boolean
 }
 
 /**
@@ -121,10 +124,10 @@ function editedMembers({ members }: GroupRecord, { add = [], remove = [] }: Grou
 }
 
 /** Only the creator can change who the admins are: an admin who is removed must be struck out of the mandate as well. */
-function editedMandate(record: GroupRecord, { remove = [], promote = [] }: GroupEdit, signer: Signer): GroupMandate {
+function editedMandate(record: GroupRecord, { remove = [], promote = [], keepsMandate = false }: GroupEdit, signer: Signer): GroupMandate {
   const isStruck = (key: Uint8Array): boolean => remove.some((each) => equalBytes(each, key))
-  const newcomers = promote.filter((key) => !isAdmin(record, key))
-  if (newcomers.length === 0 && !record.mandate.admins.some(isStruck)) return record.mandate
+  const newcomers = promote.filter((key) => !record.mandate.admins.some((admin) => equalBytes(admin, key)))
+  if (keepsMandate || (newcomers.length === 0 && !record.mandate.admins.some(isStruck))) return record.mandate
   if (!equalBytes(signer.publicKey, record.creator)) throw new MeshError('GROUP_CREATOR_ONLY', { group: record.name })
   const admins = [...record.mandate.admins.filter((key) => !isStruck(key)), ...newcomers]
   if (admins.length === 0) throw new MeshError('GROUP_LAST_ADMIN', { group: record.name })

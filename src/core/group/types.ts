@@ -39,9 +39,9 @@ export interface GroupRecord {
   readonly previous: Uint8Array
   /** The author's clock. */
   readonly issuedAt: WallMillis
-  /** Ascending by key; none twice; the author among them, but in a record that ends the group: that has none. */
+  /** Ascending by key; none twice. A record that ends the group has none. */
   readonly members: readonly GroupMember[]
-  /** The admin who signed it, raw Ed25519. */
+  /** The admin, or the creator, who signed it: raw Ed25519. */
   readonly author: Uint8Array
 }
 
@@ -56,9 +56,6 @@ export interface SignedGroup {
 /** Where this node stands: in the group, or out of it by its own word, by an admin's, or because the group ended. */
 export const groupStates = ['joined', 'left', 'removed', 'ended'] as const
 export type GroupState = (typeof groupStates)[number]
-
-/** How a sender stands to the group that its message names. `unknown`: this node does not know the group, or not that epoch yet. */
-export type GroupStanding = 'member' | 'outside' | 'unknown'
 
 /** What became different from one record to the next. Keys are hex. */
 export interface MemberChange {
