@@ -1,5 +1,5 @@
 import { decodeControl, decodeGroup, encodeControl, type GroupControl } from '../../src/core/group/index.ts'
-import { groupOf, verifier } from '../core/group/support.ts'
+import { groupOf, verifier } from '../core/group/records.ts'
 import { fuzzDecoder } from './fuzz.ts'
 
 const group = groupOf('ada', 'ben', 'cyd')

@@ -12,7 +12,7 @@ import {
   mandateInput,
   memberMessageId
 } from '../../../src/core/group/index.ts'
-import { groupOf, issuedAt, keyOf, memberOf, signerOf, verifier } from './support.ts'
+import { groupOf, issuedAt, keyOf, memberOf, signerOf, verifier } from './records.ts'
 
 const failure = (code: string) => (error: unknown) => isMeshError(error) && error.code === code
 const group = groupOf('ada', 'ben', 'cyd')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compareBytes, isMeshError, toHex } from '../../../src/core/base/index.ts'
 import { editGroup, type GroupEdit, isAdmin, memberChange, signGroup, type SignedGroup, succession } from '../../../src/core/group/index.ts'
-import { groupOf, issuedAt, keyOf, memberOf, signerOf } from './support.ts'
+import { groupOf, issuedAt, keyOf, memberOf, signerOf } from './records.ts'
 
 const failure = (code: string) => (error: unknown) => isMeshError(error) && error.code === code
 const first = groupOf('ada', 'ben', 'cyd')
