@@ -12,7 +12,8 @@ export const signingDomains = {
   pqIdentity: 'pq-identity',
   onionDescriptor: 'onion-descriptor',
   onionLink: 'onion-link',
-  group: 'group'
+  group: 'group',
+  groupMessage: 'group-message'
 } as const
 
 export type SigningDomain = (typeof signingDomains)[keyof typeof signingDomains]

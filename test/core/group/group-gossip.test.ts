@@ -18,7 +18,7 @@ import {
   sealGroupFrame,
   senderKey
 } from '../../../src/core/group/index.ts'
-import { alice, bob, carol, contentBytes, contentOf, crypto, secret, verifier } from './support.ts'
+import { alice, bob, carol, contentBytes, contentOf, crypto, secret, verifier } from './gossip-support.ts'
 
 const vectors = new URL('../../vectors/group-v1.json', import.meta.url)
 const fails = (code: ErrorCode, work: () => unknown): void => assert.throws(work, (error) => isMeshError(error, code))
