@@ -3,7 +3,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { MeshError, toMeshError } from '../core/base/index.ts'
 import { operations, type OperationName, type Operations } from './catalogue/index.ts'
 import type { InputOf, OutputOf } from './command.ts'
-import { fromWireError, jsonType, socketHost } from './wire.ts'
+import { fromWireError, jsonType, socketHost, streamType } from './wire.ts'
 
 export interface CallContext {
   /** Aborting ends the work in the daemon too. */
@@ -92,7 +92,11 @@ export class ControlClient {
         method: route.method,
         path: isGet ? route.path + queryOf(input) : route.path,
         agent: this.#agent,
-        headers: { host: socketHost, ...(body === undefined ? {} : { 'content-type': jsonType, 'content-length': Buffer.byteLength(body) }) },
+        headers: {
+          host: socketHost,
+          ...(route.stream === undefined ? {} : { accept: streamType }),
+          ...(body === undefined ? {} : { 'content-type': jsonType, 'content-length': Buffer.byteLength(body) })
+        },
         ...(signal === undefined ? {} : { signal })
       },
       resolve

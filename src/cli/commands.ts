@@ -28,6 +28,9 @@ const simple =
       | 'circuitClose'
       | 'trust'
       | 'metrics'
+      | 'gatewayStop'
+      | 'tokenList'
+      | 'tokenRevoke'
   >(
     name: Name,
     doing: string
@@ -153,6 +156,11 @@ export const commands: {
   circuitClose: simple('circuitClose', 'ending the circuit'),
   trust: simple('trust', 'forgetting what the peer could do'),
   metrics: simple('metrics', 'asking the daemon'),
+  gateway: async (input, context) => (await import('./gateway-commands.ts')).gateway(input, context),
+  gatewayStop: simple('gatewayStop', 'stopping the gateway'),
+  tokenCreate: async (input, context) => (await import('./gateway-commands.ts')).tokenCreate(input, context),
+  tokenList: simple('tokenList', 'looking at tokens'),
+  tokenRevoke: simple('tokenRevoke', 'revoking the token'),
   configGet,
   configSet,
   configPath,

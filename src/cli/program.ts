@@ -52,9 +52,12 @@ export function buildProgram(version: string): Built {
 
 /** What the command of a group takes that runs when none of it is named, and examples of all. */
 function addGroupHelp(word: string, group: CommanderCommand): void {
-  const members = (Object.values(catalogue) as readonly Command[]).filter(({ words: [first, second] }) => first === word && second !== undefined)
-  const own = members.find(({ isDefault }) => isDefault === true)
-  const second = own?.words[1]
+  const depth = word.split(' ').length
+  const members = (Object.values(catalogue) as readonly Command[]).filter(
+    ({ words }) => words.length > depth && words.slice(0, depth).join(' ') === word
+  )
+  const own = members.find(({ isDefault, words }) => isDefault === true && words.length === depth + 1)
+  const second = own?.words[depth]
   const leaf = group.commands.find((each) => each.name() === second)
   const taken = leaf?.registeredArguments.map((argument) => (argument.required ? `<${argument.name()}>` : `[${argument.name()}]`)).join(' ') ?? ''
   if (taken !== '') group.usage(`[${second}] ${taken} [options]\n       synaptic-mesh p2p ${word} COMMAND [options]`)
@@ -71,9 +74,8 @@ interface Addition {
 }
 
 function addCommand(built: Built, { name, command, parent, groups }: Addition): void {
-  const [first = '', second] = command.words
-  const leaf =
-    second === undefined ? parent.command(first) : groupOf(first, parent, groups).command(second, { isDefault: command.isDefault === true })
+  const group = groupOf(command.words.slice(0, -1), parent, groups)
+  const leaf = group.command(command.words.at(-1) ?? '', { isDefault: command.isDefault === true })
   leaf.description(command.help).allowExcessArguments(false).showSuggestionAfterError(true)
   const fields = Object.entries(command.fields)
   const positionals = fields.filter(([, field]) => field.position !== undefined).sort(([, a], [, b]) => (a.position ?? 0) - (b.position ?? 0))
@@ -86,17 +88,23 @@ function addCommand(built: Built, { name, command, parent, groups }: Addition): 
   })
 }
 
-function groupOf(word: string, parent: CommanderCommand, groups: Map<string, CommanderCommand>): CommanderCommand {
-  const known = groups.get(word)
+/** The command that holds those below `words`, made when it is not there yet. */
+function groupOf(words: readonly string[], root: CommanderCommand, groups: Map<string, CommanderCommand>): CommanderCommand {
+  const key = words.join(' ')
+  const known = key === '' ? root : groups.get(key)
   if (known !== undefined) return known
-  const group = parent.command(word).description(groupHelp.get(word) ?? word)
-  groups.set(word, group)
+  const group = groupOf(words.slice(0, -1), root, groups)
+    .command(words.at(-1) ?? '')
+    .description(groupHelp.get(key) ?? key)
+  groups.set(key, group)
   return group
 }
 
 const groupHelp: ReadonlyMap<string, string> = new Map([
   ['relay', 'what this node does for others'],
   ['circuit', 'onion circuits to peers: with a PEER it builds one, measures it, and says what it hides and what not'],
+  ['gateway', 'REST, events, a WebSocket and metrics on 127.0.0.1; alone it starts it'],
+  ['gateway token', 'tokens of the gateway that outlast restarts'],
   ['inbox', 'messages that arrived; alone it lists them'],
   ['outbox', 'messages that were sent; alone it lists them'],
   ['config', 'options of the profile; alone it prints them']

@@ -1,5 +1,6 @@
 import type { Catalogue, CommandName, InputOf, OutputOf } from '../api/index.ts'
 import { circuitLines, circuitListLines, initOnionLines, onionText } from './circuit-lines.ts'
+import { gatewayLines, tokenLines } from './gateway-lines.ts'
 import { natLines, ratesText } from './nat-lines.ts'
 import { netcheckLines } from './netcheck-lines.ts'
 import { type Output, safe, safeBody } from './output.ts'
@@ -97,6 +98,11 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
       : `${tick(output)} forgotten of ${safe(value.name)}: ${value.forgotten.map((what) => (what === 'levels' ? 'its hybrid levels' : 'its ML-DSA-65 key')).join(' and ')}; what it shows next is remembered anew`
   ],
   metrics: (value) => [safeBody(value.text.trimEnd())],
+  gateway: (value, output) => gatewayLines(value, output),
+  gatewayStop: (value, output) => [value.stopped ? `${tick(output)} gateway stopped` : 'no gateway ran'],
+  tokenCreate: (value) => [value.token],
+  tokenList: (value, output) => tokenLines(value, output),
+  tokenRevoke: (value, output) => [`${tick(output)} the token ${safe(value.name)} is void`],
   configGet: (value) => table(value.options.map(({ option, value: now, source }) => [option, safe(JSON.stringify(now)), source])),
   configSet: (value, output) => [
     `${tick(output)} ${value.option} = ${safe(JSON.stringify(value.value))}${value.changed ? '' : ' (as before)'}`,

@@ -2,17 +2,31 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { isMeshError, MeshError, safeJson, toMeshError } from '../core/base/index.ts'
-import { type Command, jsonType, type OperationName, operations, type Route, streamType, toWireError } from '../api/index.ts'
-import { checkAccess, checkScope, Denied, type Door } from './access.ts'
+import { type Command, jsonType, type OperationName, operations, type Route, type Scope, streamType, toWireError } from '../api/index.ts'
+import { type Caller, checkAccess, checkDoor, checkScope, Denied, type Door } from './access.ts'
+import { eventStreamType, type FeedItem, writeEventStream } from './event-stream.ts'
 import { readInput } from './request-input.ts'
 
 /** Performs one operation; a stream's answer is an iterable of its items. */
-export type Perform = (name: OperationName, input: object, signal: AbortSignal) => Promise<unknown>
+export type Perform = (name: OperationName, input: object, call: { readonly signal: AbortSignal; readonly caller: Caller }) => Promise<unknown>
+
+/** A text that is served at a path of its own, such as /metrics. */
+export interface Page {
+  readonly scope: Scope
+  readonly contentType: string
+  text(): Promise<string>
+}
 
 export interface ControlServerParts {
   readonly perform: Perform
+  /** What is served besides the operations, by path; all by GET. */
+  readonly pages?: ReadonlyMap<string, Page>
+  /** Takes a request for another protocol, or throws Denied; without it all are refused. */
+  onUpgrade?(request: IncomingMessage, socket: Duplex, context: { readonly head: Buffer; readonly door: Door }): void
   /** Told of every error, with where it happened. */
   onError(error: MeshError, where: { readonly route: string; readonly status: number; readonly ms: number }): void
+  /** Told of every answer. */
+  onAnswer?(status: number): void
   readonly limits?: Partial<ServerLimits>
 }
 
@@ -25,6 +39,9 @@ interface ServerLimits {
 
 /** Node's own are 60 s, 300 s, 30 s and none: too lax for a door that every local program can knock at. */
 const defaultLimits: ServerLimits = { headersTimeoutMs: 5_000, requestTimeoutMs: 30_000, checkEveryMs: 1_000, maxConnections: 128 }
+
+/** Where a WebSocket is asked for. */
+const webSocketPath = '/v1/ws'
 
 const routes: ReadonlyMap<string, { readonly name: OperationName; readonly operation: Command; readonly route: Route }> = new Map(
   (Object.keys(operations) as OperationName[]).flatMap((name) => {
@@ -46,25 +63,33 @@ export function createControlServer(parts: ControlServerParts, doorOf: () => Doo
   })
   server.maxConnections = limits.maxConnections
   server.on('request', (request, response) => void new Exchange(request, response, parts).run(doorOf()))
-  server.on('upgrade', (request, socket) => refuseUpgrade(request, socket, { parts, door: doorOf() }))
+  server.on('upgrade', (request, socket, head) => takeUpgrade(request, socket, { parts, door: doorOf(), head }))
   server.on('checkExpectation', (_request, response) => void response.writeHead(417).end())
   return server
 }
 
-function refuseUpgrade(request: IncomingMessage, socket: Duplex, context: { readonly parts: ControlServerParts; readonly door: Door }): void {
-  const denied = denial(request, context.door)
-  context.parts.onError(denied, { route: routeName(request), status: denied.status, ms: 0 })
-  socket.on('error', () => undefined)
-  socket.end(`HTTP/1.1 ${denied.status} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+interface UpgradeContext {
+  readonly parts: ControlServerParts
+  readonly door: Door
+  readonly head: Buffer
 }
 
-function denial(request: IncomingMessage, door: Door): Denied {
+function takeUpgrade(request: IncomingMessage, socket: Duplex, { parts, door, head }: UpgradeContext): void {
   try {
+    if (parts.onUpgrade !== undefined && pathOf(request) === webSocketPath) {
+      parts.onUpgrade(request, socket, { head, door })
+      return parts.onAnswer?.(101)
+    }
     checkAccess(request, door)
+    throw new Denied(403, 'no other protocol is spoken here')
   } catch (error) {
-    if (error instanceof Denied) return error
+    const known = toMeshError(error)
+    const status = statusOf(known)
+    parts.onError(known, { route: routeName(request), status, ms: 0 })
+    parts.onAnswer?.(status)
+    socket.on('error', () => undefined)
+    socket.end(`HTTP/1.1 ${status} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
   }
-  return new Denied(403, 'no other protocol is spoken here')
 }
 
 const pathOf = (request: IncomingMessage): string => (request.url ?? '').split('?')[0] ?? ''
@@ -91,16 +116,45 @@ class Exchange {
 
   async run(door: Door): Promise<void> {
     try {
-      const scope = checkAccess(this.#request, door)
-      const found = this.#route()
-      checkScope(scope, found.route.scope)
-      const input = await readInput(this.#request, found.operation, found.route)
-      const answer = await this.#parts.perform(found.name, input, this.#gone.signal)
-      if (found.route.stream === true) await this.#stream(answer as AsyncIterable<unknown>)
-      else this.#answer(200, answer)
+      const caller = checkAccess(this.#request, door)
+      this.#endWith(caller)
+      const page = this.#request.method === 'GET' ? this.#parts.pages?.get(pathOf(this.#request)) : undefined
+      if (page === undefined) return await this.#perform(caller)
+      checkScope(caller.scope, page.scope)
+      this.#send(200, page.contentType, await page.text())
     } catch (error) {
       this.#fail(toMeshError(error))
     }
+  }
+
+  /** What is still open when a token expires, such as a stream, ends with it. */
+  #endWith({ expiresInMs }: Caller): void {
+    if (expiresInMs === undefined) return
+    const timer = setTimeout(() => this.#response.destroy(), Math.min(expiresInMs, 0x7fff_ffff))
+    timer.unref()
+    this.#response.on('close', () => clearTimeout(timer))
+  }
+
+  async #perform(caller: Caller): Promise<void> {
+    const { name, operation, route } = this.#route()
+    checkScope(caller.scope, route.scope)
+    checkDoor(caller, route)
+    const input = await readInput(this.#request, operation, route)
+    const answer = await this.#parts.perform(name, input, { signal: this.#gone.signal, caller })
+    if (route.stream === 'events' && !this.#takesLines()) await this.#events(answer as AsyncIterable<FeedItem>)
+    else if (route.stream !== undefined) await this.#stream(answer as AsyncIterable<unknown>)
+    else this.#answer(200, answer)
+  }
+
+  /** Server-sent events come as lines of JSON to whoever asks for these. */
+  #takesLines(): boolean {
+    return this.#request.headers.accept === streamType
+  }
+
+  async #events(items: AsyncIterable<FeedItem>): Promise<void> {
+    this.#response.writeHead(200, { ...securityHeaders, 'content-type': eventStreamType })
+    this.#parts.onAnswer?.(200)
+    await writeEventStream(this.#response, items, this.#gone.signal)
   }
 
   #route() {
@@ -110,12 +164,17 @@ class Exchange {
   }
 
   #answer(status: number, answer: unknown): void {
-    const text = `${safeJson(answer)}\n`
-    this.#response.writeHead(status, { ...securityHeaders, 'content-type': jsonType, 'content-length': Buffer.byteLength(text) })
+    this.#send(status, jsonType, `${safeJson(answer)}\n`)
+  }
+
+  #send(status: number, contentType: string, text: string): void {
+    this.#parts.onAnswer?.(status)
+    this.#response.writeHead(status, { ...securityHeaders, 'content-type': contentType, 'content-length': Buffer.byteLength(text) })
     this.#response.end(text)
   }
 
   async #stream(items: AsyncIterable<unknown>): Promise<void> {
+    this.#parts.onAnswer?.(200)
     this.#response.writeHead(200, { ...securityHeaders, 'content-type': streamType })
     this.#response.flushHeaders()
     for await (const item of items) {

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,15 +5,18 @@ import { MeshError, toMeshError, utf8 } from '../core/base/index.ts'
 import type { MeshOptions, ProfilePaths } from '../core/options/index.ts'
 import type { OperationName, RunningDaemon } from '../api/index.ts'
 import type { Mesh } from '../mesh/mesh.ts'
-import { loopbackDoor, socketDoor } from './access.ts'
+import { socketDoor } from './access.ts'
 import { bindControlSocket } from './control-socket.ts'
-import { createControlServer, type Perform } from './control-server.ts'
+import { type ControlServerParts, createControlServer, type Perform } from './control-server.ts'
+import { EventFeed } from './gateway/event-feed.ts'
+import { Gateway } from './gateway/gateway.ts'
+import { GatewayMetrics } from './gateway/gateway-metrics.ts'
+import { pagesOf } from './gateway/pages.ts'
 import { DaemonLog, RotatingFile } from './log.ts'
 import { handlers, streamHandlers } from './operations/index.ts'
 import type { DaemonParts } from './parts.ts'
 import { ensurePrivateFolder, writePrivateFile } from '../node/files.ts'
 import { loadOptions } from './profile.ts'
-import { issueTokens } from './tokens.ts'
 
 const stopMs = 10_000
 
@@ -26,7 +28,9 @@ export class Daemon implements RunningDaemon {
   readonly #options: MeshOptions
   readonly #log: DaemonLog
   readonly #servers: Server[] = []
-  readonly #ready = Promise.withResolvers<Mesh>()
+  readonly #metrics = new GatewayMetrics()
+  readonly #gateway: Gateway
+  readonly #ready = Promise.withResolvers<Running>()
   readonly #ended = Promise.withResolvers<MeshError | undefined>()
   #mesh: Mesh | undefined
   #stopping: Promise<void> | undefined
@@ -37,6 +41,8 @@ export class Daemon implements RunningDaemon {
     this.#paths = profile.paths
     this.#options = profile.options
     this.#log = profile.log
+    const { stateFolder, runtimeFolder } = profile.paths
+    this.#gateway = new Gateway({ ...this.#serverParts(), stateFolder, runtimeFolder })
     this.#ready.promise.catch(() => undefined)
   }
 
@@ -70,11 +76,12 @@ export class Daemon implements RunningDaemon {
   }
 
   async #start(): Promise<void> {
-    const socketServer = this.#server(() => socketDoor)
+    const socketServer = createControlServer(this.#serverParts(), () => socketDoor)
     await bindControlSocket(socketServer, this.#paths)
     this.#servers.push(socketServer)
     writePrivateFile(join(this.#paths.runtimeFolder, 'daemon.pid'), utf8(`${this.pid}\n`))
-    if (this.#options.httpPort !== 0) await this.#listenOnLoopback()
+    if (this.#options.httpPort !== 0) await this.#gateway.listen(this.#options.httpPort)
+    if (this.#options.gateway) await this.#gateway.start(this.#options.gatewayPort)
     const mesh = await this.#parts.createMesh(this.#paths, this.#options, (record) => this.#log.record(record))
     this.#mesh = mesh
     mesh.on('fatal', (report) => this.#fail(new MeshError(report.code, { reason: report.message })))
@@ -83,35 +90,43 @@ export class Daemon implements RunningDaemon {
       event: 'daemon.started',
       fields: { pid: this.pid, peerId: mesh.peerId, addresses: mesh.addresses(), version: this.#parts.version }
     })
-    this.#ready.resolve(mesh)
+    this.#ready.resolve({ mesh, feed: new EventFeed(mesh, (events) => this.#metrics.missed(events)) })
   }
 
-  #server(doorOf: Parameters<typeof createControlServer>[1]): Server {
-    return createControlServer({ perform: this.#perform, onError: (error, where) => this.#log.error(error, where) }, doorOf)
-  }
-
-  async #listenOnLoopback(): Promise<void> {
-    const port = this.#options.httpPort
-    const tokens = issueTokens(this.#paths.runtimeFolder)
-    const door = loopbackDoor(port, tokens)
-    const server = this.#server(() => door)
-    server.listen(port, '127.0.0.1')
-    try {
-      await once(server, 'listening')
-    } catch (cause) {
-      const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'it cannot be used'
-      throw new MeshError('LISTEN_FAILED', { address: `127.0.0.1:${port}`, reason }, { cause })
+  #serverParts(): ControlServerParts {
+    return {
+      perform: this.#perform,
+      pages: pagesOf({
+        version: this.#parts.version,
+        metrics: async () => this.#metricsText(await this.#running()),
+        isHealthy: async () => (await (await this.#running()).mesh.status()).health.length === 0
+      }),
+      onAnswer: (status) => this.#metrics.answered(status),
+      onError: (error, where) => this.#log.error(error, where)
     }
-    this.#servers.push(server)
   }
 
-  readonly #perform: Perform = async (name, input, signal) => {
-    const mesh = await this.#ready.promise
+  async #metricsText({ mesh, feed }: Running): Promise<string> {
+    const { webSockets, tokenCount } = this.#gateway
+    return (await mesh.metrics()) + this.#metrics.text({ events: feed.readers, webSockets, tokens: tokenCount })
+  }
+
+  async #running(): Promise<Running> {
+    const running = await this.#ready.promise
     if (this.#stopping !== undefined) throw new MeshError('SHUTTING_DOWN')
+    return running
+  }
+
+  readonly #perform: Perform = async (name, input, { signal, caller }) => {
+    const running = await this.#running()
     const { profile, socketPath } = this.#paths
     const context = {
-      mesh,
+      mesh: running.mesh,
+      feed: running.feed,
+      gateway: this.#gateway,
+      metrics: () => this.#metricsText(running),
       signal,
+      caller,
       self: { profile, socket: socketPath, pid: this.pid, version: this.#parts.version },
       requestStop: () => this.#stopSoon()
     }
@@ -133,6 +148,7 @@ export class Daemon implements RunningDaemon {
 
   async #stop(): Promise<void> {
     for (const server of this.#servers) server.close()
+    this.#servers.push(...this.#gateway.close())
     const deadline = setTimeout(() => this.#servers.forEach((server) => server.closeAllConnections()), 1_000)
     for (const server of this.#servers) server.closeIdleConnections()
     await this.#stopMesh()
@@ -158,6 +174,11 @@ export class Daemon implements RunningDaemon {
       clearTimeout(timer)
     }
   }
+}
+
+interface Running {
+  readonly mesh: Mesh
+  readonly feed: EventFeed
 }
 
 type AnyHandler = (input: object, context: Parameters<(typeof handlers)['status']>[1]) => Promise<unknown>

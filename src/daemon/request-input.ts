@@ -7,8 +7,12 @@ const defaultMaxBodyBytes = 65_536
 /** The checked input of a request: the query of a GET, the JSON body of a POST. @throws {MeshError} BODY_TOO_LARGE, FORBIDDEN, USAGE, OPTION_INVALID, OPTION_UNKNOWN */
 export async function readInput(request: IncomingMessage, operation: Command, route: Route): Promise<object> {
   const given = route.method === 'GET' ? readQuery(request, operation) : await readBody(request, route)
-  return checkInput(operation.fields, given)
+  const last = route.stream === 'events' ? request.headers['last-event-id'] : undefined
+  // A reader that comes again says in the header where it stands, and has the query of its first request still.
+  return checkInput(operation.fields, last === undefined ? given : { ...asObject(given), after: last })
 }
+
+const asObject = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {})
 
 function readQuery(request: IncomingMessage, operation: Command): Record<string, unknown> {
   const query = new URL(request.url ?? '/', 'http://localhost').searchParams

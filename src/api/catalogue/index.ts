@@ -2,6 +2,7 @@ import { circuitClose, circuitList, circuitOpen } from './circuit.ts'
 import { configCheck, configGet, configPath, configSet } from './config.ts'
 import { daemon, demo, init, logs, metrics, restart, start, status, stop } from './daemon.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, listen, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
+import { events, gateway, gatewayStop, tokenCreate, tokenList, tokenRevoke } from './gateway.ts'
 import { nat } from './nat.ts'
 import { netcheck } from './netcheck.ts'
 import { relayServe } from './relay.ts'
@@ -40,6 +41,11 @@ export const catalogue = {
   circuitClose,
   trust,
   metrics,
+  gateway,
+  gatewayStop,
+  tokenCreate,
+  tokenList,
+  tokenRevoke,
   configGet,
   configSet,
   configPath,
@@ -74,6 +80,12 @@ export const operations = {
   circuitClose,
   trust,
   metrics,
+  gateway,
+  gatewayStop,
+  tokenCreate,
+  tokenList,
+  tokenRevoke,
+  events,
   stop,
   daemon
 } as const

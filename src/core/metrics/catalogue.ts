@@ -22,11 +22,17 @@ export interface MetricEntry {
     | 'circuits'
     | 'cells'
     | 'handshakes'
+    | 'requests'
+    | 'events'
+    | 'tokens'
+    | 'groups'
   /** What it means, in one sentence. */
   readonly help: string
   readonly labels: Readonly<Record<string, LabelValues>>
   /** Upper bounds of a histogram's buckets, rising; +Inf is added. */
   readonly buckets?: readonly number[]
+  /** Whose it is: of the daemon around a node; otherwise of the node itself. */
+  readonly part?: 'daemon'
 }
 
 const metric = <const Entry extends MetricEntry>(entry: Entry): Entry => entry
@@ -316,6 +322,38 @@ export const metricCatalogue = {
     unit: 'connections',
     help: 'Links of onion circuits that others have to this node.',
     labels: {}
+  }),
+  apiRequests: metric({
+    name: 'synaptic_mesh_api_requests_total',
+    type: 'counter',
+    unit: 'requests',
+    help: 'Answers of the control API, over the socket and the gateway, by kind of status; of a stream its beginning.',
+    labels: { status: ['1xx', '2xx', '4xx', '5xx'] },
+    part: 'daemon'
+  }),
+  apiStreams: metric({
+    name: 'synaptic_mesh_api_streams',
+    type: 'gauge',
+    unit: 'connections',
+    help: 'Readers of events, over any way, and WebSockets that are open.',
+    labels: { kind: ['events', 'websocket'] },
+    part: 'daemon'
+  }),
+  apiMissedEvents: metric({
+    name: 'synaptic_mesh_api_missed_events_total',
+    type: 'counter',
+    unit: 'events',
+    help: 'Events that readers lost as they were too slow; they were told so.',
+    labels: {},
+    part: 'daemon'
+  }),
+  apiTokens: metric({
+    name: 'synaptic_mesh_api_tokens',
+    type: 'gauge',
+    unit: 'tokens',
+    help: 'Lasting tokens of the gateway that were not revoked.',
+    labels: {},
+    part: 'daemon'
   }),
   memory: metric({ name: 'synaptic_mesh_resident_memory_bytes', type: 'gauge', unit: 'bytes', help: 'Resident memory of the process.', labels: {} })
 } as const satisfies Record<string, MetricEntry>

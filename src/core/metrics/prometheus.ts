@@ -4,10 +4,11 @@ import type { MetricRegistry, Series } from './registry.ts'
 /** The Content-Type of the text. */
 export const prometheusContentType = 'text/plain; version=0.0.4; charset=utf-8'
 
-/** All metrics in Prometheus text format 0.0.4; a metric without labels is shown from the start, as 0. */
-export function prometheusText(registry: MetricRegistry): string {
+/** All metrics of a node, or of the daemon around it, in Prometheus text format 0.0.4; a metric without labels is shown from the start, as 0. */
+export function prometheusText(registry: MetricRegistry, part: 'node' | 'daemon' = 'node'): string {
   let text = ''
   for (const { entry, series } of registry.all()) {
+    if ((entry.part ?? 'node') !== part) continue
     text += `# HELP ${entry.name} ${escapeHelp(entry.help)}\n# TYPE ${entry.name} ${entry.type}\n`
     for (const each of series.length > 0 ? series : unset(entry))
       text += entry.type === 'histogram' ? histogramLines(entry, each) : `${entry.name}${labelText(each.labels)} ${numberText(each.value)}\n`

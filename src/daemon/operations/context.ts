@@ -1,9 +1,19 @@
 import type { InputOf, OperationName, Operations, OutputOf } from '../../api/index.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
+import type { Caller } from '../access.ts'
+import type { EventFeed } from '../gateway/event-feed.ts'
+import type { Gateway } from '../gateway/gateway.ts'
 
 /** What an operation works on. */
 export interface Context {
   readonly mesh: Mesh
+  /** What happens in the node, as it happens. */
+  readonly feed: EventFeed
+  readonly gateway: Gateway
+  /** Who calls, and what that caller may do. */
+  readonly caller: Caller
+  /** Of the node and of the daemon, in Prometheus text format. */
+  metrics(): Promise<string>
   /** Aborts when the caller went away. */
   readonly signal: AbortSignal
   readonly self: { readonly profile: string; readonly pid: number; readonly socket: string; readonly version: string }

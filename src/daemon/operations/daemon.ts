@@ -68,9 +68,9 @@ function details(status: DetailedStatus) {
   return { peerList: status.peerList.map(wirePeer), connections, sessions, versions: { ...status.versions } }
 }
 
-export const metrics: Handler<'metrics'> = async (_input, { mesh }) => ({
+export const metrics: Handler<'metrics'> = async (_input, context) => ({
   contentType: prometheusContentType,
-  text: await mesh.metrics()
+  text: await context.metrics()
 })
 
 export const stop: Handler<'stop'> = async (_input, context) => {

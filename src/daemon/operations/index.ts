@@ -3,6 +3,7 @@ import type { Handler, StreamHandler } from './context.ts'
 import { circuitClose, circuitList, circuitOpen } from './circuit.ts'
 import { daemon, metrics, status, stop } from './daemon.ts'
 import { listen } from './listen.ts'
+import { events, gateway, gatewayStop, tokenCreate, tokenList, tokenRevoke } from './gateway.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
 import { nat } from './nat.ts'
 import { netcheck } from './netcheck.ts'
@@ -10,7 +11,7 @@ import { discover, invite, join, peers, ping, quantum, trust, wait } from './pee
 
 export type { Context } from './context.ts'
 
-type StreamName = 'listen'
+type StreamName = 'listen' | 'events' | 'gateway'
 
 /** What each operation of the catalogue does. */
 export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: Handler<Name> } = {
@@ -19,6 +20,7 @@ export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: 
   circuitOpen,
   daemon,
   discover,
+  gatewayStop,
   inboxAck,
   inboxList,
   inboxRead,
@@ -37,8 +39,11 @@ export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: 
   quantum,
   status,
   stop,
+  tokenCreate,
+  tokenList,
+  tokenRevoke,
   trust,
   wait
 }
 
-export const streamHandlers: { readonly [Name in StreamName]: StreamHandler<Name> } = { listen }
+export const streamHandlers: { readonly [Name in StreamName]: StreamHandler<Name> } = { listen, events, gateway }
