@@ -84,8 +84,10 @@ export interface Route {
   readonly method: 'GET' | 'POST'
   readonly path: `/v1/${string}`
   readonly scope: Scope
-  /** The answer is a line of JSON for each item, until either side ends it. */
-  readonly stream?: true
+  /** The answer is a line of JSON for each item, until either side ends it; `events`: as server-sent events, unless lines are asked for. */
+  readonly stream?: true | 'events'
+  /** Never answered over a port: what a stolen token must not do. */
+  readonly socketOnly?: true
   /** The longest body of a request; 64 KiB unless told. */
   readonly maxBodyBytes?: number
 }
