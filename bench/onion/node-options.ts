@@ -46,11 +46,11 @@ export async function nodeOptions({ config, stateFolder, wrap }: NodeSetup): Pro
       ...hostLimits
     }
   })
-  const { libp2p, traffic, handshakeFailures } = host
+  const { libp2p, traffic, handshakeFailures, denyPeers } = host
   const nat = natPlatform(host, stores.datastore)
   const onion = await onionPlatform(stores.datastore, quiet)
   return {
-    ...{ libp2p, traffic, handshakeFailures, options, protocolLimits, log: quiet, versions: {}, forgetPeer: () => [] },
+    ...{ libp2p, traffic, handshakeFailures, denyPeers, options, protocolLimits, log: quiet, versions: {}, forgetPeer: () => [] },
     ...{ gossip: gossipPort(libp2p), mdns: mdnsPort(libp2p), dht: dhtPort(libp2p), nat: nat.ports },
     onion: { ...onion, hosts: wrap(onion.hosts) },
     platform: createPlatform({ identity, network: options.network, stores, pqKeys: await openPqKeys(stores.datastore, quiet) }),

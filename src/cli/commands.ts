@@ -1,13 +1,13 @@
 import type { Catalogue, CommandName, InputOf, OutputOf } from '../api/index.ts'
-import { isMeshError, MeshError } from '../core/base/index.ts'
+import { type MeshError } from '../core/base/index.ts'
 import { configCheck, configGet, configPath, configSet } from './config-commands.ts'
 import { contentInput, readStdin } from './content.ts'
 import type { CommandContext } from './context.ts'
+import { handledMessage } from './handled-message.ts'
 import { init, restart, start, stop } from './life-commands.ts'
 import { natOutcome, outcomeOf } from './outcome.ts'
 import { RemoteDaemon } from './remote.ts'
 import { renderers } from './render.ts'
-import { timeOf } from './text.ts'
 
 const simple =
   <
@@ -16,6 +16,10 @@ const simple =
       | 'discover'
       | 'inboxList'
       | 'inboxAck'
+      | 'inboxConsumers'
+      | 'agentAdd'
+      | 'agentList'
+      | 'agentRemove'
       | 'outboxList'
       | 'outboxRetry'
       | 'outboxCancel'
@@ -27,6 +31,16 @@ const simple =
       | 'circuitList'
       | 'circuitClose'
       | 'trust'
+      | 'pending'
+      | 'approve'
+      | 'peerList'
+      | 'peerRename'
+      | 'peerTrust'
+      | 'peerBlock'
+      | 'peerRemove'
+      | 'inviteList'
+      | 'inviteRevoke'
+      | 'inviteWait'
       | 'metrics'
       | 'gatewayStop'
       | 'tokenList'
@@ -45,17 +59,19 @@ const simple =
 
 async function message(input: InputOf<Catalogue['message']>, context: CommandContext): Promise<MeshError | undefined> {
   context.output.progress(`waiting for ${input.destination}`)
-  const sent = input.content === '-' ? { ...input, ...contentInput(await readStdin(context.stdin)) } : input
+  const sent = { ...input, ...handledMessage(context.environment), ...(input.cause === undefined ? {} : { cause: input.cause }) }
+  const piped = input.content === '-' ? contentInput(await readStdin(context.stdin)) : {}
   await using daemon = new RemoteDaemon(context)
-  const report = await daemon.call('message', sent)
+  const report = await daemon.call('message', { ...sent, ...piped })
   await context.output.result(report, (value) => renderers.message(value, context.output))
   return input.request ? undefined : outcomeOf(report, input)
 }
 
 async function inboxReply(input: InputOf<Catalogue['inboxReply']>, context: CommandContext): Promise<MeshError | undefined> {
-  const sent = input.content === '-' ? { ...input, ...contentInput(await readStdin(context.stdin)) } : input
+  const automatic = input.automatic || handledMessage(context.environment) !== undefined
+  const piped = input.content === '-' ? contentInput(await readStdin(context.stdin)) : {}
   await using daemon = new RemoteDaemon(context)
-  const report = await daemon.call('inboxReply', sent)
+  const report = await daemon.call('inboxReply', { ...input, ...piped, automatic })
   await context.output.result(report, (value) => renderers.inboxReply(value, context.output))
   return outcomeOf(report, { wait: 'stored', volatile: false })
 }
@@ -69,35 +85,8 @@ async function inboxRead({ ack, ...input }: InputOf<Catalogue['inboxRead']>, con
   if (open.length === 0) return
   if (!ack) return output.note(`not acknowledged, so given out again; to end that: ${output.proposal('inbox read --ack')}`)
   // After the answer is out: who dies before gets them again.
-  for (const { id, source } of open) await daemon.call('inboxAck', { id: [id], from: source })
+  for (const { id, source } of open) await daemon.call('inboxAck', { id: [id], from: source, consumer: input.consumer })
   output.note(`${open.length === 1 ? '1 message' : `${open.length} messages`} acknowledged`)
-}
-
-async function listen({ ack, timeoutMs, ...input }: InputOf<Catalogue['listen']>, context: CommandContext): Promise<void> {
-  await using daemon = new RemoteDaemon(context)
-  const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
-  let printed = 0
-  try {
-    for await (const arrived of daemon.stream('listen', input, timeout)) {
-      await context.output.result(arrived, (value) => renderers.listen(value, context.output))
-      printed++
-      if (ack && arrived.delivery === 'durable') await daemon.call('inboxAck', { id: [arrived.id], from: arrived.source })
-    }
-  } catch (error) {
-    if (timeout?.aborted !== true || context.signal.aborted || !isMeshError(error, 'ABORTED')) throw error
-    if (printed === 0) throw new MeshError('TIMEOUT', { operation: 'Listening for a message', timeoutMs })
-  }
-}
-
-/** The invite on stdout, what to do with it on stderr. */
-async function invite(input: InputOf<Catalogue['invite']>, context: CommandContext): Promise<void> {
-  const { output } = context
-  output.progress('making an invite')
-  await using daemon = new RemoteDaemon(context)
-  const answer = await daemon.call('invite', input)
-  output.note(`for one peer, until ${timeOf(answer.expiresAt)}; there: synaptic-mesh p2p join INVITE`)
-  if (answer.note !== undefined) output.note(answer.note)
-  await output.result(answer, (value) => renderers.invite(value, output))
 }
 
 async function join(input: InputOf<Catalogue['join']>, context: CommandContext): Promise<void> {
@@ -142,10 +131,24 @@ export const commands: {
   outboxList: simple('outboxList', 'reading the outbox'),
   outboxRetry: simple('outboxRetry', 'trying again'),
   outboxCancel: simple('outboxCancel', 'cancelling'),
-  listen,
-  invite,
+  listen: async (input, context) => (await import('./listen/listen-command.ts')).listen(input, context),
+  agentAdd: simple('agentAdd', 'naming the agent'),
+  agentList: simple('agentList', 'looking at agents'),
+  agentRemove: simple('agentRemove', 'taking the name back'),
+  inboxConsumers: simple('inboxConsumers', 'looking at the readers of the inbox'),
+  invite: async (input, context) => (await import('./pairing-commands.ts')).invite(input, context),
+  inviteList: simple('inviteList', 'reading the invites'),
+  inviteRevoke: simple('inviteRevoke', 'taking the invite back'),
+  inviteWait: simple('inviteWait', 'waiting for the peer'),
   join,
   peers: simple('peers', 'looking at peers'),
+  pending: simple('pending', 'looking who waits'),
+  approve: simple('approve', 'pairing'),
+  peerList: simple('peerList', 'looking at peers'),
+  peerRename: simple('peerRename', 'renaming the peer'),
+  peerTrust: simple('peerTrust', 'changing what the peer may do'),
+  peerBlock: simple('peerBlock', 'blocking the peer'),
+  peerRemove: simple('peerRemove', 'removing the peer'),
   status: simple('status', 'asking the daemon'),
   ping: simple('ping', 'waiting for the answer'),
   quantum: simple('quantum', 'opening a session'),

@@ -102,7 +102,10 @@ function groupOf(words: readonly string[], root: CommanderCommand, groups: Map<s
 
 const groupHelp: ReadonlyMap<string, string> = new Map([
   ['relay', 'what this node does for others'],
+  ['peer', 'who is trusted: names, rights and blocks; alone it lists paired and blocked peers'],
   ['circuit', 'onion circuits to peers: with a PEER it builds one, measures it, and says what it hides and what not'],
+  ['agent', 'agents behind this node; alone it lists them'],
+  ['invite', 'invites for peers to pair with this node; alone it makes one'],
   ['gateway', 'REST, events, a WebSocket and metrics on 127.0.0.1; alone it starts it'],
   ['gateway token', 'tokens of the gateway that outlast restarts'],
   ['inbox', 'messages that arrived; alone it lists them'],

@@ -1,16 +1,19 @@
 import type { Catalogue, CommandName, InputOf, OutputOf } from '../api/index.ts'
 import { circuitLines, circuitListLines, initOnionLines, onionText } from './circuit-lines.ts'
+import { changeLines, contactListLines, pendingLines, standingText } from './contact-lines.ts'
 import { gatewayLines, tokenLines } from './gateway-lines.ts'
+import { handledLines } from './listen/listen-lines.ts'
 import { natLines, ratesText } from './nat-lines.ts'
 import { netcheckLines } from './netcheck-lines.ts'
 import { type Output, safe, safeBody } from './output.ts'
+import { inviteListLines, joinLines, pairedLines } from './pairing-lines.ts'
 import { relayRows, relayServeLines } from './relay-lines.ts'
 import { bytes, count, milliseconds, seconds, table, timeOf } from './text.ts'
 
 /** `input`: what was asked for, where the answer is read by it. */
 type Renderer<Name extends CommandName> = (value: OutputOf<Catalogue[Name]>, output: Output, input?: InputOf<Catalogue[Name]>) => readonly string[]
 
-type Message = OutputOf<Catalogue['listen']>
+type Message = OutputOf<Catalogue['inboxRead']>['messages'][number]
 type Report = OutputOf<Catalogue['outboxCancel']>
 type Peer = OutputOf<Catalogue['peers']>['peers'][number]
 
@@ -69,18 +72,39 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
       : [...table(value.messages.map(reportRow)), `${count(value.queued, 'message')} queued, ${bytes(value.bytes)}`],
   outboxRetry: (value, output) => [`${tick(output)} ${count(value.retried, 'message')} tried again`],
   outboxCancel: (value, output) => [`${tick(output)} cancelled   id ${safe(value.id)}`],
-  listen: (value, output) => messageLines(value, output),
+  listen: (value, output) => ('handled' in value ? handledLines(value, output) : messageLines(value, output)),
+  agentAdd: (value, output) => [`${tick(output)} agent ${safe(value.label)} ${value.added ? 'added: peers that have our card can address it' : 'was there already'}`],
+  agentList: (value) => (value.agents.length === 0 ? ['no agents are named'] : table(value.agents.map((each) => [safe(each.label), timeOf(each.createdAt)]))),
+  agentRemove: (value, output) => [`${tick(output)} agent ${safe(value.label)} removed`],
+  inboxConsumers: (value) =>
+    value.consumers.length === 0
+      ? ['the inbox has no named readers']
+      : table(
+          value.consumers.map((each) => [
+            safe(each.name),
+            `last here ${timeOf(each.usedAt)}`,
+            each.idle ? 'away for 7 days: nothing waits for it' : '',
+            each.acknowledged === 0 ? '' : `${count(each.acknowledged, 'message')} acknowledged that others have not`
+          ])
+        ),
   invite: (value) => [value.invite],
-  join: (value, output) => [
-    `${tick(output)} paired with ${safe(value.alias ?? value.name)}   ${value.peerId}`,
-    ...(value.note === undefined ? [] : [safe(value.note)])
-  ],
+  inviteList: (value) => inviteListLines(value),
+  inviteRevoke: (value, output) => [`${tick(output)} invite ${value.id} taken back`],
+  inviteWait: (value, output) => pairedLines(value, output),
+  join: (value, output) => joinLines(value, output),
   peers: (value, output) =>
     value.peers.length === 0
       ? ['no peers are known yet']
       : value.peers.length === 1
         ? value.peers.flatMap((peer) => peerLines(peer, output))
         : table(value.peers.map(peerRow)),
+  pending: (value, output) => pendingLines(value, output, (message) => messageLines(message, output)),
+  approve: (value, output) => changeLines(value, output),
+  peerList: (value) => contactListLines(value),
+  peerRename: (value, output) => changeLines(value, output),
+  peerTrust: (value, output) => changeLines(value, output),
+  peerBlock: (value, output) => changeLines(value, output),
+  peerRemove: (value, output) => changeLines(value, output),
   status: (value, output) => statusLines(value, output),
   ping: (value) => [
     ...value.rttMs.map((ms, index) => `${index + 1}  ${milliseconds(ms)}`),
@@ -138,7 +162,7 @@ const isFiltered = (input: object = {}): boolean =>
   ('after' in input && input.after !== 0)
 
 const heldLine = (held: number, output: Output, isShown: boolean): string =>
-  `${count(held, 'message')} held from peers that are not paired: ${isShown ? 'pair with a peer to read what it sent' : output.proposal('inbox list --state held')}`
+  `${count(held, 'message')} held from peers that are not paired: ${output.proposal(isShown ? 'approve PEER' : 'pending')}`
 
 const symbols: Readonly<Record<Report['status'], 'done' | 'waits' | 'failed'>> = {
   accepted: 'waits',
@@ -207,7 +231,7 @@ const peerRow = (peer: Peer): readonly string[] => [
   safe(peer.name),
   peer.peerId,
   peer.connected ? connectedText(peer) : '-',
-  peer.paired ? 'paired' : 'not paired',
+  standingText(peer),
   peer.rttMs === undefined ? '' : milliseconds(peer.rttMs),
   claimOf(peer)
 ]
@@ -218,9 +242,10 @@ function peerLines(peer: Peer, output: Output): readonly string[] {
   const claim = peer.claimedName !== undefined && !peer.paired ? `  claims the name ${safe(peer.claimedName)}: nobody has checked that` : undefined
   const rows = [
     `${output.paint('bold', safe(peer.name))}   ${peer.peerId}`,
-    `  ${peer.paired ? 'paired' : 'not paired'} · ${peer.connected ? connectedText(peer) : 'not connected'}${peer.rttMs === undefined ? '' : ` · round trip ${milliseconds(peer.rttMs)}`}`,
+    `  ${standingText(peer)} · ${peer.connected ? connectedText(peer) : 'not connected'}${peer.rttMs === undefined ? '' : ` · round trip ${milliseconds(peer.rttMs)}`}`,
     claim,
     peer.labels.length === 0 ? undefined : `  labels ${peer.labels.map(safe).join(', ')}`,
+    peer.words === undefined ? undefined : `  words of the pairing: ${peer.words.map(safe).join(' ')} (the other side shows the same)`,
     ...peer.addresses.map((address) => `  ${safe(address)}`)
   ]
   return rows.filter((row) => row !== undefined)
@@ -265,10 +290,13 @@ function statusLines(value: OutputOf<Catalogue['status']>, output: Output): read
         '  profile',
         `${value.profile}, network ${value.network}, up ${seconds(value.uptimeS * 1000)}, pid ${value.daemon.pid}, ${bytes(value.daemon.rssBytes)} of memory`
       ],
-      ['  peers', `${value.peers.connected} connected, ${value.peers.paired} paired, ${value.peers.known} known`],
+      ['  peers', `${value.peers.connected} connected, ${value.peers.paired} paired, ${value.peers.known} known${value.peers.blocked === 0 ? '' : `, ${value.peers.blocked} blocked`}`],
       ['  quantum', quantumText(value)],
       ['  onion', onionText(value)],
-      ['  inbox', `${value.inbox.unread} unread, ${value.inbox.held} held`],
+      [
+        '  inbox',
+        `${value.inbox.unread} unread, ${value.inbox.held} held${value.inbox.strangers === 0 ? '' : ` from ${count(value.inbox.strangers, 'stranger')}: ${output.proposal('pending')}`}`
+      ],
       ['  outbox', `${value.outbox.queued} queued`],
       ['  traffic', `${bytes(value.bytes.sent)} sent, ${bytes(value.bytes.received)} received`],
       ['  latency', latency],

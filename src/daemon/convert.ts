@@ -4,7 +4,7 @@ import type { PeerInfo, ReceivedMessage, SendReport } from '../mesh/mesh.ts'
 
 /** From the mesh's values to the shapes of the control API. */
 
-type WireMessage = OutputOf<typeof catalogue.listen>
+type WireMessage = OutputOf<typeof catalogue.inboxRead>['messages'][number]
 type WireReport = OutputOf<typeof catalogue.outboxCancel>
 type WirePeer = OutputOf<typeof catalogue.peers>['peers'][number]
 
@@ -33,12 +33,15 @@ function bodyText(body: Uint8Array): { readonly body: string; readonly encoding:
   }
 }
 
+const wireReference = ({ peerId, name }: ReceivedMessage['source']): { readonly peerId: string; readonly name: string } => ({ peerId, name })
+
 export function wireMessage(message: ReceivedMessage): WireMessage {
   return {
     id: message.id,
     type: message.type,
     source: message.source.peerId,
     name: message.source.name,
+    sender: { ...wireReference(message.source), verified: true, paired: message.paired },
     label: message.label,
     toLabel: message.toLabel,
     paired: message.paired,
@@ -54,6 +57,7 @@ export function wireMessage(message: ReceivedMessage): WireMessage {
     redelivered: message.redelivered,
     delivery: message.delivery,
     position: message.position,
+    thread: { ...message.thread },
     untrusted: true
   }
 }
@@ -78,7 +82,8 @@ export function wireReport(report: SendReport): WireReport {
 }
 
 export function wirePeer(peer: PeerInfo): WirePeer {
-  const { peerId, name, alias, claimedName, paired, connected, path, rttMs, lastSeen } = peer
+  const { peerId, name, alias, claimedName, paired, commands, blocked, connected, path, rttMs, lastSeen } = peer
   const lists = { addresses: [...peer.addresses], features: [...peer.features], labels: [...peer.labels], foundBy: [...peer.foundBy] }
-  return { peerId, name, alias, claimedName, paired, connected, path, rttMs, lastSeen, ...lists }
+  const words = peer.words === undefined ? undefined : [...peer.words]
+  return { peerId, name, alias, claimedName, paired, commands, blocked, connected, path, rttMs, lastSeen, words, ...lists }
 }

@@ -6,12 +6,14 @@ import type { MeshInbox } from './mesh-inbox.ts'
 import type { NodeMetrics } from './node-metrics.ts'
 import type { PeerBook } from './peer-book.ts'
 import type { PendingRequests } from './pending-requests.ts'
+import type { Threads } from './threads.ts'
 import { receivedFromEnvelope, receivedFromVolatile } from './received.ts'
 
 export interface ArrivalsOptions {
   readonly book: PeerBook
   readonly metrics: NodeMetrics
   readonly requests: PendingRequests
+  readonly threads: Threads
   readonly wall: () => WallMillis
   readonly onMessage: (message: ReceivedMessage) => void
 }
@@ -25,34 +27,40 @@ export class Arrivals {
   }
 
   durable(publicKey: Uint8Array, messages: readonly ArrivedMessage[]): void {
-    const { book, metrics } = this.#options
+    const { book, metrics, threads } = this.#options
     const sender = book.sender(publicKey)
     metrics.arrived(
       messages.map(({ envelope }) => envelope.type),
       'durable'
     )
-    for (const { envelope, position, state, message } of messages) {
-      if (state === 'held') continue
+    const readable = messages.filter(({ state }) => state !== 'held')
+    threads.arrived(readable.map(({ envelope }) => envelope))
+    for (const { envelope, position, state, message } of readable)
       this.#deliver(receivedFromEnvelope(envelope, sender, { position, state, receivedAt: message.received.wall, handedOut: 0 }))
-    }
   }
 
   volatile(publicKey: Uint8Array, messages: readonly VolatileMessage[]): void {
-    const { book, metrics, wall } = this.#options
+    const { book, metrics, threads, wall } = this.#options
     const sender = book.sender(publicKey)
     const receivedAt = wall()
     metrics.arrived(
       messages.map(({ type }) => type),
       'volatile'
     )
-    for (const message of messages) this.#deliver(receivedFromVolatile(message, sender, receivedAt))
+    for (const message of messages) {
+      if (message.inReplyTo !== undefined) threads.arrivedVolatile(message.id, message.inReplyTo)
+      this.#deliver(receivedFromVolatile(message, sender, receivedAt))
+    }
   }
 
-  /** Delivers what was held of a peer that is paired now. */
-  async release(publicKey: Uint8Array, parts: { readonly delivery: Delivery; readonly inbox: MeshInbox }): Promise<void> {
-    if ((await parts.delivery.release(publicKey)) === 0) return
+  /** Delivers what was held of a peer that is paired now; resolves with how many messages that were. */
+  async release(publicKey: Uint8Array, parts: { readonly delivery: Delivery; readonly inbox: MeshInbox }): Promise<number> {
+    const released = await parts.delivery.release(publicKey)
+    if (released === 0) return 0
     const { messages } = await parts.inbox.list({ from: this.#options.book.reference(publicKey).peerId, limit: 1_000 })
+    this.#options.threads.arrived(messages)
     for (const message of messages) this.#deliver(message)
+    return released
   }
 
   #deliver(message: ReceivedMessage): void {

@@ -1,4 +1,4 @@
-import type { InboxPeer } from '../core/message/index.ts'
+import type { InboxPeer, SourceLimits } from '../core/message/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 
 /** What is held of one peer that is not paired. */
@@ -11,18 +11,40 @@ const messagesPerSecondOfStranger = 100
  */
 const shareOpenToStrangers = 1 / 4
 
-/** What the inbox takes from a peer, by whether it is paired. */
-export function inboxLimits(publicKey: Uint8Array, paired: boolean, options: MeshOptions): InboxPeer {
+/** How this node stands to a peer. */
+export interface Standing {
+  readonly paired: boolean
+  /** Whether Commands are taken from it. */
+  readonly commands: boolean
+  readonly blocked: boolean
+}
+
+/** What is held of one stranger: messages, and bytes of their envelopes. */
+export const heldLimits = (options: MeshOptions): { readonly messages: number; readonly bytes: number } => ({
+  messages: options.inboxMaxHeldPerPeer,
+  bytes: heldBytesOfSource
+})
+
+/** What the inbox takes from a peer, by how this node stands to it. */
+export function inboxLimits(publicKey: Uint8Array, standing: Standing, options: MeshOptions): InboxPeer {
+  const { paired } = standing
   const share = paired ? 1 : shareOpenToStrangers
+  const ofFriends: SourceLimits = {
+    maxMessages: options.inboxMaxMessages,
+    maxBytes: options.inboxMaxBytes,
+    maxMessagesOfSource: options.inboxMaxMessagesPerPeer,
+    maxBytesOfSource: options.inboxMaxBytesPerPeer
+  }
   return {
     publicKey,
     messagesPerSecond: paired ? options.rateMessagesPerSecond : Math.min(messagesPerSecondOfStranger, options.rateMessagesPerSecond),
     limits: {
-      paired,
+      ...standing,
       maxMessages: Math.floor(options.inboxMaxMessages * share),
       maxBytes: Math.floor(options.inboxMaxBytes * share),
       maxMessagesOfSource: paired ? options.inboxMaxMessagesPerPeer : options.inboxMaxHeldPerPeer,
-      maxBytesOfSource: paired ? options.inboxMaxBytesPerPeer : heldBytesOfSource
+      maxBytesOfSource: paired ? options.inboxMaxBytesPerPeer : heldBytesOfSource,
+      ...(paired ? {} : { asMember: ofFriends })
     }
   }
 }

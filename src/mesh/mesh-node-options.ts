@@ -8,6 +8,7 @@ import type { OnionLimits } from './onion/onion-limits.ts'
 import type { OnionPorts } from './onion/onion-service.ts'
 import type { Platform } from './ports.ts'
 import type { LimitChanges } from './protocol-table.ts'
+import type { UpkeepPort } from './upkeep.ts'
 
 /** Bytes over the node's sockets since its start. */
 export interface Traffic {
@@ -27,8 +28,11 @@ export interface MeshNodeOptions {
   /** Takes back what is remembered of what a peer could do; what that was. */
   readonly forgetPeer: (peer: { readonly peerId: string; readonly publicKey: Uint8Array }) => readonly RememberedPart[]
   readonly platform: Platform
+  /** Says of which peers no connection is taken or made, from now on. */
+  readonly denyPeers: (isDenied: (peerId: string) => boolean) => void
   readonly nat: NatPorts
   readonly onion: OnionPorts
+  readonly upkeep: UpkeepPort
   readonly options: MeshOptions
   readonly versions: Readonly<Record<string, string>>
   /** Every log record, from the first one on; `on('log')` gives those that follow. */

@@ -1,5 +1,7 @@
 import { MeshError } from '../core/base/index.ts'
 import { type MeshOptions, shownOptions } from '../core/options/index.ts'
+import { pairedPeerOf } from './invite-info.ts'
+import type { InviteService } from './invites.ts'
 import type * as mesh from './mesh.ts'
 import type { MeshInbox } from './mesh-inbox.ts'
 import type { MeshNodeOptions } from './mesh-node-options.ts'
@@ -7,6 +9,8 @@ import { type MeshOutbox, ownCopy, type Recipient } from './mesh-outbox.ts'
 import { NodeParts } from './node-parts.ts'
 import type { CircuitCall, CircuitInfo, CircuitReport } from './onion/circuit-report.ts'
 import { isKnownPeerId, keyOf } from './peer-book.ts'
+import type { Cause } from './threads.ts'
+import type { NodeUpkeep } from './upkeep.ts'
 
 const pruneEveryMs = 600_000
 
@@ -16,6 +20,10 @@ export class MeshNode implements mesh.Mesh {
   readonly options: MeshOptions
   readonly inbox: MeshInbox
   readonly outbox: MeshOutbox
+  readonly invites: InviteService
+  readonly agents: mesh.Agents
+  readonly upkeep: NodeUpkeep
+  readonly contacts: mesh.Contacts
   readonly #config: MeshNodeOptions
   readonly #parts: NodeParts
   #cancelPrune: () => void = () => undefined
@@ -23,8 +31,8 @@ export class MeshNode implements mesh.Mesh {
 
   /** Recovers what an earlier process left, and starts serving. */
   static async start(config: MeshNodeOptions): Promise<MeshNode> {
-    const { deliveryStore, peerStore } = config.platform
-    const parts = new NodeParts(config, { recovery: await deliveryStore.recoverOutbox(), pairs: await peerStore.pairs() })
+    const { deliveryStore, peerStore, trustStore, threadStore, agentStore } = config.platform
+    const parts = new NodeParts(config, { recovery: await deliveryStore.recoverOutbox(), pairs: await peerStore.pairs(), agents: await agentStore.agents(), blocked: await trustStore.blocked(), threads: await threadStore.load() })
     const node = new MeshNode(config, parts)
     await node.#start()
     return node
@@ -37,6 +45,10 @@ export class MeshNode implements mesh.Mesh {
     this.peerId = parts.peerId
     this.inbox = parts.inbox
     this.outbox = parts.outbox
+    this.invites = parts.neighbourhood.invites
+    this.agents = parts.agents
+    this.upkeep = parts.upkeep
+    this.contacts = parts.contacts
   }
 
   addresses(): readonly string[] {
@@ -63,16 +75,17 @@ export class MeshNode implements mesh.Mesh {
         throw new MeshError(report.error.code, { id, what: `Message ${id}`, peer: peerId, reason: report.error.message })
     }
     const response = await this.#parts.requests.ask({ id, peerId }, send, options)
-    if (response.delivery === 'durable') await this.inbox.ack([{ source: peerId, id: response.id }])
+    if (response.delivery === 'durable') await this.inbox.take(response)
     return response
   }
 
-  reply(
-    message: Pick<mesh.ReceivedMessage, 'id' | 'source' | 'delivery'>,
-    content: string | Uint8Array,
-    options: mesh.SendOptions = {}
-  ): Promise<mesh.SendReport> {
-    return this.send(message.source.peerId, content, { delivery: message.delivery, ...options, type: 'Response', inReplyTo: message.id })
+  reply(message: mesh.Answered, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
+    const { peerId } = message.source
+    const cause = message.thread === undefined ? undefined : this.#parts.threads.answerTo({ id: message.id, thread: message.thread })
+    const answer: mesh.SendOptions = { delivery: message.delivery, ...options, type: 'Response', inReplyTo: message.id }
+    return Promise.resolve(this.#knownRecipient(peerId) ?? this.#parts.recipient(peerId, this.outbox.routeOf(options))).then((recipient) =>
+      this.#send(recipient, content, answer, cause)
+    )
   }
 
   discover(
@@ -81,13 +94,13 @@ export class MeshNode implements mesh.Mesh {
     return this.#parts.neighbourhood.discover(options)
   }
 
-  invite(options: { readonly expiresInS?: number } = {}): ReturnType<mesh.Mesh['invite']> {
-    return this.#parts.neighbourhood.invite(options)
+  invite(options: Parameters<mesh.Mesh['invite']>[0] = {}): ReturnType<mesh.Mesh['invite']> {
+    return this.invites.create(options)
   }
 
-  async join(invite: string, options: mesh.CallOptions & { readonly alias?: string } = {}): Promise<mesh.PairedPeer> {
-    const { peerId, name, alias } = await this.#parts.neighbourhood.join(invite, options)
-    return { peerId, name, alias: alias === '' ? undefined : alias }
+  async join(invite: string, options: Parameters<mesh.Mesh['join']>[1] = {}): ReturnType<mesh.Mesh['join']> {
+    const { pair, words } = await this.#parts.neighbourhood.join(invite, options)
+    return { ...pairedPeerOf(pair), words }
   }
 
   peers(): Promise<readonly mesh.PeerInfo[]> {
@@ -168,8 +181,10 @@ export class MeshNode implements mesh.Mesh {
     await this.#parts.onion.start()
     await this.#parts.reach.start()
     await this.#parts.neighbourhood.start()
+    this.#parts.contacts.start()
     this.#parts.peers.announce()
     this.#schedulePrune()
+    await this.inbox.consumers()
     this.#parts.log('info', 'node.started', { peer: this.peerId, addresses: this.addresses() })
   }
 
@@ -185,15 +200,15 @@ export class MeshNode implements mesh.Mesh {
     this.#parts.log('info', 'node.stopped', {})
   }
 
-  #send(recipient: Recipient, content: string | Uint8Array, options: mesh.SendOptions): Promise<mesh.SendReport> {
-    if (options.delivery !== 'volatile') return this.outbox.send(recipient, content, options)
+  #send(recipient: Recipient, content: string | Uint8Array, options: mesh.SendOptions, cause?: Cause): Promise<mesh.SendReport> {
+    if (options.delivery !== 'volatile') return this.outbox.send(recipient, content, options, cause)
     this.#parts.metrics.volatileSent(options.type ?? 'Thought')
     return this.outbox.sendVolatile(recipient, content, options)
   }
 
   /** The fast way for a whole peer id, which says all by itself. */
   #knownRecipient(destination: string): Recipient | undefined {
-    if (!isKnownPeerId(destination) || destination === this.peerId) return undefined
+    if (!isKnownPeerId(destination) || destination === this.peerId || this.#parts.book.isBlocked(destination)) return undefined
     return { peerId: destination, publicKey: keyOf(destination), label: '' }
   }
 
@@ -201,6 +216,7 @@ export class MeshNode implements mesh.Mesh {
     const { timers, deliveryStore } = this.#config.platform
     this.#cancelPrune = timers.schedule(pruneEveryMs, () => {
       this.#parts.tracker.track('pruning the store', deliveryStore.prune(this.#parts.delivery.now()))
+      this.#parts.tracker.track('settling what readers of the inbox left', this.inbox.settle())
       this.#schedulePrune()
     })
   }

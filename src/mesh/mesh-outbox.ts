@@ -1,20 +1,25 @@
 import { MeshError, utf8 } from '../core/base/index.ts'
 import {
+  invalidOption,
+  isMessageId,
   type MessageDraft,
   messageLimits,
   type OutboxEntry,
   type OutboxState,
   routes,
+  type ThreadMark,
   Ulids,
   type Via,
   type VolatileMessage
 } from '../core/message/index.ts'
 import { startDeadline, within } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
+import type { Submitted } from './delivery-calls.ts'
 import type { Outbox, PeerReference, RouteOptions, SendOptions, SendReport } from './mesh.ts'
 import type { PeerBook } from './peer-book.ts'
 import type { Platform } from './ports.ts'
 import { sendReport, settledStates } from './send-report.ts'
+import type { Cause, Threads } from './threads.ts'
 
 const defaultTimeoutMs = 10_000
 const defaultPriority = 5
@@ -25,12 +30,19 @@ export interface MeshOutboxOptions {
   readonly platform: Platform
   readonly delivery: Delivery
   readonly book: PeerBook
+  readonly threads: Threads
   /** The route of messages that name none. */
   readonly via: Via
 }
 
 /** Content that stays as it is though the caller's array changes while a way is looked for. */
 export const ownCopy = (content: string | Uint8Array): string | Uint8Array => (typeof content === 'string' ? content : content.slice())
+
+/** The id of the message because of which one is sent. @throws {MeshError} OPTION_INVALID */
+function causeIn({ cause, inReplyTo }: SendOptions): string | undefined {
+  if (cause !== undefined && !isMessageId(cause)) throw invalidOption('cause', cause, 'a message id')
+  return cause ?? inReplyTo
+}
 
 /** Whom a message goes to. */
 export interface Recipient {
@@ -59,14 +71,20 @@ export class MeshOutbox implements Outbox {
     for (const wake of this.#waiting.get(entry.id) ?? []) wake(entry)
   }
 
-  /** Sends durably: resolves when the wanted state is reached, or with what is true when the time is over. */
-  async send(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
+  /**
+   * Sends durably: resolves when the wanted state is reached, or with what is true when the time is over. `known`: the message because of which it is sent, where the
+   * caller has it. @throws {MeshError} LOOP_GUARD, HOP_LIMIT and what `Delivery.submit` throws
+   */
+  async send(recipient: Recipient, content: string | Uint8Array, options: SendOptions, known?: Cause): Promise<SendReport> {
     const isHidden = this.routeOf(options) === 'onion'
-    const draft = this.#draft(recipient, isHidden ? ownCopy(content) : content, options)
+    const causeId = known === undefined ? causeIn(options) : undefined
+    const draft = this.#draft(recipient, isHidden || causeId !== undefined ? ownCopy(content) : content, options)
     if (isHidden) await this.checkRoute(recipient, options)
+    const cause = causeId === undefined ? known : await this.#options.threads.causeOf(causeId, recipient.publicKey)
+    const thread = this.#enter(draft.id, options, cause)
     const settled = this.#settled(draft.id)
     try {
-      const { entry } = await this.#options.delivery.submit(draft)
+      const { entry } = await this.#submit(thread === undefined ? draft : { ...draft, thread })
       if (options.waitFor === 'accepted' || settledStates.has(entry.state)) return this.report(entry)
       return this.report(await this.#waitFor(settled.promise, { entry, options }))
     } finally {
@@ -76,7 +94,7 @@ export class MeshOutbox implements Outbox {
 
   /** Hands a volatile message to the peer's stream; the content is copied at once. @throws {MeshError} NOT_PAIRED, PEER_UNREACHABLE, BODY_TOO_LARGE, OPTION_INVALID */
   async sendVolatile({ peerId, publicKey, label }: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
-    const { platform, book, delivery } = this.#options
+    const { platform, book, delivery, threads } = this.#options
     const { clock } = platform
     if (book.pairOf(peerId) === undefined) throw new MeshError('NOT_PAIRED', { peer: book.referenceOf(peerId).name })
     const timestamp = clock.wall()
@@ -94,6 +112,8 @@ export class MeshOutbox implements Outbox {
       body: typeof content === 'string' ? utf8(content) : content
     }
     const via = this.routeOf(options)
+    const causeId = causeIn(options)
+    this.#enter(message.id, options, causeId === undefined ? undefined : threads.volatileCauseOf(causeId))
     const { sent, begun } = delivery.sendVolatile({ peerId, publicKey, via }, message)
     const path = await sent
     return {
@@ -109,6 +129,23 @@ export class MeshOutbox implements Outbox {
       acceptedAt: timestamp,
       expiresAt: timestamp,
       error: undefined
+    }
+  }
+
+  #enter(id: string, { automatic = false, allow = false }: SendOptions, cause: Cause | undefined): ThreadMark | undefined {
+    return this.#options.threads.enter({ id, automatic, allow, cause })
+  }
+
+  /** What is no new message is not counted in its thread. */
+  async #submit(draft: MessageDraft): Promise<Submitted> {
+    const { delivery, threads } = this.#options
+    try {
+      const submitted = await delivery.submit(draft)
+      if (submitted.duplicate) threads.takeBack(draft.thread)
+      return submitted
+    } catch (error) {
+      threads.takeBack(draft.thread)
+      throw error
     }
   }
 

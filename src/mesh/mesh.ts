@@ -1,10 +1,14 @@
 import type { ErrorReport, Millis, WallMillis } from '../core/base/index.ts'
-import type { InboxState, MessageType, OutboxState, Via } from '../core/message/index.ts'
+import type { InboxState, MessageType, OutboxState, ThreadMark, Via } from '../core/message/index.ts'
 import type { TraversalMethod } from '../core/nat/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
+import type { Contacts } from './contacts-types.ts'
+import type { Agents, Inbox } from './inbox.ts'
+import type { InviteCall, Invites, NewInvite, PairedPeer } from './invite-info.ts'
 import type { NatRates, NatReport } from './nat-report.ts'
 import type { NetcheckReport } from './netcheck-report.ts'
 import type { CircuitCall, CircuitInfo, CircuitReport, OnionStatus } from './onion/circuit-report.ts'
+import type { Upkeep } from './upkeep.ts'
 
 /** Every call takes a signal; one that can wait also has a deadline. */
 export interface CallOptions {
@@ -37,6 +41,12 @@ export interface SendOptions extends CallOptions, RouteOptions {
   readonly delivery?: 'durable' | 'volatile'
   /** Returns as soon as the state is at least this (default 'stored'); never later than `timeoutMs` (default 10,000). */
   readonly waitFor?: 'accepted' | 'stored'
+  /** An agent sends it, with no person in between. Such messages are counted in their thread, and end it at 30: LOOP_GUARD. Default false. */
+  readonly automatic?: boolean
+  /** The id of the message because of which this one is sent, whose thread it belongs to; by default the one that it answers (`inReplyTo`). */
+  readonly cause?: string
+  /** Sent though the guard against loops says no; what was counted in the thread is forgotten. Default false. */
+  readonly allow?: boolean
 }
 
 /** What is known of a message that was sent. Also one row of the outbox. */
@@ -57,6 +67,9 @@ export interface SendReport {
   readonly expiresAt: WallMillis
   readonly error: ErrorReport | undefined
 }
+
+/** What is needed of a message to answer it. */
+export type Answered = Pick<ReceivedMessage, 'id' | 'source' | 'delivery'> & Partial<Pick<ReceivedMessage, 'thread'>>
 
 export interface PeerReference {
   readonly peerId: string
@@ -85,27 +98,12 @@ export interface ReceivedMessage {
   readonly delivery: 'durable' | 'volatile'
   /** The order of arrival, which positions a cursor; 0 for a volatile message. */
   readonly position: number
+  /** The conversation that it belongs to, by its sender's word. */
+  readonly thread: ThreadMark
 }
 
-export interface InboxQuery {
-  readonly after?: number
-  readonly limit?: number // 1–1,000, default 50
-  readonly types?: readonly MessageType[]
-  readonly from?: string
-  readonly states?: readonly InboxState[] // default ['unread']
-  /** Marks the messages as handed out, so that a second time says `redelivered`. Default false. */
-  readonly handOut?: boolean
-}
-
-export interface Inbox {
-  list(query?: InboxQuery, call?: CallOptions): Promise<{ readonly messages: readonly ReceivedMessage[]; readonly cursor: number }>
-  get(id: string, from?: string): Promise<ReceivedMessage>
-  /** Acknowledges by ids (rules: a cursor never does). Idempotent; resolves after the commit. */
-  ack(
-    messages: readonly { readonly source: string; readonly id: string }[]
-  ): Promise<{ readonly acknowledged: number; readonly unknown: readonly string[] }>
-  counts(): Promise<{ readonly unread: number; readonly held: number; readonly bytes: number }>
-}
+export type { Contact, ContactChange, Contacts, PendingPeer } from './contacts-types.ts'
+export type { AgentInfo, Agents, ConsumerInfo, ConsumerOptions, Inbox, InboxQuery } from './inbox.ts'
 
 export interface Outbox {
   list(query?: { readonly states?: readonly OutboxState[]; readonly limit?: number; readonly to?: string }): Promise<readonly SendReport[]>
@@ -121,6 +119,10 @@ export interface PeerInfo extends PeerReference {
   /** The name on the peer's own signed card: a claim unless paired. */
   readonly claimedName: string | undefined
   readonly paired: boolean
+  /** Whether Commands are taken from it. */
+  readonly commands: boolean
+  /** Nothing is taken from it. */
+  readonly blocked: boolean
   readonly connected: boolean
   readonly path: string | undefined
   readonly addresses: readonly string[]
@@ -129,6 +131,8 @@ export interface PeerInfo extends PeerReference {
   readonly rttMs: number | undefined
   readonly lastSeen: WallMillis | undefined
   readonly foundBy: readonly DiscoveryMethod[]
+  /** The three comparison words of its pairing, for a day and while this process runs; `quantum` shows fresh ones at any time. */
+  readonly words: readonly string[] | undefined
 }
 
 export const discoveryMethods = ['kademlia', 'mdns', 'bootstrap'] as const
@@ -157,7 +161,7 @@ export interface MeshStatus {
   /** 'direct' once a peer connected to us; 'relay' once one did over a relay, or while relays are all that we listen at; 'unknown' before; 'none' while we listen on no address. */
   readonly reachability: 'direct' | 'relay' | 'unknown' | 'none'
   /** `quantum`: connected peers of which every connection has a hybrid post-quantum key agreement. */
-  readonly peers: { readonly connected: number; readonly quantum: number; readonly paired: number; readonly known: number }
+  readonly peers: { readonly connected: number; readonly quantum: number; readonly paired: number; readonly known: number; readonly blocked: number }
   readonly quantum: {
     readonly policy: 'prefer' | 'require'
     /** The level of our own sessions. */
@@ -167,7 +171,8 @@ export interface MeshStatus {
     /** Handshakes of connections and sessions that failed since the start: of connections by reason, of sessions by error code. */
     readonly failures: { readonly connections: Readonly<Record<string, number>>; readonly sessions: Readonly<Record<string, number>> }
   }
-  readonly inbox: { readonly unread: number; readonly held: number }
+  /** `strangers`: peers of which messages are held. */
+  readonly inbox: { readonly unread: number; readonly held: number; readonly strangers: number }
   readonly outbox: { readonly queued: number }
   readonly bytes: { readonly sent: number; readonly received: number }
   /** Circuit relays at which this node has a place, and those that its options name. */
@@ -275,12 +280,6 @@ export interface DetailedStatus extends MeshStatus {
   readonly versions: Readonly<Record<string, string>>
 }
 
-export interface PairedPeer {
-  readonly peerId: string
-  readonly name: string
-  readonly alias: string | undefined
-}
-
 /** The events of a mesh node. A handler's error is logged and never reaches the network code. */
 export interface MeshEvents {
   /** A durable message is in the inbox (not acknowledged by this), or a volatile one arrived. */
@@ -310,14 +309,20 @@ export interface Mesh extends AsyncDisposable {
   send(destination: string, content: string | Uint8Array, options?: SendOptions): Promise<SendReport>
   /** A Command that expects a Response: resolves with it. @throws TIMEOUT after `timeoutMs` (default 30,000). */
   request(destination: string, content: string | Uint8Array, options?: SendOptions): Promise<ReceivedMessage>
-  /** Answers `message` with a Response. */
-  reply(message: Pick<ReceivedMessage, 'id' | 'source' | 'delivery'>, content: string | Uint8Array, options?: SendOptions): Promise<SendReport>
+  /** Answers `message` with a Response, in its thread. */
+  reply(message: Answered, content: string | Uint8Array, options?: SendOptions): Promise<SendReport>
   readonly inbox: Inbox
   readonly outbox: Outbox
+  readonly agents: Agents
+  readonly upkeep: Upkeep
+  readonly contacts: Contacts
   discover(options?: CallOptions & { readonly method?: DiscoveryMethod | 'all'; readonly count?: number }): Promise<DiscoverReport>
-  /** An invite of at most 300 characters, for one use. `expiresInS` 60–604,800, default 86,400. */
-  invite(options?: { readonly expiresInS?: number }): Promise<{ readonly invite: string; readonly expiresAt: WallMillis }>
-  join(invite: string, options?: CallOptions & { readonly alias?: string }): Promise<PairedPeer>
+  /** An invite of at most 300 characters, for one use. */
+  invite(options?: InviteCall): Promise<NewInvite>
+  /** What became of the invites that were given out. */
+  readonly invites: Invites
+  /** Pairs with the peer that made an invite; `commands`: whether it may send Commands to this node, default true. */
+  join(invite: string, options?: CallOptions & { readonly alias?: string; readonly commands?: boolean }): Promise<PairedPeer>
   peers(): Promise<readonly PeerInfo[]>
   peer(name: string): Promise<PeerInfo>
   /** Round trip times in milliseconds over a libp2p ping stream. `count` 1–100. @throws ONION_ONLY with `onion_routing` on, unless `via` is 'direct' */

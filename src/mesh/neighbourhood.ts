@@ -8,20 +8,26 @@ import type { MeshOptions } from '../core/options/index.ts'
 import { type Card, isPeerName } from '../core/peers/index.ts'
 import { CardPush } from './card-push.ts'
 import { CardService, type GossipPort } from './cards.ts'
+import { ClockWatch } from './clock-watch.ts'
 import type { Dialler } from './dialler.ts'
 import { type DhtPort, Discovery, type MdnsPort } from './discovery.ts'
 import { GossipWatchdog } from './gossip-watchdog.ts'
-import type { CallOptions, DiscoverReport, DiscoveryMethod, HealthFinding, LogRecord, Mesh } from './mesh.ts'
+import type { CallOptions, DiscoverReport, DiscoveryMethod, HealthFinding, LogRecord } from './mesh.ts'
 import type { NatPorts } from './nat-ports.ts'
 import { networkIds } from './network-ids.ts'
-import { type JoinOptions, PairingService } from './pairing.ts'
+import { pairedPeerOf } from './invite-info.ts'
+import { InviteService } from './invites.ts'
+import { type Joined, type JoinOptions, PairingService } from './pairing.ts'
+import type { PairingWords } from './pairing-words.ts'
 import type { PeerBook, Resolved } from './peer-book.ts'
 import { Pinger } from './ping.ts'
 import type { PairRecord, Platform } from './ports.ts'
 import type { ProtocolHost } from './protocol-host.ts'
 import { RelayKeeper } from './relay-keeper.ts'
+import type { Sessions } from './sessions.ts'
 import { PeerSupervisor } from './supervisor.ts'
 import type { Tracker } from './tracker.ts'
+import { TwinWatch } from './twin-watch.ts'
 
 export interface NeighbourhoodOptions {
   readonly libp2p: Libp2p
@@ -34,17 +40,22 @@ export interface NeighbourhoodOptions {
   readonly platform: Platform
   readonly options: MeshOptions
   readonly host: ProtocolHost
+  readonly sessions: Pick<Sessions, 'openPairing' | 'acceptPairing'>
+  readonly words: PairingWords
   readonly book: PeerBook
   readonly tracker: Tracker
   readonly log: (record: LogRecord) => void
   readonly onDiscovered: (peerId: string) => void
-  readonly onPaired: (pair: PairRecord) => void
+  /** Resolves with how many messages were held of the peer, once they are released. */
+  readonly onPaired: (pair: PairRecord) => Promise<number>
+  /** The agents of this node, as its card says them. */
+  readonly labels: () => readonly string[]
   /** A card was verified: its peer may offer something new. */
   readonly onCard: () => void
 }
 
 /** What this version can do, as the card says it. */
-const ownFeatures = ['message-1', 'pair-1'] as const
+const ownFeatures = ['message-1', 'pair-2'] as const
 /** Below this many connections a stranger that mDNS hears of is visited, so that a network without a bootstrap node comes together. */
 const sociableBelow = 8
 const findTimeoutMs = 8_000
@@ -61,6 +72,10 @@ export class Neighbourhood {
   readonly #cardPush: CardPush
   /** Keeps places at circuit relays. */
   readonly relays: RelayKeeper
+  readonly invites: InviteService
+  readonly #twins: TwinWatch
+  /** How the clocks of peers stand to ours. */
+  readonly clocks: ClockWatch
   #ignoreMdns: () => void = () => undefined
 
   constructor(options: NeighbourhoodOptions) {
@@ -75,18 +90,22 @@ export class Neighbourhood {
       host,
       gossip,
       network,
-      describe: () => ({ name, labels: [], features: [...ownFeatures, ...(options.nat.relayServer?.features ?? [])] }),
+      describe: () => ({ name, labels: options.labels(), features: [...ownFeatures, ...(options.nat.relayServer?.features ?? [])] }),
       onCard: (peerId, card) => this.#onCard(peerId, card)
     })
+    this.clocks = new ClockWatch(platform.clock)
+    this.#twins = new TwinWatch({ ...common, cards: this.#cards, peers: () => this.#askable() })
     this.#pinger = new Pinger(common)
     this.#discovery = new Discovery({ ...common, cards: this.#cards, mdns, dht, bootstrap: bootstrapPeers, dhtProtocol: ids.dht })
     this.#pairing = new PairingService({
       ...{ libp2p, log, host, platform, network },
+      sessions: options.sessions,
+      words: options.words,
       cards: this.#cards,
-      // With circuits on, what is only perhaps our address leads others to call where nobody shall see that we belong together.
-      unconfirmed: () => (options.options.onionRouting ? [] : unconfirmedOf(options.nat.own)),
-      onPaired: (pair) => this.#onPaired(pair)
+      onPaired: (pair) => void this.paired(pair),
+      onInvite: (inviteId) => this.invites.changed(inviteId)
     })
+    this.invites = this.#makeInvites()
     this.#supervisor = new PeerSupervisor(common)
     this.#watchdog = new GossipWatchdog({ ...common, protocol: ids.gossip })
     this.#cardPush = new CardPush({ libp2p, cards: this.#cards, pairs: () => options.book.pairs, timers: platform.timers, log })
@@ -101,6 +120,7 @@ export class Neighbourhood {
     this.#supervisor.start()
     this.#watchdog.start()
     if (this.#seeksPairs) this.#cardPush.start()
+    this.#twins.start()
     this.#ignoreMdns = this.#options.mdns?.onPeer((peerId, addresses) => this.#onMdns(peerId, addresses)) ?? this.#ignoreMdns
     for (const { peerId, addresses } of this.#options.book.pairs) this.#wantPair(peerId, addresses)
     for (const address of this.#options.options.bootstrapPeers) {
@@ -141,20 +161,51 @@ export class Neighbourhood {
     })
   }
 
+  #makeInvites(): InviteService {
+    const { libp2p, platform, options, nat, book, words } = this.#options
+    return new InviteService({
+      libp2p,
+      platform,
+      network: options.network,
+      // With circuits on, what is only perhaps our address leads others to call where nobody shall see that we belong together.
+      unconfirmed: () => (options.onionRouting ? [] : unconfirmedOf(nat.own)),
+      reference: (peerId) => book.referenceOf(peerId),
+      paired: (peerId) => {
+        const pair = book.pairOf(peerId)
+        return pair === undefined ? undefined : { ...pairedPeerOf(pair), words: words.of(peerId) }
+      }
+    })
+  }
+
   stop(): void {
     this.#ignoreMdns()
     this.relays.stop()
     this.#cardPush.stop()
+    this.#twins.stop()
     this.#watchdog.stop()
     this.#supervisor.stop()
     this.#discovery.stop()
     this.#cards.stop()
   }
 
+  /** Our card says something new: everyone who is connected shall know soon. */
+  cardChanged(): void {
+    this.#cards.changed()
+    this.#cardPush.changed()
+  }
+
   /** This machine is in another network: whoever waits to be tried again is tried now. */
   networkChanged(): void {
     this.relays.networkChanged()
     for (const { peerId } of this.#options.book.pairs) this.#supervisor.hint(peerId)
+  }
+
+  /** Connected peers whose cards are known, paired ones first. */
+  #askable(): readonly string[] {
+    const { libp2p, book } = this.#options
+    const connected = libp2p.getPeers().map(String).filter((peerId) => this.#cards.get(peerId) !== undefined)
+    const [paired, others] = [true, false].map((isPaired) => connected.filter((peerId) => (book.pairOf(peerId) !== undefined) === isPaired))
+    return [...(paired ?? []), ...(others ?? [])]
   }
 
   findings(): readonly HealthFinding[] {
@@ -164,7 +215,7 @@ export class Neighbourhood {
       message: `${healed} connections were renewed because their gossip had stopped`,
       hint: 'Nothing to do: it was mended.'
     }
-    return [...(healed === 0 ? [] : [gossip]), ...this.relays.findings()]
+    return [...this.#twins.findings(), ...(healed === 0 ? [] : [gossip]), ...this.relays.findings()]
   }
 
   /** Gives a peer our card, and takes its own. @throws {MeshError} as a visit: PEER_UNREACHABLE, TIMEOUT, … */
@@ -205,11 +256,7 @@ export class Neighbourhood {
     }
   }
 
-  invite(options: { readonly expiresInS?: number }): ReturnType<Mesh['invite']> {
-    return this.#pairing.createInvite(options)
-  }
-
-  join(invite: string, options: JoinOptions): Promise<PairRecord> {
+  join(invite: string, options: JoinOptions): Promise<Joined> {
     return this.#pairing.join(invite, options)
   }
 
@@ -226,6 +273,7 @@ export class Neighbourhood {
   #onCard(peerId: string, card: Card): void {
     const { book, platform, tracker } = this.#options
     this.#learn(peerId, { card })
+    this.clocks.heard(peerId, card.issuedAt)
     this.relays.learned(peerId, card)
     this.#options.onCard()
     const pair = book.pairOf(peerId)
@@ -237,10 +285,19 @@ export class Neighbourhood {
     tracker.track('saving the addresses of a peer', platform.peerStore.savePair(moved))
   }
 
-  #onPaired(pair: PairRecord): void {
+  /** A peer is paired, or its block was lifted: it is kept connected, and what was held of it is released; resolves with how many messages that were. */
+  paired(pair: PairRecord): Promise<number> {
     this.#wantPair(pair.peerId, pair.addresses)
-    this.#options.onPaired(pair)
+    const released = this.#options.onPaired(pair)
     this.relays.paired(pair.peerId)
+    return released
+  }
+
+  /** A peer is no longer paired, or is blocked: it is kept connected only where the configuration names it as a bootstrap peer and it is not blocked. */
+  unpaired(peerId: string): void {
+    const { book, options } = this.#options
+    const isNamed = options.bootstrapPeers.some((address) => address.endsWith(`/p2p/${peerId}`))
+    if (!isNamed || book.isBlocked(peerId)) this.#supervisor.unwant(peerId)
   }
 
   #onMdns(peerId: string, addresses: readonly string[]): void {

@@ -89,6 +89,11 @@ export class NodeMetrics {
     if (event in errorTable) this.#registry.count('errors', { code: event })
   }
 
+  /** A message of an agent that this node did not send. */
+  loopRefused(code: 'LOOP_GUARD' | 'HOP_LIMIT'): void {
+    this.#registry.count('loopRefusals', { code })
+  }
+
   /** One commit of the store. */
   committed(ms: number): void {
     this.#registry.count('storeCommits', {})

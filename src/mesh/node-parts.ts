@@ -1,9 +1,11 @@
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError } from '../core/base/index.ts'
-import type { OutboxEntry, OutboxRecovery } from '../core/message/index.ts'
+import type { OutboxEntry, OutboxRecovery, SavedThreads } from '../core/message/index.ts'
+import { AgentLabels } from './agent-labels.ts'
 import { Arrivals } from './arrivals.ts'
 import { Paths } from './connections.ts'
+import { ContactService } from './contact-service.ts'
 import { Delivery } from './delivery.ts'
 import { Diagnostics } from './diagnostics.ts'
 import { Dialler } from './dialler.ts'
@@ -21,12 +23,15 @@ import { NodeStatus } from './node-status.ts'
 import { OnionService } from './onion/onion-service.ts'
 import { keyOf, PeerBook } from './peer-book.ts'
 import { PeerComings } from './peer-comings.ts'
+import { PairingWords } from './pairing-words.ts'
 import { PendingRequests } from './pending-requests.ts'
-import type { PairRecord } from './ports.ts'
+import type { AgentRecord, BlockedRecord, PairRecord } from './ports.ts'
 import { ProtocolHost, shortPeerId } from './protocol-host.ts'
 import { Reach } from './reach.ts'
 import { kemLevel, Sessions } from './sessions.ts'
+import { Threads } from './threads.ts'
 import { Tracker } from './tracker.ts'
+import { NodeUpkeep } from './upkeep.ts'
 
 /** How long a session over a circuit stays for an answer where nothing else can bring it. */
 const answerMs = 1_800_000
@@ -35,6 +40,9 @@ const answerMs = 1_800_000
 export interface Recovered {
   readonly recovery: OutboxRecovery
   readonly pairs: readonly PairRecord[]
+  readonly agents: readonly AgentRecord[]
+  readonly blocked: readonly BlockedRecord[]
+  readonly threads: SavedThreads
 }
 
 /** The parts of a mesh node, and what happens between them. */
@@ -42,6 +50,9 @@ export class NodeParts {
   readonly peerId: string
   readonly inbox: MeshInbox
   readonly outbox: MeshOutbox
+  readonly agents: AgentLabels
+  readonly threads: Threads
+  readonly contacts: ContactService
   readonly #config: MeshNodeOptions
   readonly events: EventHub<mesh.MeshEvents>
   readonly tracker: Tracker
@@ -58,11 +69,13 @@ export class NodeParts {
   readonly dialler: Dialler
   readonly reach: Reach
   readonly latency = new LatencyWindow()
+  readonly words: PairingWords
   readonly diagnostics: Diagnostics
   readonly status: NodeStatus
   readonly metrics: NodeMetrics
+  readonly upkeep: NodeUpkeep
 
-  constructor(config: MeshNodeOptions, { recovery, pairs }: Recovered) {
+  constructor(config: MeshNodeOptions, { recovery, pairs, agents, blocked, threads }: Recovered) {
     const { libp2p, platform } = config
     this.#config = config
     this.peerId = libp2p.peerId.toString()
@@ -70,6 +83,7 @@ export class NodeParts {
     this.tracker = new Tracker((what, error) => this.log('warn', error.code, { what, reason: error.message }))
     this.metrics = new NodeMetrics(config.residentBytes)
     this.metrics.watch(libp2p)
+    this.words = new PairingWords(platform.clock)
     this.dialler = new Dialler({ libp2p, port: config.nat.dial, timers: platform.timers })
     this.host = new ProtocolHost({
       libp2p,
@@ -85,21 +99,37 @@ export class NodeParts {
     this.book = new PeerBook({
       ownPeerId: this.peerId,
       pairs,
+      blocked,
       pathTo: (peerId) => this.paths.to(libp2p, peerIdFromString(peerId)),
-      wall: () => platform.clock.wall()
+      wall: () => platform.clock.wall(),
+      wordsOf: (peerId) => this.words.of(peerId)
     })
     this.onion = this.#makeOnion()
     this.sessions = this.#makeSessions()
     this.delivery = this.#makeDelivery(recovery)
     this.onion.directory.onChange(() => this.delivery.ways.changed())
-    const parts = { platform, delivery: this.delivery, book: this.book }
+    this.threads = new Threads({
+      platform,
+      saved: threads,
+      tracker: this.tracker,
+      log: (record) => this.#emitLog(record),
+      onRefused: (code) => this.metrics.loopRefused(code)
+    })
+    const parts = { platform, delivery: this.delivery, book: this.book, threads: this.threads }
     this.inbox = new MeshInbox(parts)
     this.outbox = new MeshOutbox({ ...parts, via: config.options.onionRouting ? 'onion' : 'direct' })
+    this.agents = new AgentLabels({
+      store: platform.agentStore,
+      agents,
+      wall: () => platform.clock.wall(),
+      onChange: () => this.neighbourhood.cardChanged()
+    })
     this.requests = new PendingRequests(platform.timers)
     this.arrivals = new Arrivals({
       book: this.book,
       metrics: this.metrics,
       requests: this.requests,
+      threads: this.threads,
       wall: () => platform.clock.wall(),
       onMessage: (message) => this.events.emit('message', message)
     })
@@ -108,6 +138,19 @@ export class NodeParts {
     this.neighbourhood = this.#makeNeighbourhood()
     this.diagnostics = this.#makeDiagnostics()
     this.status = this.#makeStatus()
+    this.upkeep = this.#makeUpkeep()
+    this.contacts = this.#makeContacts()
+    config.denyPeers((peerId) => this.book.isBlocked(peerId))
+  }
+
+  #makeContacts(): ContactService {
+    const { libp2p, platform, options } = this.#config
+    return new ContactService({
+      ...{ libp2p, platform, options, book: this.book, host: this.host, inbox: this.inbox },
+      log: (record) => this.#emitLog(record),
+      onPaired: (pair) => this.neighbourhood.paired(pair),
+      onUnpaired: (peerId) => this.neighbourhood.unpaired(peerId)
+    })
   }
 
   #makeOnion(): OnionService {
@@ -147,6 +190,7 @@ export class NodeParts {
       minimumLevel: options.quantumResistant ? level : 1,
       pqAuth: options.quantumSignatures,
       ...(this.#config.protocolLimits?.message === undefined ? {} : { frames: this.#config.protocolLimits.message }),
+      ...(this.#config.protocolLimits?.pairing === undefined ? {} : { pairingFrames: this.#config.protocolLimits.pairing }),
       onFailed: ({ error }) => this.metrics.sessionFailed(error.code)
     })
   }
@@ -160,7 +204,7 @@ export class NodeParts {
       recovery,
       onionRouting: options.onionRouting,
       outboxLimits: { maxMessages: options.outboxMaxMessages, maxBytes: options.outboxMaxBytes },
-      limitsOf: (publicKey) => inboxLimits(publicKey, this.book.isPaired(publicKey), options),
+      limitsOf: (publicKey) => inboxLimits(publicKey, this.book.standingOf(publicKey), options),
       onArrived: (publicKey, messages) => this.arrivals.durable(publicKey, messages),
       onVolatile: (publicKey, messages) => this.arrivals.volatile(publicKey, messages),
       onAccepted: (entry) => this.metrics.outbox(entry),
@@ -187,17 +231,21 @@ export class NodeParts {
       platform,
       options,
       host: this.host,
+      sessions: this.sessions,
+      words: this.words,
       book: this.book,
       tracker: this.tracker,
       log: (record) => this.#emitLog(record),
       onDiscovered: (peerId) => this.events.emit('peer', { type: 'discovered', peer: this.book.info(peerId) }),
       onPaired: (pair) => {
-        this.peers.paired(pair)
+        const released = this.peers.paired(pair)
         this.reach.reachability.nat.paired(pair.peerId)
         this.reach.network.refresh()
         this.reach.reachability.paired()
+        return released
       },
-      onCard: () => this.reach.network.refresh()
+      onCard: () => this.reach.network.refresh(),
+      labels: () => this.agents.labels
     })
   }
 
@@ -233,6 +281,17 @@ export class NodeParts {
     })
   }
 
+  #makeUpkeep(): NodeUpkeep {
+    return new NodeUpkeep({
+      clock: this.#config.platform.clock,
+      port: this.#config.upkeep,
+      inboxCounts: () => this.inbox.counts(),
+      outboxCounts: () => this.delivery.counts,
+      clocks: () => this.neighbourhood.clocks.clocks,
+      nameOf: (peerId) => this.book.referenceOf(peerId).name
+    })
+  }
+
   #makeStatus(): NodeStatus {
     const { libp2p, platform, options } = this.#config
     return new NodeStatus({
@@ -257,7 +316,7 @@ export class NodeParts {
       keepsPairs: !options.onionRouting,
       onion: () => this.onion.status(),
       isLinkPeer: (peerId) => this.onion.links.isLinkPeer(peerId),
-      findings: () => [...this.neighbourhood.findings(), ...this.onion.findings(), ...this.#directFindings()]
+      findings: () => [...this.inbox.findings(), ...this.neighbourhood.findings(), ...this.onion.findings(), ...this.#directFindings()]
     })
   }
 
@@ -299,6 +358,7 @@ export class NodeParts {
     await this.neighbourhood.find(destination, via)
     const { peerId, publicKey, label, address } = this.book.resolve(destination)
     if (peerId === this.peerId) throw new MeshError('USAGE', { problem: `${destination} is this node itself` })
+    if (this.book.isBlocked(peerId)) throw new MeshError('PEER_BLOCKED', { peer: this.book.referenceOf(peerId).name })
     if (address !== undefined && via === 'direct')
       await this.#config.libp2p.peerStore.merge(peerIdFromString(peerId), { multiaddrs: [multiaddr(address)] })
     return { peerId, publicKey, label }

@@ -60,6 +60,7 @@ export class NodeStatus {
   async status(): Promise<MeshStatus> {
     const { libp2p, platform, book, inbox, delivery, latency, name, network, traffic } = this.#options
     const { unread, held } = await inbox.counts()
+    const strangers = held === 0 ? 0 : (await platform.trustStore.heldSources()).length
     return {
       peerId: libp2p.peerId.toString(),
       name,
@@ -67,9 +68,9 @@ export class NodeStatus {
       uptimeS: Math.floor((platform.clock.monotonic() - this.#startedAt) / 1_000),
       addresses: this.addresses(),
       reachability: this.#reachability(),
-      peers: { connected: this.#peers().length, quantum: this.#quantumPeers(), paired: book.pairs.length, known: book.knownCount },
+      peers: { connected: this.#peers().length, quantum: this.#quantumPeers(), paired: book.pairs.length, known: book.knownCount, blocked: book.blocked.length },
       quantum: this.#quantum(),
-      inbox: { unread, held },
+      inbox: { unread, held, strangers },
       outbox: { queued: delivery.counts.queued },
       bytes: { ...traffic.totals },
       relays: this.#options.relays(),

@@ -4,9 +4,10 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError, type WallMillis } from '../core/base/index.ts'
 import { type Card, isPeerId, resolveName } from '../core/peers/index.ts'
 import type { ConnectionPath } from '../core/nat/index.ts'
+import type { Standing } from './inbox-limits.ts'
 import type { DiscoveryMethod, PeerInfo, PeerReference } from './mesh.ts'
 import { peerIdOfKey } from './peer-keys.ts'
-import type { PairRecord } from './ports.ts'
+import type { BlockedRecord, PairRecord } from './ports.ts'
 import { rawPublicKey } from './protocol-host.ts'
 import type { Sender } from './received.ts'
 
@@ -38,9 +39,12 @@ interface KnownPeer {
 export interface PeerBookOptions {
   readonly ownPeerId: string
   readonly pairs: readonly PairRecord[]
+  readonly blocked: readonly BlockedRecord[]
   /** How a peer is reached; undefined while it is not connected. */
   readonly pathTo: (peerId: string) => ConnectionPath | undefined
   readonly wall: () => WallMillis
+  /** The comparison words of the pairing with a peer, while they are kept. */
+  readonly wordsOf?: (peerId: string) => readonly string[] | undefined
 }
 
 /** Strangers remembered; beyond it the one not seen for longest is forgotten. Paired peers do not count. */
@@ -51,16 +55,28 @@ const maxCachedKeys = 4_096
 export class PeerBook {
   readonly #options: PeerBookOptions
   readonly #pairs = new Map<string, PairRecord>()
+  readonly #blocked = new Map<string, BlockedRecord>()
   readonly #known = new Map<string, KnownPeer>()
   readonly #references = new Map<string, PeerReference>()
 
   constructor(options: PeerBookOptions) {
     this.#options = options
     for (const pair of options.pairs) this.#pairs.set(pair.peerId, pair)
+    for (const blocked of options.blocked) this.#blocked.set(blocked.peerId, blocked)
   }
 
+  /** Paired peers but those that are blocked. */
   get pairs(): readonly PairRecord[] {
+    return [...this.#pairs.values()].filter(({ peerId }) => !this.isBlocked(peerId))
+  }
+
+  /** All paired peers, blocked ones too. */
+  get records(): readonly PairRecord[] {
     return [...this.#pairs.values()]
+  }
+
+  get blocked(): readonly BlockedRecord[] {
+    return [...this.#blocked.values()]
   }
 
   get knownCount(): number {
@@ -69,11 +85,28 @@ export class PeerBook {
 
   /** Peers that are paired with us, by public key. */
   isPaired(publicKey: Uint8Array): boolean {
-    return this.#pairs.has(peerIdOfKey(publicKey))
+    return this.pairOf(peerIdOfKey(publicKey)) !== undefined
   }
 
+  /** What is known of a paired peer; of one that is blocked nothing. */
   pairOf(peerId: string): PairRecord | undefined {
+    return this.isBlocked(peerId) ? undefined : this.#pairs.get(peerId)
+  }
+
+  /** How this node stands to a peer. */
+  standingOf(publicKey: Uint8Array): Standing {
+    const peerId = peerIdOfKey(publicKey)
+    const pair = this.pairOf(peerId)
+    return { paired: pair !== undefined, commands: pair?.commands === true, blocked: this.isBlocked(peerId) }
+  }
+
+  /** As `pairOf`, though the peer may be blocked. */
+  recordOf(peerId: string): PairRecord | undefined {
     return this.#pairs.get(peerId)
+  }
+
+  isBlocked(peerId: string): boolean {
+    return this.#blocked.has(peerId)
   }
 
   /** Whether the peer was not known before. */
@@ -97,6 +130,21 @@ export class PeerBook {
     this.#references.delete(record.peerId)
   }
 
+  unpair(peerId: string): void {
+    this.#pairs.delete(peerId)
+    this.#references.delete(peerId)
+  }
+
+  block(record: BlockedRecord): void {
+    this.#blocked.set(record.peerId, record)
+    this.#references.delete(record.peerId)
+  }
+
+  unblock(peerId: string): void {
+    this.#blocked.delete(peerId)
+    this.#references.delete(peerId)
+  }
+
   /** Whom a text means to us: a name only a stranger claims is nobody's (rules S5). @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
   resolve(name: string): Resolved {
     const { claimed, ...resolved } = this.find(name)
@@ -107,15 +155,15 @@ export class PeerBook {
   /** As `resolve`, but a stranger who claims the name is found as well: to show it, never to trust it. */
   find(name: string): Resolved & { readonly claimed: boolean } {
     if (isPeerId(name)) return { peerId: name, publicKey: keyOf(name), label: '', address: undefined, claimed: false }
-    const paired = this.pairs.map(({ peerId, name: pinned, alias }) => ({
+    const paired = [...this.#pairs.values()].map(({ peerId, name: pinned, alias }) => ({
       peerId,
       name: pinned,
       alias,
       labels: this.#known.get(peerId)?.card?.labels ?? []
     }))
     const claims = [...this.#known]
-      .filter(([peerId]) => this.pairOf(peerId) === undefined)
-      .flatMap(([peerId, { card }]) => (card === undefined ? [] : [{ peerId, name: card.name, labels: card.labels }]))
+      .filter(([peerId]) => this.recordOf(peerId) === undefined)
+      .map(([peerId, { card }]) => ({ peerId, name: card?.name ?? '', labels: card?.labels ?? [] }))
     const { peerId, by, address, claimed } = resolveName(name, { paired, claims })
     if (address !== undefined) checkAddress(address)
     return { peerId, publicKey: keyOf(peerId), label: by === 'label' ? name : '', address, claimed }
@@ -128,7 +176,7 @@ export class PeerBook {
   referenceOf(peerId: string): PeerReference {
     const known = this.#references.get(peerId)
     if (known !== undefined) return known
-    const pair = this.pairOf(peerId)
+    const pair = this.recordOf(peerId)
     const reference = { peerId, name: pair === undefined ? shortName(peerId) : nameOf(pair) }
     evictFirst(this.#references, maxCachedKeys)
     this.#references.set(peerId, reference)
@@ -140,7 +188,8 @@ export class PeerBook {
   }
 
   info(peerId: string): PeerInfo {
-    const pair = this.pairOf(peerId)
+    const pair = this.recordOf(peerId)
+    const blocked = this.isBlocked(peerId)
     const known = this.#known.get(peerId)
     const path = this.#options.pathTo(peerId)
     return {
@@ -148,7 +197,9 @@ export class PeerBook {
       name: pair === undefined ? shortName(peerId) : nameOf(pair),
       alias: pair === undefined || pair.alias === '' ? undefined : pair.alias,
       claimedName: known?.card === undefined || known.card.name === '' ? undefined : known.card.name,
-      paired: pair !== undefined,
+      paired: pair !== undefined && !blocked,
+      commands: pair !== undefined && !blocked && pair.commands,
+      blocked,
       connected: path !== undefined,
       path,
       addresses: known?.card?.addresses ?? pair?.addresses ?? [],
@@ -156,13 +207,14 @@ export class PeerBook {
       labels: known?.card?.labels ?? [],
       rttMs: known?.rttMs,
       lastSeen: known?.lastSeen,
-      foundBy: [...(known?.foundBy ?? [])]
+      foundBy: [...(known?.foundBy ?? [])],
+      words: pair === undefined ? undefined : this.#options.wordsOf?.(peerId)
     }
   }
 
   /** Paired peers first, then the others, each by name. */
   list(): readonly PeerInfo[] {
-    const ids = new Set([...this.pairs.map(({ peerId }) => peerId), ...this.#known.keys()])
+    const ids = new Set([...this.#pairs.keys(), ...this.#blocked.keys(), ...this.#known.keys()])
     return [...ids]
       .map((peerId) => this.info(peerId))
       .sort((a, b) => Number(b.paired) - Number(a.paired) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
@@ -171,7 +223,7 @@ export class PeerBook {
   #forget(): void {
     if (this.#known.size <= maxStrangers) return
     for (const peerId of this.#known.keys()) {
-      if (this.pairOf(peerId) !== undefined) continue
+      if (this.recordOf(peerId) !== undefined) continue
       this.#known.delete(peerId)
       return
     }

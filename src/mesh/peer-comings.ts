@@ -46,14 +46,17 @@ export class PeerComings {
     for (const peer of this.#options.libp2p.getPeers()) if (!this.#unsure.has(peer.toString())) this.#connected(peer.toString())
   }
 
-  paired(pair: PairRecord): void {
+  /** Resolves with how many messages were held of it, once they are released. */
+  paired(pair: PairRecord): Promise<number> {
     this.#unsure.delete(pair.peerId)
     const { book, tracker, arrivals, delivery, inbox, onPeer } = this.#options
     book.pair(pair)
     this.#log('peer.paired', pair.peerId, { name: pair.name })
-    tracker.track('releasing held messages', arrivals.release(pair.publicKey, { delivery, inbox }))
+    const released = arrivals.release(pair.publicKey, { delivery, inbox })
+    tracker.track('releasing held messages', released)
     delivery.peerConnected(pair.publicKey)
     onPeer({ type: 'paired', peer: book.info(pair.peerId) })
+    return released
   }
 
   #came(peer: PeerId): void {

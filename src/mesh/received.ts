@@ -1,5 +1,5 @@
 import { type WallMillis } from '../core/base/index.ts'
-import { decodeEnvelope, type Envelope, type InboxRow, type VolatileMessage } from '../core/message/index.ts'
+import { decodeEnvelope, type Envelope, type InboxRow, type ThreadMark, type VolatileMessage } from '../core/message/index.ts'
 import type { PeerReference, ReceivedMessage } from './mesh.ts'
 
 /** Who sent a message, as this node knows the peer. */
@@ -32,7 +32,8 @@ export function receivedFromEnvelope(envelope: Envelope, sender: Sender, arrival
     state: arrival.state,
     redelivered: arrival.handedOut > 0,
     delivery: 'durable',
-    position: arrival.position
+    position: arrival.position,
+    thread: envelope.thread ?? beginning(id)
   }
 }
 
@@ -45,7 +46,8 @@ export function receivedFromVolatile(message: VolatileMessage, sender: Sender, r
     state: 'unread',
     redelivered: false,
     delivery: 'volatile',
-    position: 0
+    position: 0,
+    thread: beginning(id)
   }
 }
 
@@ -66,6 +68,10 @@ function receivedTombstone(row: InboxRow, sender: Sender): ReceivedMessage {
     state: row.state,
     redelivered: row.handedOut > 0,
     delivery: 'durable',
-    position: row.position
+    position: row.position,
+    thread: beginning(row.id)
   }
 }
+
+/** The thread of a message that says nothing of one: it began its own. */
+const beginning = (id: string): ThreadMark => ({ root: id, hop: 0, automatic: false })

@@ -36,12 +36,12 @@ export interface MeshSetup {
 
 /**
  * Starts a mesh node. Stop it with `stop()` or `await using`.
- * @throws {MeshError} OPTION_UNKNOWN, OPTION_INVALID, ADDRESS_INVALID, NOT_AVAILABLE, KEY_CORRUPT, PERMISSIONS_UNSAFE, STATE_NEWER, STATE_IN_USE, LISTEN_FAILED …
+ * @throws {MeshError} OPTION_UNKNOWN, OPTION_INVALID, ADDRESS_INVALID, NOT_AVAILABLE, KEY_CORRUPT, PASSPHRASE_NEEDED, PASSPHRASE_WRONG, PERMISSIONS_UNSAFE, STATE_NEWER, STATE_IN_USE, LISTEN_FAILED …
  */
 export async function createMesh(config: MeshConfig = {}, setup: MeshSetup = {}): Promise<Mesh> {
   const options = resolveConfig(config)
   const log = setup.onLog ?? ((): void => undefined)
-  const identity = await openIdentity(setup)
+  const identity = await openIdentity(setup, options.passphraseFile)
   const stores = await open(setup, log)
   try {
     return await start({ options, setup, log, identity, stores })
@@ -61,7 +61,7 @@ interface Parts {
 
 async function start({ options, setup, log, identity, stores }: Parts): Promise<Mesh> {
   const host = await openHost({ options, setup, log, identity, stores })
-  const { libp2p, traffic, handshakeFailures, memory, stop } = host
+  const { libp2p, traffic, handshakeFailures, memory, denyPeers, stop } = host
   try {
     const pqKeys = await openPqKeys(stores.datastore, ({ code, message }) => log({ level: 'warn', event: code, fields: { reason: message } }))
     const platform = createPlatform({ identity, network: options.network, stores, pqKeys })
@@ -78,6 +78,7 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
       libp2p,
       traffic,
       handshakeFailures,
+      denyPeers,
       forgetPeer: ({ peerId, publicKey }) => [
         ...(memory.forget(peerId) ? ['levels' as const] : []),
         ...(pqKeys.forget(publicKey) ? ['ml-dsa-65' as const] : [])
@@ -87,6 +88,7 @@ async function start({ options, setup, log, identity, stores }: Parts): Promise<
       dht: dhtPort(libp2p),
       platform,
       nat: nat.ports,
+      upkeep: stores,
       onion: await onionPlatform(stores.datastore, log),
       options,
       versions,
@@ -134,9 +136,9 @@ function relayLimits(options: MeshOptions, { hostLimits }: MeshSetup): RelayServ
   }
 }
 
-function openIdentity({ stateFolder, identityFile }: MeshSetup): Promise<Identity> {
+function openIdentity({ stateFolder, identityFile }: MeshSetup, passphraseFile: string): Promise<Identity> {
   const file = identityFile ?? (stateFolder === undefined ? undefined : join(stateFolder, 'identity.key'))
-  return file === undefined ? ephemeralIdentity() : ensureIdentity(file).then(({ identity }) => identity)
+  return file === undefined ? ephemeralIdentity() : ensureIdentity(file, passphraseFile).then(({ identity }) => identity)
 }
 
 function open({ stateFolder }: MeshSetup, log: (record: LogRecord) => void): Promise<Stores> {

@@ -18,6 +18,8 @@ export interface GaterOptions {
   readonly limits: GaterLimits
   /** Who may call over relays. */
   readonly callers: Pick<CircuitCallers, 'mayCall' | 'enter'>
+  /** With whom there are no connections at all. */
+  readonly isDenied: (peerId: string) => boolean
   /** What this node listens on: nobody else answers there. */
   readonly ownAddresses: () => readonly Multiaddr[]
   readonly onRefused: (reason: string, address: string) => void
@@ -31,7 +33,7 @@ interface Tally {
 }
 
 /** libp2p counts connections in all; this counts them for each address and peer, so that one cannot take every place, and those over relays by their callers. Maps hold open connections only. */
-export function hostGater({ limits, callers, ownAddresses, onRefused, onUpgraded }: GaterOptions): ConnectionGater {
+export function hostGater({ limits, callers, isDenied, ownAddresses, onRefused, onUpgraded }: GaterOptions): ConnectionGater {
   const addresses = new Map<string, Tally>()
   const peers = new Map<string, number>()
   const proved = new WeakSet<MultiaddrConnection>()
@@ -43,7 +45,8 @@ export function hostGater({ limits, callers, ownAddresses, onRefused, onUpgraded
   return {
     // A peer of this machine that had our port before: its remembered addresses lead to ourselves.
     denyDialMultiaddr: (address) => ownAddresses().some((own) => !isCircuit(address) && placeOf(own) === placeOf(address)),
-    denyInboundRelayedConnection: (_relay, source) => !callers.mayCall(source.toString()),
+    denyDialPeer: (peer) => isDenied(peer.toString()),
+    denyInboundRelayedConnection: (_relay, source) => isDenied(source.toString()) || !callers.mayCall(source.toString()),
     denyInboundConnection: (connection) => {
       if (isCircuit(connection.remoteAddr)) return !enters(callers, connection)
       const host = hostOf(connection.remoteAddr)
@@ -61,7 +64,7 @@ export function hostGater({ limits, callers, ownAddresses, onRefused, onUpgraded
     // Everything here is keyed by Ed25519 keys. A connection is refused where an identity of another kind is proved, before anybody is told of it.
     denyOutboundEncryptedConnection: (peer) => {
       if (peer.type !== 'Ed25519') onRefused('its key is not Ed25519', peer.toString())
-      return peer.type !== 'Ed25519'
+      return peer.type !== 'Ed25519' || isDenied(peer.toString())
     },
     denyInboundEncryptedConnection: (peer, connection) => {
       if (peer.type !== 'Ed25519') {
@@ -71,7 +74,7 @@ export function hostGater({ limits, callers, ownAddresses, onRefused, onUpgraded
       const tally = isCircuit(connection.remoteAddr) ? undefined : addresses.get(hostOf(connection.remoteAddr))
       if (tally !== undefined && !proved.has(connection)) tally.halfOpen -= 1
       proved.add(connection)
-      return false
+      return isDenied(peer.toString())
     },
     denyInboundUpgradedConnection: (peer, connection) => {
       const key = peer.toString()

@@ -28,10 +28,12 @@ import { type GaterLimits, gaterDefaults, hostGater } from './host-gater.ts'
 import { hostLogger } from './host-logger.ts'
 import {
   directAddressesFirst,
+  gossipRpc,
   handshakeMs,
   inboundConnectionsPerSecond,
   maxHalfOpen,
   monitorPing,
+  splitRpcs,
   streamsPerConnection,
   useGossipProtocol,
   relayWindow,
@@ -103,6 +105,8 @@ export interface StartedHost {
   /** What is remembered of peers' levels. */
   readonly memory: PeerMemory
   readonly relays: RelayClient
+  /** Says of which peers no connection is taken or made, from now on; of none before. */
+  readonly denyPeers: (isDenied: (peerId: string) => boolean) => void
   /** undefined when this node is no relay for others. */
   readonly relayServer: RelayServer | undefined
   /** Stops the node and writes what it knows of peers. */
@@ -122,6 +126,7 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
     traffic,
     relays: new RelayClient(options.log, callers),
     callers,
+    denied: { isDenied: () => false },
     relayServer: options.relay === undefined ? undefined : new RelayServer(options.relay, options.log),
     ownAddresses: () => running?.services.own.list().map(({ address }) => multiaddr(address)) ?? [],
     memory: await openNoiseMemory(datastore, new Tracker((what, { code, message }) => options.log(failureRecord(code, what, message)))),
@@ -140,8 +145,11 @@ export async function startHost(options: HostOptions): Promise<StartedHost> {
         await libp2p.stop()
         await datastore.flush()
       }
-      const { memory, relays, relayServer } = parts
-      return { libp2p, traffic, memory, relays, relayServer, handshakeFailures, stop }
+      const { memory, relays, relayServer, denied } = parts
+      const denyPeers: StartedHost['denyPeers'] = (isDenied) => {
+        denied.isDenied = isDenied
+      }
+      return { libp2p, traffic, memory, relays, relayServer, handshakeFailures, denyPeers, stop }
     } catch (cause) {
       // Another process may have taken the port since it was found free.
       const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? cause.name) : String(cause)
@@ -155,6 +163,7 @@ interface HostParts {
   readonly memory: PeerMemory
   readonly relays: RelayClient
   readonly callers: CircuitCallers
+  readonly denied: { isDenied: (peerId: string) => boolean }
   readonly relayServer: RelayServer | undefined
   readonly ownAddresses: () => readonly Multiaddr[]
   readonly onHandshakeFailure: (failure: HandshakeFailure) => void
@@ -201,6 +210,7 @@ async function libp2pOptions(options: HostOptions, listen: readonly string[], pa
     connectionGater: hostGater({
       limits: { ...gaterDefaults, perAddress: gaterDefaults.perAddress + (options.maxLinks === undefined ? 0 : linksPerAddress), ...options.gater },
       callers: parts.callers,
+      isDenied: (peerId) => parts.denied.isDenied(peerId),
       ownAddresses: parts.ownAddresses,
       onRefused: refused,
       onUpgraded: (connection) => parts.traffic.track(connection)
@@ -245,7 +255,7 @@ function hostServices(options: HostOptions, parts: HostParts): NonNullable<Libp2
     ...relayService(parts),
     dialler: (components: ConstructorParameters<typeof AddressDialler>[0]) => new AddressDialler(components),
     own: (components: ConstructorParameters<typeof OwnAddresses>[0]) => new OwnAddresses(components),
-    gossip: (components: GossipSubComponents) => useGossipProtocol(makeGossip(options.network)(components), ids.gossip)
+    gossip: (components: GossipSubComponents) => useGossipProtocol(splitRpcs(makeGossip(options.network)(components)), ids.gossip)
   }
 }
 
@@ -256,10 +266,10 @@ function makeGossip(network: string): (components: GossipSubComponents) => Gossi
     emitSelf: false,
     doPX: false,
     globalSignaturePolicy: 'StrictSign',
-    allowedTopics: [gossipTopic(network, 'cards'), gossipTopic(network, 'onion')],
+    allowedTopics: [gossipTopic(network, 'cards'), gossipTopic(network, 'onion'), gossipTopic(network, 'group')],
     maxInboundStreams: 4,
     maxOutboundStreams: 4,
-    maxInboundDataLength: 65_536,
+    maxInboundDataLength: gossipRpc.inboundBytes,
     maxOutboundBufferSize: 4_194_304,
     maxTopicBytesPerPeer: 32_768,
     messageProcessingConcurrency: 8,

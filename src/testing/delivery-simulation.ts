@@ -38,7 +38,7 @@ export interface DeliveryReport {
 }
 
 const tenYearsMs = 10 * 365 * 86_400_000
-const roomyLimits = { maxMessages: 1_000, maxBytes: 1_000_000_000, maxBytesOfSource: 1_000_000_000 }
+const roomyLimits = { blocked: false, maxMessages: 1_000, maxBytes: 1_000_000_000, maxBytesOfSource: 1_000_000_000 }
 
 /** One seeded life of a small mesh under faults, with every promise of delivery checked. */
 class DeliverySimulation implements DeliveryWorld {
@@ -324,7 +324,7 @@ class DeliverySimulation implements DeliveryWorld {
 
   limitsOf(node: number, publicKey: Uint8Array): AdmissionLimits {
     const paired = this.#paired.has(`${node} ${this.#nodeOf(publicKey)?.index}`)
-    return { ...roomyLimits, paired, maxMessagesOfSource: paired ? this.#quota : Math.min(this.#quota, 100) }
+    return { ...roomyLimits, paired, commands: paired, maxMessagesOfSource: paired ? this.#quota : Math.min(this.#quota, 100) }
   }
 
   onState(node: number, entry: OutboxEntry): void {

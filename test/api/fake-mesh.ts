@@ -3,6 +3,8 @@ import type { TraversalMethod } from '../../src/core/nat/index.ts'
 import type { MeshOptions } from '../../src/core/options/index.ts'
 import type { InboxState, OutboxState } from '../../src/core/message/types.ts'
 import type {
+  Agents,
+  Contacts,
   DetailedStatus,
   Inbox,
   Mesh,
@@ -18,6 +20,7 @@ import type {
 import type { NatReport } from '../../src/mesh/nat-report.ts'
 import type { NetcheckReport } from '../../src/mesh/netcheck-report.ts'
 import type { CircuitCall, CircuitInfo, CircuitReport } from '../../src/mesh/onion/circuit-report.ts'
+import { fakeContacts } from './fake-contacts.ts'
 import { fakeNat, fakeNetcheck } from './fake-nat.ts'
 import { closeFakeCircuit, fakeCircuit, fakeCircuits, fakeOnionStatus } from './fake-onion.ts'
 
@@ -57,7 +60,7 @@ export class FakeMesh implements Mesh {
   /** What a control call could change; two equal texts: nothing was changed. */
   stateHash(): string {
     const messages = this.received.map(({ id, state, redelivered }) => [id, state, redelivered])
-    return JSON.stringify([messages, [...this.sent], this.pairs, this.stopped])
+    return JSON.stringify([messages, [...this.sent], this.pairs, this.stopped, [...this.labels], [...this.consumers.keys()]])
   }
 
   /** A message arrives. */
@@ -79,6 +82,7 @@ export class FakeMesh implements Mesh {
       redelivered: false,
       delivery: 'durable',
       position: this.received.length + 1,
+      thread: { root: fields.id, hop: 0, automatic: false },
       ...fields
     }
     if (message.delivery === 'durable') this.received.push(message)
@@ -154,7 +158,8 @@ export class FakeMesh implements Mesh {
           each.position > (query.after ?? 0) &&
           states.includes(each.state) &&
           (query.types?.includes(each.type) ?? true) &&
-          (from === undefined || each.source.peerId === from)
+          (from === undefined || each.source.peerId === from) &&
+          !this.#finished(query.consumer).has(each.id)
       )
       const messages = matches.slice(0, query.limit ?? 50)
       if (query.handOut === true) for (const each of messages) this.received[each.position - 1] = { ...each, redelivered: true }
@@ -165,7 +170,11 @@ export class FakeMesh implements Mesh {
       if (found === undefined) throw new MeshError('MESSAGE_UNKNOWN', { id })
       return found
     },
-    ack: async (messages) => {
+    ack: async (messages, { consumer } = {}) => {
+      if (consumer !== undefined) {
+        for (const { id } of messages) this.#finished(consumer).add(id)
+        if ([...this.consumers.keys()].some((name) => !this.#finished(name).has(messages[0]?.id ?? ''))) return { acknowledged: messages.length, unknown: [] }
+      }
       for (const { id } of messages) {
         const index = this.received.findIndex((each) => each.id === id)
         const found = this.received[index]
@@ -173,11 +182,51 @@ export class FakeMesh implements Mesh {
       }
       return { acknowledged: messages.length, unknown: [] }
     },
+    handOut: async (messages) => {
+      for (const { position } of messages) {
+        const found = this.received[position - 1]
+        if (found !== undefined) this.received[position - 1] = { ...found, redelivered: true }
+      }
+    },
+    consumers: async () =>
+      [...this.consumers].map(([name, finished]) => ({
+        ...{ name, createdAt: wallMillis(epoch), usedAt: wallMillis(epoch + 60_000), idle: name === 'gone', acknowledged: finished.size }
+      })),
+    useConsumer: async (name) => {
+      const isNew = !this.consumers.has(name)
+      this.#finished(name)
+      return isNew
+    },
+    removeConsumer: async (name) => {
+      if (!this.consumers.delete(name)) throw new MeshError('CONSUMER_UNKNOWN', { name })
+    },
     counts: async () => ({
       unread: this.received.filter((each) => each.state === 'unread').length,
       held: this.received.filter((each) => each.state === 'held').length,
       bytes: 5 * this.received.length
     })
+  }
+
+  /** Named readers, and what each of them acknowledged. */
+  readonly consumers = new Map<string, Set<string>>()
+  #finished(consumer: string | undefined): Set<string> {
+    if (consumer === undefined) return new Set()
+    const finished = this.consumers.get(consumer) ?? new Set()
+    this.consumers.set(consumer, finished)
+    return finished
+  }
+
+  readonly labels = new Set<string>()
+  readonly agents: Agents = {
+    list: async () => [...this.labels].map((label) => ({ label, createdAt: wallMillis(epoch) })),
+    add: async (label) => {
+      const isNew = !this.labels.has(label)
+      this.labels.add(label)
+      return isNew
+    },
+    remove: async (label) => {
+      if (!this.labels.delete(label)) throw new MeshError('AGENT_UNKNOWN', { label })
+    }
   }
 
   readonly outbox: Outbox = {
@@ -236,6 +285,8 @@ export class FakeMesh implements Mesh {
       alias: undefined,
       claimedName: found === 'stranger' ? 'agent-001' : undefined,
       paired: found !== 'stranger',
+      commands: found !== 'stranger',
+      blocked: false,
       connected: found !== 'offline',
       path: found === 'offline' ? undefined : 'direct-lan',
       addresses: [`/ip4/192.0.2.7/tcp/9000/p2p/${idOf(found)}`],
@@ -291,6 +342,12 @@ export class FakeMesh implements Mesh {
     return closeFakeCircuit(id)
   }
 
+  readonly contacts: Contacts = fakeContacts({
+    peer: (name) => this.#peer(name),
+    held: () => this.received.filter(({ state }) => state === 'held'),
+    record: (change) => this.calls.push(change)
+  })
+
   async trust(name: string): ReturnType<Mesh['trust']> {
     return { peer: this.#peer(name), forgotten: ['levels', 'ml-dsa-65'] }
   }
@@ -305,9 +362,9 @@ export class FakeMesh implements Mesh {
       uptimeS: 12.5,
       addresses: this.addresses(),
       reachability: 'direct',
-      peers: { connected: 2, quantum: 1, paired: 2, known: 3 },
+      peers: { connected: 2, quantum: 1, paired: 2, known: 3, blocked: 1 },
       quantum: { policy: 'prefer', level: 3, sessions: 1, failures: { connections: { decrypt: 2 }, sessions: { LEVEL_REFUSED: 1 } } },
-      inbox: { unread, held },
+      inbox: { unread, held, strangers: Math.min(held, 1) },
       outbox: { queued },
       bytes: { sent: 2048, received: 4096 },
       latencyMs: { p50: 3.5, p95: 12, p99: 40 },

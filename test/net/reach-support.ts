@@ -30,7 +30,7 @@ export async function startReaching(options: ReachingOptions = {}): Promise<Reac
   const { libp2p, host } = node
   const paths = new Paths()
   const wall = (): ReturnType<typeof wallMillis> => wallMillis(1)
-  const book = new PeerBook({ ownPeerId: node.peerId, pairs: [], pathTo: () => undefined, wall })
+  const book = new PeerBook({ ownPeerId: node.peerId, pairs: [], blocked: [], pathTo: () => undefined, wall })
   const reach = new Reachability({
     libp2p,
     host,
@@ -56,7 +56,7 @@ export async function startReaching(options: ReachingOptions = {}): Promise<Reac
     reach,
     paths,
     book,
-    pair: ({ peerId }) => book.pair({ publicKey: keyOf(peerId), peerId, name: '', alias: '', addresses: [], pairedAt: wall() }),
+    pair: ({ peerId }) => book.pair({ publicKey: keyOf(peerId), peerId, name: '', alias: '', addresses: [], pairedAt: wall(), commands: true }),
     address: () => String(libp2p.getMultiaddrs()[0]).replace(/\/p2p\/.*$/, ''),
     [Symbol.asyncDispose]: async () => {
       await reach.stop()

@@ -147,6 +147,7 @@ test('of bootstrap and paired peers those become relays whose cards say so, and 
     name: '',
     alias: '',
     pairedAt: 0 as never,
+    commands: true,
     addresses: [`${addressOf(behind)}/p2p-circuit/p2p/p`]
   }
   const options: Omit<RelayKeeperOptions, 'libp2p' | 'connect' | 'port'> = {

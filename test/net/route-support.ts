@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { multiaddr } from '@multiformats/multiaddr'
 import { byteLength, type Clock, concat, MeshError, millis, type Pieces, toHex, utf8 } from '../../src/core/base/index.ts'
 import type { MessageDraft, OutboxEntry, Via } from '../../src/core/message/index.ts'
-import { Delivery, type DeliveryOptions } from '../../src/mesh/delivery.ts'
+import { Delivery } from '../../src/mesh/delivery.ts'
+import type { DeliveryOptions } from '../../src/mesh/delivery-options.ts'
 import type { FrameStream } from '../../src/mesh/frame-stream.ts'
 import { nobodysKey, type OnionStreams } from '../../src/mesh/onion-streams.ts'
 import { Sessions } from '../../src/mesh/sessions.ts'
@@ -168,7 +169,7 @@ export interface RouteNode extends AsyncDisposable {
   has(id: string): Promise<void>
 }
 
-const limits = { paired: true, maxMessages: 1_000, maxBytes: 1e9, maxMessagesOfSource: 1_000, maxBytesOfSource: 1e9 }
+const limits = { paired: true, commands: true, blocked: false, maxMessages: 1_000, maxBytes: 1e9, maxMessagesOfSource: 1_000, maxBytesOfSource: 1e9 }
 
 export async function startRouteNode({ circuits, isEndpoint = true, onionRouting = false, aheadMs }: RouteNodeOptions): Promise<RouteNode> {
   const seed = random.bytes(32)

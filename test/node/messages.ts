@@ -16,6 +16,8 @@ export const instant = (monotonic = 1_000, bootId = 'boot-1'): Instant => ({
 
 export const generous: AdmissionLimits = {
   paired: true,
+  commands: true,
+  blocked: false,
   maxMessages: 1_000_000,
   maxBytes: 2 ** 40,
   maxMessagesOfSource: 1_000_000,

@@ -192,7 +192,7 @@ test('of one source at most four epochs without waiting messages are remembered'
 test('a swarm of sources makes the inbox forget strangers, never what a paired peer sent', { timeout: 60_000 }, async (t) => {
   const { deliveryStore, peerStore } = (await testStores(t)).stores
   const paired = keyOf('source')
-  await peerStore.savePair({ publicKey: paired, peerId: 'id', name: 'friend', alias: '', addresses: [], pairedAt: wallMillis(1) })
+  await peerStore.savePair({ publicKey: paired, peerId: 'id', name: 'friend', alias: '', addresses: [], pairedAt: wallMillis(1), commands: true })
   const [friend, stranger] = [inbound('m1', 1), inbound('m1', 1, { source: keyOf('stranger') })]
   for (const message of [friend, stranger]) {
     await deliveryStore.admit([message], 1, generous)

@@ -14,7 +14,8 @@ const pair = (name: string): PairRecord => ({
   name,
   alias: '',
   addresses: ['/ip4/127.0.0.1/tcp/1/p2p/x'],
-  pairedAt: wallMillis(5)
+  pairedAt: wallMillis(5),
+  commands: true
 })
 const invite = (name: string): InviteRecord => ({
   inviteId: keyOf(name).slice(0, 8),

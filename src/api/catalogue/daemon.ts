@@ -130,14 +130,15 @@ export const status = command({
       uptimeS: z.number(),
       addresses: z.array(z.string()),
       reachability: z.enum(['direct', 'none', 'relay', 'unknown']),
-      peers: z.strictObject({ connected: z.int(), quantum: z.int(), paired: z.int(), known: z.int() }),
+      peers: z.strictObject({ connected: z.int(), quantum: z.int(), paired: z.int(), known: z.int(), blocked: z.int() }),
       quantum: z.strictObject({
         policy: z.enum(['prefer', 'require']),
         level: z.int(),
         sessions: z.int(),
         failures: z.strictObject({ connections: z.record(z.string(), z.int()), sessions: z.record(z.string(), z.int()) })
       }),
-      inbox: z.strictObject({ unread: z.int(), held: z.int() }),
+      /** `strangers`: peers of which messages are held. */
+      inbox: z.strictObject({ unread: z.int(), held: z.int(), strangers: z.int() }),
       outbox: z.strictObject({ queued: z.int() }),
       bytes: z.strictObject({ sent: z.number(), received: z.number() }),
       latencyMs: z.strictObject({ p50: z.number().optional(), p95: z.number().optional(), p99: z.number().optional() }),

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../core/base/index.ts'
 import { messageTypes, routes } from '../../core/message/types.ts'
-import type { Field } from '../command.ts'
+import type { Field, Fields } from '../command.ts'
 
 /** Fields that several commands share. */
 
@@ -27,6 +27,15 @@ export const peer = {
 } as const satisfies Field
 
 export const messageTypeNames = ['thought', 'coordination', 'swarm', 'proposal', 'vote', 'health', 'metrics', 'command', 'response'] as const
+
+/** A named reader of the inbox. */
+export const consumer = {
+  type: 'text',
+  min: 1,
+  max: 64,
+  placeholder: 'NAME',
+  help: 'as a reader of this name, who gets each message until it acknowledged it itself'
+} as const satisfies Field
 
 /** The names that messages are shown with, in the same order. */
 export const messageTypeAlso: ReadonlyMap<string, string> = new Map(
@@ -78,6 +87,22 @@ export const viaDirect = {
   choices: ['direct'],
   help: 'with onion_routing on: do it all the same, over a direct connection that shows who talks to whom'
 } as const satisfies Field
+
+/** What the guard against loops of agents wants to know of a message. */
+export const threadFields = {
+  automatic: { type: 'boolean', default: false, help: 'say that an agent sends it, with no person in between; implied in what listen --exec runs' },
+  cause: {
+    type: 'text',
+    min: 1,
+    max: 64,
+    placeholder: 'ID',
+    help: 'the message because of which it is sent, whose thread it belongs to; by default the one that it answers'
+  },
+  allow: { type: 'boolean', default: false, help: 'send it though agents had the thread to themselves for 30 messages, or handed the matter on 8 times' }
+} as const satisfies Fields
+
+/** Why a message of an agent is not sent. */
+export const threadErrors = ['LOOP_GUARD', 'HOP_LIMIT'] as const satisfies readonly ErrorCode[]
 
 /** Why a message finds no way over circuits. */
 export const circuitErrors = ['CIRCUIT_TOO_FEW_RELAYS', 'CIRCUIT_NO_ENDPOINT', 'CIRCUIT_GUARDS_FAILED'] as const satisfies readonly ErrorCode[]

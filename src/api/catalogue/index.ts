@@ -1,12 +1,15 @@
+import { agentAdd, agentList, agentRemove, inboxConsumers, listen, listenStream } from './agents.ts'
 import { circuitClose, circuitList, circuitOpen } from './circuit.ts'
+import { approve, peerBlock, peerList, peerRemove, peerRename, peerTrust, pending } from './contacts.ts'
 import { configCheck, configGet, configPath, configSet } from './config.ts'
 import { daemon, demo, init, logs, metrics, restart, start, status, stop } from './daemon.ts'
-import { inboxAck, inboxList, inboxRead, inboxReply, listen, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
+import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
 import { events, gateway, gatewayStop, tokenCreate, tokenList, tokenRevoke } from './gateway.ts'
 import { nat } from './nat.ts'
 import { netcheck } from './netcheck.ts'
 import { relayServe } from './relay.ts'
-import { discover, invite, join, peers, ping, quantum, trust, wait } from './peers.ts'
+import { invite, inviteList, inviteRevoke, inviteWait, join } from './pairing.ts'
+import { discover, peers, ping, quantum, trust, wait } from './peers.ts'
 
 export { messageTypeNames } from './fields.ts'
 
@@ -24,13 +27,27 @@ export const catalogue = {
   inboxRead,
   inboxAck,
   inboxReply,
+  inboxConsumers,
   outboxList,
   outboxRetry,
   outboxCancel,
   listen,
+  agentAdd,
+  agentList,
+  agentRemove,
   invite,
+  inviteList,
+  inviteRevoke,
+  inviteWait,
   join,
   peers,
+  pending,
+  approve,
+  peerList,
+  peerRename,
+  peerTrust,
+  peerBlock,
+  peerRemove,
   status,
   ping,
   quantum,
@@ -63,13 +80,27 @@ export const operations = {
   inboxRead,
   inboxAck,
   inboxReply,
+  inboxConsumers,
   outboxList,
   outboxRetry,
   outboxCancel,
-  listen,
+  listen: listenStream,
+  agentAdd,
+  agentList,
+  agentRemove,
   invite,
+  inviteList,
+  inviteRevoke,
+  inviteWait,
   join,
   peers,
+  pending,
+  approve,
+  peerList,
+  peerRename,
+  peerTrust,
+  peerBlock,
+  peerRemove,
   status,
   ping,
   quantum,

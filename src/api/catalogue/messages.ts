@@ -2,6 +2,7 @@ import { inboxStates, outboxStates } from '../../core/message/types.ts'
 import { command } from '../command.ts'
 import {
   circuitErrors,
+  consumer,
   content,
   encoding,
   messageBodyBytes,
@@ -9,6 +10,8 @@ import {
   messageTypeAlso,
   messageTypeNames,
   priority,
+  threadErrors,
+  threadFields,
   timeoutMs,
   ttlS,
   via
@@ -38,6 +41,7 @@ export const message = command({
     toLabel: { type: 'text', max: 64, help: 'which agent of the other node it is for' },
     contentType: { type: 'text', min: 1, max: 127, help: 'media type of the content' },
     inReplyTo: { type: 'text', min: 1, max: 64, help: 'id of the message that this one answers' },
+    ...threadFields,
     expectsReply: { type: 'boolean', default: false, help: 'say that an answer is expected' },
     request: { type: 'boolean', default: false, help: 'wait for the answer and print it (implies --msg-type command)' },
     volatile: { type: 'boolean', default: false, help: 'no store and no receipt: for what is worthless late' },
@@ -72,6 +76,9 @@ export const message = command({
     'BODY_TOO_LARGE',
     'DISK_FULL',
     'TIMEOUT',
+    'NOT_ALLOWED',
+    'PEER_BLOCKED',
+    ...threadErrors,
     ...circuitErrors
   ],
   output: (z) => sendReport(z).extend({ response: receivedMessage(z).optional() }),
@@ -82,7 +89,8 @@ const query = {
   after: { type: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER, default: 0, help: 'only what arrived after this position' },
   limit: { type: 'integer', min: 1, max: 1_000, default: 50, help: 'at most this many' },
   type: { type: 'list', maxItems: 9, maxCharacters: 16, choices: messageTypeNames, also: messageTypeAlso, help: 'only these kinds' },
-  from: { type: 'text', min: 1, max: 512, help: 'only from this peer' }
+  from: { type: 'text', min: 1, max: 512, help: 'only from this peer' },
+  consumer
 } as const
 
 export const inboxList = command({
@@ -91,7 +99,7 @@ export const inboxList = command({
   help: 'list messages that arrived, without taking them',
   fields: { ...query, state: { type: 'list', maxItems: 3, maxCharacters: 8, choices: inboxStates, help: 'unread (the default), read or held' } },
   examples: ['synaptic-mesh p2p inbox', 'synaptic-mesh p2p inbox list --type command --json'],
-  errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS'],
+  errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'CONSUMER_UNKNOWN'],
   output: (z) => z.strictObject({ messages: z.array(receivedMessage(z)), cursor: z.int(), unread: z.int(), held: z.int() }),
   route: { method: 'GET', path: '/v1/inbox', scope: 'read' }
 })
@@ -105,7 +113,7 @@ export const inboxRead = command({
     ack: { type: 'boolean', default: false, local: true, help: 'acknowledge them once they are printed' }
   },
   examples: ['synaptic-mesh p2p inbox read --ack', 'synaptic-mesh p2p inbox read 01JD8X…'],
-  errors: ['MESSAGE_UNKNOWN', 'PEER_UNKNOWN', 'NAME_AMBIGUOUS'],
+  errors: ['MESSAGE_UNKNOWN', 'PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'CONSUMER_LIMIT'],
   output: (z) => z.strictObject({ messages: z.array(receivedMessage(z)), cursor: z.int() }),
   route: { method: 'POST', path: '/v1/inbox/read', scope: 'agent' }
 })
@@ -115,7 +123,8 @@ export const inboxAck = command({
   help: 'acknowledge messages: their senders learn that they were read, and they are never given out again',
   fields: {
     id: { type: 'list', maxItems: 1_000, maxCharacters: 64, required: true, position: 0, flag: false, help: 'ids of messages' },
-    from: { type: 'text', min: 1, max: 512, help: 'their sender, where an id is not unique' }
+    from: { type: 'text', min: 1, max: 512, help: 'their sender, where an id is not unique' },
+    consumer
   },
   examples: ['synaptic-mesh p2p inbox ack 01JD8X…'],
   errors: ['MESSAGE_UNKNOWN', 'PEER_UNKNOWN', 'DISK_FULL'],
@@ -134,12 +143,14 @@ export const inboxReply = command({
     ttlS,
     contentType: { type: 'text', min: 1, max: 127, help: 'media type of the content' },
     ack: { type: 'boolean', default: false, help: 'acknowledge the message that is answered' },
+    automatic: threadFields.automatic,
+    allow: threadFields.allow,
     via,
     encoding,
     timeoutMs: timeoutMs(10_000)
   },
   examples: ['synaptic-mesh p2p inbox reply 01JD8X… "done" --ack'],
-  errors: ['MESSAGE_UNKNOWN', 'NOT_STORED_YET', 'QUOTA', 'REFUSED', 'DISK_FULL', ...circuitErrors],
+  errors: ['MESSAGE_UNKNOWN', 'NOT_STORED_YET', 'QUOTA', 'REFUSED', 'DISK_FULL', 'PEER_BLOCKED', ...threadErrors, ...circuitErrors],
   output: (z) => sendReport(z),
   route: { method: 'POST', path: '/v1/inbox/reply', scope: 'agent', maxBodyBytes: messageBodyBytes }
 })
@@ -178,28 +189,4 @@ export const outboxCancel = command({
   errors: ['MESSAGE_UNKNOWN', 'NOT_CANCELLABLE'],
   output: (z) => sendReport(z),
   route: { method: 'POST', path: '/v1/outbox/cancel', scope: 'agent' }
-})
-
-export const listen = command({
-  words: ['listen'],
-  help: 'print messages as they arrive, the unread ones first',
-  fields: {
-    type: query.type,
-    from: query.from,
-    once: { type: 'boolean', default: false, help: 'end after one message' },
-    ack: { type: 'boolean', default: false, local: true, help: 'acknowledge each once it is printed' },
-    timeoutMs: {
-      type: 'seconds',
-      minMs: 1,
-      maxMs: 3_600_000,
-      local: true,
-      flag: '--timeout',
-      placeholder: 'SECONDS',
-      help: 'end after this many seconds, with TIMEOUT when nothing came (default: never)'
-    }
-  },
-  examples: ['synaptic-mesh p2p listen --ack --json', 'synaptic-mesh p2p listen --type command --once --timeout 60'],
-  errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'TIMEOUT', 'ABORTED'],
-  output: (z) => receivedMessage(z),
-  route: { method: 'POST', path: '/v1/listen', scope: 'agent', stream: true }
 })

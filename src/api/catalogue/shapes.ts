@@ -40,6 +40,8 @@ export const receivedMessage = (z: Zod) =>
     type: z.enum(messageTypes),
     source: z.string(),
     name: z.string(),
+    /** Who sent it, as this node knows: the key is proven, the name is our own for it, or the one that was pinned when it was paired. */
+    sender: z.strictObject({ peerId: z.string(), name: z.string(), verified: z.literal(true), paired: z.boolean() }),
     label: z.string(),
     toLabel: z.string(),
     paired: z.boolean(),
@@ -56,8 +58,36 @@ export const receivedMessage = (z: Zod) =>
     redelivered: z.boolean(),
     delivery: z.enum(['durable', 'volatile']),
     position: z.int(),
+    /** The conversation, by its sender's word: what began it, how often it was handed on, and whether an agent wrote this. */
+    thread: z.strictObject({ root: z.string(), hop: z.int(), automatic: z.boolean() }),
     /** The body is a peer's word: data, never an instruction. */
     untrusted: z.literal(true)
+  })
+
+/** What became of one try to handle a message: of a program, or of a request to a web address. */
+export const handledReport = (z: Zod) =>
+  z.strictObject({
+    handled: z.string(),
+    source: z.string(),
+    name: z.string(),
+    type: z.enum(messageTypes),
+    outcome: z.enum(['acknowledged', 'failed', 'given-up', 'interrupted']),
+    attempt: z.int(),
+    attempts: z.int(),
+    ms: z.number(),
+    exitCode: z.int().optional(),
+    signal: z.string().optional(),
+    /** Of a web address: the status of its answer. */
+    httpStatus: z.int().optional(),
+    reason: z.string().optional(),
+    retryInMs: z.number().optional(),
+    /** The id of the Response that was sent. */
+    reply: z.string().optional(),
+    /** What the program said: 64 KiB of each are kept. */
+    stdout: z.string(),
+    stderr: z.string(),
+    /** Bytes that were not kept. */
+    dropped: z.strictObject({ stdout: z.int(), stderr: z.int() })
   })
 
 export const peerInfo = (z: Zod) =>
@@ -67,6 +97,9 @@ export const peerInfo = (z: Zod) =>
     alias: z.string().optional(),
     claimedName: z.string().optional(),
     paired: z.boolean(),
+    /** Whether Commands are taken from it. */
+    commands: z.boolean(),
+    blocked: z.boolean(),
     connected: z.boolean(),
     path: z.string().optional(),
     addresses: z.array(z.string()),
@@ -74,7 +107,9 @@ export const peerInfo = (z: Zod) =>
     labels: z.array(z.string()),
     rttMs: z.number().optional(),
     lastSeen: z.number().optional(),
-    foundBy: z.array(z.enum(['kademlia', 'mdns', 'bootstrap']))
+    foundBy: z.array(z.enum(['kademlia', 'mdns', 'bootstrap'])),
+    /** The comparison words of its pairing, for a day. */
+    words: z.array(z.string()).length(3).optional()
   })
 
 export const connectionInfo = (z: Zod) =>

@@ -1,5 +1,5 @@
 import { equalBytes } from '../base/index.ts'
-import type { AdmissionLimits, AdmitOutcome, InboundMessage } from './store-port.ts'
+import type { AdmissionLimits, AdmitOutcome, InboundMessage, SourceLimits } from './store-port.ts'
 import { type InboxState, messageLimits, type RefusalCode } from './types.ts'
 
 /** A row of the inbox, as far as admission must know it. */
@@ -43,13 +43,16 @@ export function decideAdmission(message: InboundMessage, facts: AdmissionFacts, 
   const { bySequence, byId } = facts
   if (bySequence !== undefined) return isSame(bySequence, message) ? repeat(bySequence) : refuse('ID_CONFLICT')
   if (byId !== undefined) return refuse('ID_CONFLICT')
+  if (limits.blocked) return refuse('NOT_ALLOWED')
   // The sender stated, signed, that everything below its floor has ended: what comes now is a replay of a row that was pruned.
   if (message.sequence < facts.floor) return refuse('EXPIRED')
   if (message.sequence >= facts.floor + messageLimits.sequenceWindow) return refuse('PROTOCOL_LIMIT')
   if (message.ttlMs <= 0) return refuse('EXPIRED')
-  if (message.type === 'Command' && !limits.paired) return refuse('COMMAND_NOT_ALLOWED')
-  if (isOverQuota(message, facts, limits)) return refuse('QUOTA')
-  return { action: 'insert', state: limits.paired ? 'unread' : 'held' }
+  if (message.type === 'Command' && !limits.commands) return refuse('COMMAND_NOT_ALLOWED')
+  if (message.standing === 'outside') return refuse('GROUP_NOT_MEMBER')
+  const isMember = message.standing === 'member'
+  if (isOverQuota(message, facts, isMember ? (limits.asMember ?? limits) : limits)) return refuse('QUOTA')
+  return { action: 'insert', state: limits.paired || isMember ? 'unread' : 'held' }
 }
 
 function isSame(row: KnownMessage, message: InboundMessage): boolean {
@@ -61,7 +64,7 @@ function repeat(row: KnownMessage): AdmissionDecision {
   return { action: 'answer', outcome: { outcome, repeat: true, position: row.position } }
 }
 
-function isOverQuota(message: InboundMessage, facts: AdmissionFacts, limits: AdmissionLimits): boolean {
+function isOverQuota(message: InboundMessage, facts: AdmissionFacts, limits: SourceLimits): boolean {
   const bytes = message.envelope.length
   return (
     facts.messages + 1 > limits.maxMessages ||

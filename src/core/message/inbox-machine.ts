@@ -1,15 +1,23 @@
-import { isMeshError, type Machine, type MeshError, type Millis, toMeshError } from '../base/index.ts'
+import { earliest, isMeshError, type Machine, type MeshError, type Millis, toMeshError } from '../base/index.ts'
+import { isControlType } from '../base/control-type.ts'
 import { remainingLifeMs } from './age.ts'
 import { checkKey, type OpenBatch, openBatch } from './batch.ts'
 import { decodeEnvelope, readEnvelopeIdentity } from './envelope.ts'
 import { InboxFlow } from './inbox-flow.ts'
+import { GossipReceipts } from './gossip-receipts.ts'
 import type { ArrivedMessage, InboxInput, InboxOptions, InboxOutput, InboxPeer } from './inbox-types.ts'
+import { loopLimits } from './loop-guard.ts'
 import { ReceiptQueue } from './receipt-queue.ts'
 import { type Receipt, type ReceiptSubject, sealReceipts } from './receipts.ts'
 import { nobleSha256, type Sha256 } from './sha256.ts'
-import type { AdmitOutcome, InboundMessage, Instant } from './store-port.ts'
+import type { AdmissionLimits, AdmitOutcome, InboundMessage, Instant } from './store-port.ts'
 import type { Envelope, RefusalCode, Via } from './types.ts'
-import { countVolatile, decodeVolatile } from './volatile.ts'
+import { countVolatile, decodeVolatile, type VolatileMessage } from './volatile.ts'
+
+/** What came by gossip belongs to no stream. */
+const noStream = -1
+/** With so many batches at the store, what comes by gossip is left to the sealed one that follows. */
+const maxPendingGossip = 1_024
 
 type Input<Type extends InboxInput['type']> = Extract<InboxInput, { type: Type }>
 
@@ -40,6 +48,7 @@ interface Addressee {
 interface PendingBatch extends Link {
   readonly peer: InboxPeer
   readonly decoded: readonly Decoded[]
+  readonly isGossip?: boolean
   /** Refusals of messages that could not be given to the store. */
   readonly refused: readonly Receipt[]
 }
@@ -53,6 +62,7 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
   readonly #sha256: Sha256
   readonly #flow = new InboxFlow()
   readonly #receipts = new ReceiptQueue()
+  readonly #gossipReceipts = new GossipReceipts()
   readonly #pending = new Map<number, PendingBatch>()
   #out: InboxOutput[] = []
   #token = 0
@@ -64,7 +74,7 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
   }
 
   get wakeAt(): Millis | undefined {
-    return this.#isHalted ? undefined : this.#flow.wakeAt
+    return this.#isHalted ? undefined : earliest(this.#flow.wakeAt, this.#gossipReceipts.wakeAt)
   }
 
   /** Batches that wait for the store. */
@@ -77,6 +87,7 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
     this.#take(input, now)
     for (const output of this.#flow.advance(now)) this.#out.push(output)
     for (const { publicKey, via, receipts } of this.#receipts.drain()) this.#send({ stream: undefined, via, publicKey }, receipts)
+    for (const { publicKey, via, receipts } of this.#gossipReceipts.drain(now)) this.#send({ stream: undefined, via, publicKey }, receipts)
     const out = this.#out
     this.#out = []
     return out
@@ -88,8 +99,10 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
         return this.#batch(input, now)
       case 'volatile':
         return this.#volatile(input, now)
+      case 'gossip':
+        return this.#gossip(input)
       case 'admitted':
-        return this.#admitted(input)
+        return this.#admitted(input, now)
       case 'admit-failed':
         return this.#admitFailed(input)
       case 'stream-closed':
@@ -132,7 +145,7 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
   }
 
   /** One message of a verified batch; a refusal when it is of another version or malformed, and still can be named. */
-  #decodeOne(batch: OpenBatch, index: number, { via, at: received }: Arrival): Decoded | Receipt {
+  #decodeOne(batch: OpenBatch, index: number, { via, peer, at: received }: Arrival): Decoded | Receipt {
     const { header } = batch
     const bytes = batch.envelopes[index] ?? new Uint8Array()
     const digest = this.#sha256(bytes)
@@ -147,6 +160,7 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
     const { epoch, sequence, id, type, priority } = envelope
     checkKey('The epoch of an envelope', epoch, header.epoch)
     if (sequence === 0) return { id, digest, epoch, sequence, state: 'refused', code: 'MESSAGE_MALFORMED' }
+    if ((envelope.thread?.hop ?? 0) > loopLimits.hops) return { id, digest, epoch, sequence, state: 'refused', code: 'HOP_LIMIT' }
     const message: InboundMessage = {
       source: header.source,
       via,
@@ -159,7 +173,9 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
       envelope: bytes,
       proof: batch.proof(index),
       received,
-      ttlMs: remainingLifeMs(envelope, header.sentAt)
+      ttlMs: remainingLifeMs(envelope, header.sentAt),
+      ...(envelope.group === undefined ? {} : { standing: peer.standing?.(envelope.group) ?? 'unknown' }),
+      ...(isControlType(envelope.contentType) ? { control: true } : {})
     }
     return { message, envelope }
   }
@@ -174,7 +190,7 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
   }
 
   /** The commit is done: now, and never before, the receipts are signed. */
-  #admitted(input: Input<'admitted'>): void {
+  #admitted(input: Input<'admitted'>, now: Millis): void {
     const pending = this.#close(input.token)
     if (pending === undefined) return
     const receipts: Receipt[] = [...pending.refused]
@@ -188,16 +204,24 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
     }
     const { publicKey } = pending.peer
     if (arrived.length > 0) this.#out.push({ type: 'arrived', publicKey, messages: arrived })
-    this.#answer(pending, receipts)
+    if (pending.isGossip !== true) return this.#answer(pending, receipts)
+    for (const receipt of receipts) if (receipt.state !== 'refused') this.#gossipReceipts.add({ publicKey, via: pending.via }, receipt, now)
   }
 
   #admitFailed(input: Input<'admit-failed'>): void {
     const pending = this.#close(input.token)
     if (input.error.code === 'STORE_FAILED') this.#isHalted = true
-    if (pending === undefined || input.error.code !== 'DISK_FULL') return
+    if (pending === undefined || pending.isGossip === true || input.error.code !== 'DISK_FULL') return
     // Nothing was stored: the sender is told so, and tries again later.
     const refused = pending.decoded.map(({ message }) => refuse(message, 'DISK_FULL'))
     this.#answer(pending, [...pending.refused, ...refused])
+  }
+
+  #gossip({ peer, message, envelope }: Input<'gossip'>): void {
+    if (this.#pending.size >= maxPendingGossip) return
+    const token = ++this.#token
+    this.#pending.set(token, { stream: noStream, via: message.via, peer, decoded: [{ message, envelope }], refused: [], isGossip: true })
+    this.#out.push({ type: 'admit', token, messages: [message], floor: 0, limits: peer.limits })
   }
 
   #close(token: number): PendingBatch | undefined {
@@ -240,13 +264,19 @@ export class InboxMachine implements Machine<InboxInput, InboxOutput> {
       // There is no inbox in which a stranger's could wait to be approved.
       if (!limits.paired) this.#drop('NOT_PAIRED', count)
       else if (!this.#flow.takeVolatile(peer, count, now)) this.#drop('PROTOCOL_LIMIT', count)
-      else this.#out.push({ type: 'volatile', publicKey, messages: decodeVolatile(frame) })
+      else this.#giveVolatile(publicKey, decodeVolatile(frame), limits)
     } catch (thrown) {
       this.#out.push({ type: 'misbehaved', stream, publicKey, error: toMeshError(thrown) })
     }
   }
 
-  #drop(code: 'NOT_PAIRED' | 'PROTOCOL_LIMIT', messages: number): void {
+  #giveVolatile(publicKey: Uint8Array, decoded: readonly VolatileMessage[], { commands }: AdmissionLimits): void {
+    const messages = commands ? decoded : decoded.filter(({ type }) => type !== 'Command')
+    if (messages.length > 0) this.#out.push({ type: 'volatile', publicKey, messages })
+    if (messages.length < decoded.length) this.#drop('COMMAND_NOT_ALLOWED', decoded.length - messages.length)
+  }
+
+  #drop(code: 'NOT_PAIRED' | 'PROTOCOL_LIMIT' | 'COMMAND_NOT_ALLOWED', messages: number): void {
     this.#out.push({ type: 'refused', code, delivery: 'volatile', messages })
   }
 }

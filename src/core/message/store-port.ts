@@ -32,6 +32,10 @@ export interface OutboxRow {
   readonly failure: string
   /** Milliseconds from acceptance to the last change of state. */
   readonly settledMs: number
+  /** The group that it was sent to, and the id that it has for all members. */
+  readonly group?: { readonly id: Uint8Array; readonly message: string } | undefined
+  /** This software's own word, which nobody is shown: see base/control-type.ts. */
+  readonly control?: boolean | undefined
 }
 
 /** A row without its envelope: what the machine keeps of a message that waits. */
@@ -88,16 +92,32 @@ export interface InboundMessage {
   readonly received: Instant
   /** What was left of its life at `received`, judged by the sender's own clock; 0 or less: it expired (see admission.ts). */
   readonly ttlMs: number
+  /** How its source stands to the group that it names; undefined when it names none. */
+  readonly standing?: GroupStanding | undefined
+  /** This software's own word, which nobody is shown: see base/control-type.ts. */
+  readonly control?: boolean | undefined
 }
+
+/** How a sender stands to the group that its message names. `unknown`: this node does not know the group, or not that epoch yet. */
+export type GroupStanding = 'member' | 'outside' | 'unknown'
 
 /** What the recipient allows the source at this moment. */
 export interface AdmissionLimits {
   readonly paired: boolean
+  /** Whether Commands are taken. */
+  readonly commands: boolean
+  /** Nothing is taken. */
+  readonly blocked: boolean
   readonly maxMessages: number
   readonly maxBytes: number
   readonly maxMessagesOfSource: number
   readonly maxBytesOfSource: number
+  /** What holds instead for what a member of a group sends to the group. */
+  readonly asMember?: SourceLimits
 }
+
+/** How much may wait in the inbox: messages, and bytes of their envelopes, in all and of one source. */
+export type SourceLimits = Pick<AdmissionLimits, 'maxMessages' | 'maxBytes' | 'maxMessagesOfSource' | 'maxBytesOfSource'>
 
 /** What `admit` did with one message; a repeat gets what was said the first time (or `read`, when it was read since). */
 export type AdmitOutcome =
@@ -119,6 +139,28 @@ export interface InboxFilter {
   readonly source: Uint8Array | undefined
   readonly states: readonly InboxState[]
   readonly handOut: boolean
+  /** This software's own words, instead of messages. */
+  readonly control?: boolean | undefined
+  /** Who reads: what it acknowledged is left out. Unless told, the reader without a name. */
+  readonly reader?: InboxReader | undefined
+}
+
+/** Who reads the inbox, and when. */
+export interface InboxReader {
+  /** The name of a registered reader; '' is the one without a name. */
+  readonly name: string
+  readonly at: Instant
+}
+
+/** A named reader of the inbox: it gets each message until it acknowledged it itself. */
+export interface InboxConsumer {
+  readonly name: string
+  readonly createdAt: WallMillis
+  readonly usedAt: WallMillis
+  /** It was not there for 7 days, and no message waits for it any more. */
+  readonly isIdle: boolean
+  /** Messages that it acknowledged and others have not. */
+  readonly acknowledged: number
 }
 
 export interface AckOutcome {
@@ -147,6 +189,8 @@ export interface DeliveryStore {
   listOutbox(filter: {
     readonly states: readonly OutboxState[] | undefined
     readonly destination: Uint8Array | undefined
+    /** Only what was sent to a group with this id for all. */
+    readonly groupMessage?: string | undefined
     readonly limit: number
   }): Promise<readonly OutboxEntry[]>
   settle(changes: readonly OutboxChange[]): Promise<void>
@@ -155,11 +199,27 @@ export interface DeliveryStore {
   admit(messages: readonly InboundMessage[], floor: number, limits: AdmissionLimits): Promise<readonly AdmitOutcome[]>
   listInbox(filter: InboxFilter): Promise<readonly InboxRow[]>
   getInbox(id: string, source: Uint8Array | undefined): Promise<readonly InboxRow[]>
-  ack(messages: readonly { readonly source: Uint8Array; readonly id: string }[]): Promise<readonly AckOutcome[]>
+  /** Acknowledges for `reader`, or for everybody. `changed` tells that the message is read by now: all whom it waited for acknowledged it. */
+  ack(messages: readonly { readonly source: Uint8Array; readonly id: string }[], reader?: InboxReader): Promise<readonly AckOutcome[]>
   /** Turns the held messages of a peer that was paired into unread ones and returns them. */
   release(source: Uint8Array): Promise<readonly InboxRow[]>
+  /** The same for what it sent to one group only. */
+  releaseGroup(source: Uint8Array, group: Uint8Array): Promise<readonly InboxRow[]>
   inboxCounts(): Promise<{ readonly unread: number; readonly held: number; readonly bytes: number }>
   /** Deletes outbox rows that ended over a week ago, beyond the newest 10,000, and repeats that no sender can send any more. */
   prune(now: Instant): Promise<void>
   close(): Promise<void>
+}
+
+/** The named readers of an inbox. Every promise of a change resolves after COMMIT, as those of the DeliveryStore. */
+export interface ReaderStore {
+  /** Counts messages as given to a reader. */
+  handOut(positions: readonly number[], reader: InboxReader): Promise<void>
+  consumers(at: Instant): Promise<readonly InboxConsumer[]>
+  /** Registers a named reader, or notes that it is there; whether it is new. */
+  useConsumer(reader: InboxReader): Promise<boolean>
+  /** What is read by now, since nobody else waits for it. */
+  removeConsumer(reader: InboxReader): Promise<{ readonly known: boolean; readonly outcomes: readonly AckOutcome[] }>
+  /** What is read by now, as readers that it waited for have been away for too long. */
+  settleConsumers(at: Instant): Promise<readonly AckOutcome[]>
 }

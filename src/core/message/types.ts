@@ -27,7 +27,7 @@ export interface Principal {
 export interface ThreadMark {
   /** The id of the message that began it. */
   readonly root: string
-  /** How many messages caused one another up to this one, each made because of the one before; 0–255. */
+  /** How often the matter was handed on by agents with no person in between: an answer to whoever sent the cause keeps the hop, any other message made because of it has one more; 0–255. */
   readonly hop: number
   /** Made by an agent, with no person in between. */
   readonly automatic: boolean
@@ -84,7 +84,10 @@ export const refusalCodes = [
   'UNSUPPORTED_VERSION',
   'MESSAGE_MALFORMED',
   'DISK_FULL',
-  'PROTOCOL_LIMIT'
+  'PROTOCOL_LIMIT',
+  'NOT_ALLOWED',
+  'HOP_LIMIT',
+  'GROUP_NOT_MEMBER'
 ] as const
 export type RefusalCode = (typeof refusalCodes)[number]
 

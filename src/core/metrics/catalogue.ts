@@ -57,6 +57,13 @@ export const metricCatalogue = {
     help: 'Peers, by how they are known; quantum: connected with hybrid post-quantum key agreement only.',
     labels: { state: ['connected', 'quantum', 'paired', 'known'] }
   }),
+  loopRefusals: metric({
+    name: 'synaptic_mesh_loop_refusals_total',
+    type: 'counter',
+    unit: 'messages',
+    help: 'Messages of agents that were not sent, by why: the thread had 30 of them with no person, or its matter was handed on too often.',
+    labels: { code: ['LOOP_GUARD', 'HOP_LIMIT'] }
+  }),
   connections: metric({
     name: 'synaptic_mesh_connections_total',
     type: 'counter',

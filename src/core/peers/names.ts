@@ -26,7 +26,7 @@ export interface NameBook {
 /** Whom a text means. `claimed`: only a stranger says so. */
 export interface ResolvedName {
   readonly peerId: string
-  readonly by: 'peer-id' | 'address' | 'alias' | 'prefix' | 'name' | 'label'
+  readonly by: 'peer-id' | 'address' | 'alias' | 'prefix' | 'short-id' | 'name' | 'label'
   readonly claimed: boolean
   /** The address in the text, when it was a multiaddr. */
   readonly address: string | undefined
@@ -36,14 +36,19 @@ export interface ResolvedName {
 const commonPrefix = '12D3KooW'
 const peerIdPattern = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/
 const prefixPattern = /^[1-9A-HJ-NP-Za-km-z]{6,44}$/
+/** The end of a peer id as it is shown, with three dots or their one sign before it. */
+const shortIdPattern = /^(?:…|\.\.\.)([1-9A-HJ-NP-Za-km-z]{8,44})$/
 const maxShown = 10
+
+/** The end of a peer id in a short one as it is shown (`…gu8UwZdi`, or with three dots); undefined when `text` is none. */
+export const shortIdOf = (text: string): string | undefined => shortIdPattern.exec(text)?.[1]
 
 /** Whether `text` is the peer id of an Ed25519 key. */
 export const isPeerId = (text: string): boolean => peerIdPattern.test(text)
 
 /**
  * Resolves a destination (rules S5): a multiaddr or a whole peer id says it itself; then own aliases, prefixes of the differing part of a paired peer's id
- * (6 characters or more), names and labels of paired peers, and last what strangers claim.
+ * (6 characters or more), short ids as they are shown (`…gu8UwZdi`), names and labels of paired peers, and last what strangers claim or are shown as.
  * @throws {MeshError} NAME_AMBIGUOUS with the candidates, PEER_UNKNOWN with the nearest names, ADDRESS_INVALID
  */
 export function resolveName(text: string, book: NameBook): ResolvedName {
@@ -70,12 +75,16 @@ function candidates(text: string, { paired, claims }: NameBook): readonly Candid
     peers.filter(matches).map((peer) => peer.peerId)
   const tail = text.startsWith(commonPrefix) ? text.slice(commonPrefix.length) : text
   const isPrefix = prefixPattern.test(tail)
+  const end = shortIdOf(text)
+  const hasEnd = ({ peerId }: { readonly peerId: string }): boolean => end !== undefined && peerId.endsWith(end)
   return [
     { by: 'alias', claimed: false, found: ids(paired, (peer) => peer.alias === text) },
     { by: 'prefix', claimed: false, found: ids(paired, (peer) => isPrefix && peer.peerId.startsWith(tail, commonPrefix.length)) },
+    { by: 'short-id', claimed: false, found: ids(paired, hasEnd) },
     { by: 'name', claimed: false, found: ids(paired, (peer) => peer.name === text) },
     { by: 'label', claimed: false, found: ids(paired, (peer) => peer.labels.includes(text)) },
-    { by: 'name', claimed: true, found: ids(claims, (claim) => claim.name === text || claim.labels.includes(text)) }
+    { by: 'name', claimed: true, found: ids(claims, (claim) => claim.name === text || claim.labels.includes(text)) },
+    { by: 'short-id', claimed: true, found: ids(claims, hasEnd) }
   ]
 }
 

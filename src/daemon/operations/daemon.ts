@@ -21,14 +21,14 @@ function common(status: MeshStatus, { self }: Context) {
     uptimeS,
     addresses: [...status.addresses],
     reachability,
-    peers: { connected: peers.connected, quantum: peers.quantum, paired: peers.paired, known: peers.known },
+    peers: { connected: peers.connected, quantum: peers.quantum, paired: peers.paired, known: peers.known, blocked: peers.blocked },
     quantum: {
       policy: quantum.policy,
       level: quantum.level,
       sessions: quantum.sessions,
       failures: { connections: { ...quantum.failures.connections }, sessions: { ...quantum.failures.sessions } }
     },
-    inbox: { unread: inbox.unread, held: inbox.held },
+    inbox: { unread: inbox.unread, held: inbox.held, strangers: inbox.strangers },
     outbox: { queued: outbox.queued },
     bytes: { sent: bytes.sent, received: bytes.received },
     latencyMs: { p50, p95, p99 },

@@ -1,13 +1,16 @@
 import type { OperationName } from '../../api/index.ts'
 import type { Handler, StreamHandler } from './context.ts'
+import { agentAdd, agentList, agentRemove, inboxConsumers } from './agents.ts'
 import { circuitClose, circuitList, circuitOpen } from './circuit.ts'
+import { approve, peerBlock, peerList, peerRemove, peerRename, peerTrust, pending } from './contacts.ts'
 import { daemon, metrics, status, stop } from './daemon.ts'
 import { listen } from './listen.ts'
 import { events, gateway, gatewayStop, tokenCreate, tokenList, tokenRevoke } from './gateway.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
 import { nat } from './nat.ts'
 import { netcheck } from './netcheck.ts'
-import { discover, invite, join, peers, ping, quantum, trust, wait } from './peers.ts'
+import { invite, inviteList, inviteRevoke, inviteWait, join } from './pairing.ts'
+import { discover, peers, ping, quantum, trust, wait } from './peers.ts'
 
 export type { Context } from './context.ts'
 
@@ -15,6 +18,9 @@ type StreamName = 'listen' | 'events' | 'gateway'
 
 /** What each operation of the catalogue does. */
 export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: Handler<Name> } = {
+  agentAdd,
+  agentList,
+  agentRemove,
   circuitClose,
   circuitList,
   circuitOpen,
@@ -22,10 +28,14 @@ export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: 
   discover,
   gatewayStop,
   inboxAck,
+  inboxConsumers,
   inboxList,
   inboxRead,
   inboxReply,
   invite,
+  inviteList,
+  inviteRevoke,
+  inviteWait,
   join,
   message,
   metrics,
@@ -34,7 +44,14 @@ export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: 
   outboxCancel,
   outboxList,
   outboxRetry,
+  approve,
+  peerBlock,
+  peerList,
+  peerRemove,
+  peerRename,
+  peerTrust,
   peers,
+  pending,
   ping,
   quantum,
   status,

@@ -2,7 +2,7 @@ import { MeshError } from '../../core/base/index.ts'
 import { messageLimits, type Via } from '../../core/message/types.ts'
 import type { Mesh, ReceivedMessage, SendReport } from '../../mesh/mesh.ts'
 import { messageType, wireMessage, wireReport } from '../convert.ts'
-import { type Handler, present } from './context.ts'
+import { type Context, type Handler, present } from './context.ts'
 
 const requestTimeoutMs = 30_000
 const sendTimeoutMs = 10_000
@@ -23,11 +23,15 @@ function fromBase64(text: string): Uint8Array {
   throw new MeshError('OPTION_INVALID', { path: 'content', value: text.slice(0, 40), allowed: 'base64 (RFC 4648 section 4)' })
 }
 
-export const message: Handler<'message'> = async (input, { mesh, signal }) => {
+/** Who comes over a port with a token for agents is one. */
+const isAgent = ({ over, scope }: Context['caller']): boolean => over === 'port' && scope === 'agent'
+
+export const message: Handler<'message'> = async (input, { mesh, signal, caller }) => {
   const content = contentOf(input.content, input.encoding)
-  const { priority, ttlS, id, label, toLabel, contentType, inReplyTo, via } = input
+  const { priority, ttlS, id, label, toLabel, contentType, inReplyTo, via, cause, allow } = input
+  const automatic = input.automatic || isAgent(caller)
   const delivery = input.volatile ? 'volatile' : 'durable'
-  const shared = { ...present({ priority, ttlS, id, label, toLabel, contentType, inReplyTo, via }), delivery, signal } as const
+  const shared = { ...present({ priority, ttlS, id, label, toLabel, contentType, inReplyTo, via, cause }), automatic, allow, delivery, signal } as const
   if (input.request) {
     const start = performance.now()
     const response = await mesh.request(input.destination, content, { ...shared, timeoutMs: input.timeoutMs ?? requestTimeoutMs })
@@ -81,9 +85,10 @@ interface Query {
   readonly limit: number
   readonly type?: readonly string[] | undefined
   readonly from?: string | undefined
+  readonly consumer?: string | undefined
 }
 
-const inboxQuery = ({ after, limit, type, from }: Query) => ({ after, limit, ...present({ types: type?.map(messageType), from }) })
+const inboxQuery = ({ after, limit, type, from, consumer }: Query) => ({ after, limit, ...present({ types: type?.map(messageType), from, consumer }) })
 
 export const inboxList: Handler<'inboxList'> = async (input, { mesh, signal }) => {
   const { messages, cursor } = await mesh.inbox.list({ ...inboxQuery(input), states: input.state ?? ['unread'] }, { signal })
@@ -92,19 +97,19 @@ export const inboxList: Handler<'inboxList'> = async (input, { mesh, signal }) =
 }
 
 export const inboxRead: Handler<'inboxRead'> = async (input, { mesh, signal }) => {
-  if (input.id !== undefined) return readOne(mesh, input.id, input.from)
+  if (input.id !== undefined) return readOne(mesh, input.id, input)
   const { messages, cursor } = await mesh.inbox.list({ ...inboxQuery(input), states: ['unread'], handOut: true }, { signal })
   return { messages: messages.map(wireMessage), cursor }
 }
 
-async function readOne(mesh: Mesh, id: string, from: string | undefined): ReturnType<typeof inboxRead> {
+async function readOne(mesh: Mesh, id: string, { from, consumer }: Pick<Query, 'from' | 'consumer'>): ReturnType<typeof inboxRead> {
   const found = await mesh.inbox.get(id, from)
-  const query = { after: found.position - 1, limit: 1, states: ['unread'], handOut: true } as const
+  const query = { after: found.position - 1, limit: 1, states: ['unread'], handOut: true, ...present({ consumer }) } as const
   const taken = found.state === 'unread' ? (await mesh.inbox.list(query)).messages.find((each) => each.id === id) : undefined
   return { messages: [wireMessage(taken ?? found)], cursor: found.position }
 }
 
-export const inboxAck: Handler<'inboxAck'> = async (input, { mesh }) => {
+export const inboxAck: Handler<'inboxAck'> = async (input, { mesh, claims }) => {
   const unknown: string[] = []
   const known: { readonly source: string; readonly id: string }[] = []
   for (const id of input.id) {
@@ -116,15 +121,17 @@ export const inboxAck: Handler<'inboxAck'> = async (input, { mesh }) => {
     else known.push({ source: found.source.peerId, id })
   }
   if (known.length === 0) throw new MeshError('MESSAGE_UNKNOWN', { id: input.id[0] ?? '' })
-  const result = await mesh.inbox.ack(known)
+  const result = await mesh.inbox.ack(known, present({ consumer: input.consumer }))
+  for (const { source, id } of known) claims.done(input.consumer ?? '', { id, source: { peerId: source, name: '' } })
   return { acknowledged: result.acknowledged, unknown: [...unknown, ...result.unknown] }
 }
 
-export const inboxReply: Handler<'inboxReply'> = async (input, { mesh, signal }) => {
+export const inboxReply: Handler<'inboxReply'> = async (input, { mesh, signal, caller }) => {
   const content = contentOf(input.content, input.encoding)
   const original = await mesh.inbox.get(input.id, input.from)
-  const { priority, ttlS, contentType, timeoutMs, via } = input
-  const report = await mesh.reply(original, content, { priority, ttlS, timeoutMs, signal, ...present({ contentType, via }) })
+  const { priority, ttlS, contentType, timeoutMs, via, allow } = input
+  const automatic = input.automatic || isAgent(caller)
+  const report = await mesh.reply(original, content, { priority, ttlS, timeoutMs, signal, automatic, allow, ...present({ contentType, via }) })
   if (input.ack) await mesh.inbox.ack([{ source: original.source.peerId, id: original.id }])
   return wireReport(report)
 }

@@ -36,6 +36,8 @@ const facts = (change: Partial<AdmissionFacts> = {}): AdmissionFacts => ({
 })
 const limits = (change: Partial<AdmissionLimits> = {}): AdmissionLimits => ({
   paired: true,
+  commands: true,
+  blocked: false,
   maxMessages: 10,
   maxBytes: 10_000,
   maxMessagesOfSource: 5,
@@ -70,7 +72,7 @@ describe('admission', () => {
   })
 
   it('answers a repeat as before, whatever the limits, the clock and the pairing say now', () => {
-    const later = { message: { ttlMs: -5, type: 'Command' }, limits: { paired: false, maxMessages: 0 } } as const
+    const later = { message: { ttlMs: -5, type: 'Command' }, limits: { paired: false, commands: false, blocked: true, maxMessages: 0 } } as const
     assert.equal(verdict({ ...later, facts: { floor: 11, bySequence: known() } }), 'stored again')
     assert.equal(verdict({ ...later, facts: { bySequence: known({ state: 'read' }) } }), 'read again')
     assert.equal(verdict({ ...later, facts: { bySequence: known({ state: 'held' }) } }), 'held again')
@@ -97,9 +99,16 @@ describe('admission', () => {
     assert.equal(verdict({ message: { ttlMs: 1 } }), 'insert unread')
   })
 
-  it('refuses a Command of a peer that is not paired', () => {
-    assert.equal(verdict({ message: { type: 'Command' }, limits: { paired: false } }), 'COMMAND_NOT_ALLOWED')
+  it('refuses a Command of whoever has no right to it, paired or not, and nothing else of theirs', () => {
+    for (const paired of [true, false]) {
+      assert.equal(verdict({ message: { type: 'Command' }, limits: { paired, commands: false } }), 'COMMAND_NOT_ALLOWED')
+      assert.equal(verdict({ message: { type: 'Response' }, limits: { paired, commands: false } }), paired ? 'insert unread' : 'insert held')
+    }
     assert.equal(verdict({ message: { type: 'Command' } }), 'insert unread')
+  })
+
+  it('refuses everything of a peer that is blocked, paired or not', () => {
+    for (const paired of [true, false]) assert.equal(verdict({ limits: { paired, blocked: true } }), 'NOT_ALLOWED')
   })
 
   it('refuses at each quota, and takes the last that fits', () => {

@@ -18,7 +18,7 @@ import { alice, batchFrame, batchOf, bob, carol, envelope, epoch, instant, tools
 
 type Output<Type extends InboxOutput['type']> = Extract<InboxOutput, { type: Type }>
 
-const limits = { paired: true, maxMessages: 1_000, maxBytes: 1e9, maxMessagesOfSource: 1_000, maxBytesOfSource: 1e9 }
+const limits = { paired: true, commands: true, blocked: false, maxMessages: 1_000, maxBytes: 1e9, maxMessagesOfSource: 1_000, maxBytesOfSource: 1e9 }
 const fromAlice: InboxPeer = { publicKey: alice.publicKey, limits, messagesPerSecond: 1_000 }
 
 class Inbox {
