@@ -1,12 +1,13 @@
 import { isMeshError, MeshError, toHex, toMeshError } from '../core/base/index.ts'
 import {
   type AckOutcome,
-  type ArrivedMessage,
   type EnqueueOutcome,
+  type Envelope,
   type InboxInput,
+  type InboundMessage,
   InboxMachine,
   type InboxOutput,
-  type InboxPeer,
+  type InboxReader,
   type Instant,
   type MessageDraft,
   type OutboxCounts,
@@ -14,44 +15,19 @@ import {
   type OutboxInput,
   OutboxMachine,
   type OutboxOutput,
-  type OutboxRecovery,
   frameKinds,
   type Via,
   type VolatileMessage
 } from '../core/message/index.ts'
 import { DeliveryCalls, type CallResult, type Submitted } from './delivery-calls.ts'
+import type { DeliveryOptions } from './delivery-options.ts'
 import { Driver } from './drive.ts'
 import { type MessageLink, MessageLinks } from './message-links.ts'
 import { peerIdOfKey } from './peer-keys.ts'
-import type { Platform } from './ports.ts'
 import { shortPeerId } from './protocol-host.ts'
 import { ReadingGates } from './reading-gates.ts'
-import type { Sessions } from './sessions.ts'
-import type { Tracker } from './tracker.ts'
 import { type VolatileBatch, type VolatileRecipient, VolatileSender } from './volatile-sender.ts'
 import { WayWatch } from './way-watch.ts'
-
-export interface DeliveryOptions {
-  readonly platform: Platform
-  readonly sessions: Sessions
-  readonly tracker: Tracker
-  readonly recovery: OutboxRecovery
-  readonly outboxLimits: { readonly maxMessages: number; readonly maxBytes: number }
-  /** With `onion_routing` on, no direct session is opened but for messages that were accepted for the direct way: what a peer is told beside its own streams is left out. */
-  readonly onionRouting: boolean
-  /** What an authenticated peer is allowed at this moment. */
-  readonly limitsOf: (publicKey: Uint8Array) => InboxPeer
-  readonly onArrived: (publicKey: Uint8Array, messages: readonly ArrivedMessage[]) => void
-  readonly onVolatile: (publicKey: Uint8Array, messages: readonly VolatileMessage[]) => void
-  /** A message was accepted: it is committed. */
-  readonly onAccepted: (entry: OutboxEntry) => void
-  /** A message of the outbox has a new state, committed. */
-  readonly onState: (entry: OutboxEntry) => void
-  readonly onRefused: (refusal: Extract<InboxOutput, { type: 'refused' }>) => void
-  readonly onMisbehaved: (publicKey: Uint8Array, error: MeshError) => void
-  /** The store is poisoned: the process must end. */
-  readonly onFatal: (error: MeshError) => void
-}
 
 /** The exit codes of what is wrong with keys, signatures and handshakes, and of what this node was told not to do, or cannot, for the sake of privacy. */
 const toldExitCodes: readonly number[] = [8, 10]
@@ -121,9 +97,19 @@ export class Delivery {
   }
 
   /** Puts a message into the outbox; resolves after its commit. @throws {MeshError} QUOTA, ID_CONFLICT, BODY_TOO_LARGE, DISK_FULL … */
-  submit(draft: MessageDraft): Promise<Submitted> {
+  submit(draft: MessageDraft, park?: { readonly at: Instant; readonly parkMs: number }): Promise<Submitted> {
     const at = this.now()
-    return this.#call<Submitted>((call) => ({ type: 'submit', call, draft, at }))
+    return this.#call<Submitted>((call) => ({ type: 'submit', call, draft, at, ...park }))
+  }
+
+  /** Messages that were parked were gossiped, or there was nobody to give them to. */
+  gossiped(ids: readonly string[], isGiven: boolean): void {
+    this.#outbox.input({ type: 'gossiped', ids, isGiven })
+  }
+
+  /** A message to a group came by gossip. */
+  heard(message: InboundMessage, envelope: Envelope): void {
+    this.#inbox.input({ type: 'gossip', peer: this.#options.limitsOf(message.source), message, envelope })
   }
 
   /** Resolves after the cancellation's commit. @throws {MeshError} MESSAGE_UNKNOWN, NOT_CANCELLABLE */
@@ -144,9 +130,13 @@ export class Delivery {
     return this.#volatile.send(recipient, message)
   }
 
-  /** Acknowledges messages of the inbox and tells their senders. */
-  async ack(messages: readonly { readonly source: Uint8Array; readonly id: string }[]): Promise<readonly AckOutcome[]> {
-    const outcomes = await this.#stored(this.#options.platform.deliveryStore.ack(messages))
+  /** Acknowledges messages of the inbox, for one reader or for everybody, and tells the senders of those that are read. */
+  async ack(messages: readonly { readonly source: Uint8Array; readonly id: string }[], reader?: InboxReader): Promise<readonly AckOutcome[]> {
+    return this.tellRead(await this.#stored(this.#options.platform.deliveryStore.ack(messages, reader)))
+  }
+
+  /** Tells the senders of messages that are read by now. */
+  tellRead(outcomes: readonly AckOutcome[]): readonly AckOutcome[] {
     this.#inbox.input({ type: 'acked', outcomes })
     this.#tellOverCircuits(outcomes.filter(({ changed }) => changed))
     return outcomes

@@ -18,6 +18,6 @@ export function networkIds(network: string): NetworkIds {
 }
 
 /** The topics that are gossiped. */
-export type GossipTopicName = 'cards' | 'onion'
+export type GossipTopicName = 'cards' | 'onion' | 'group'
 
 export const gossipTopic = (network: string, name: GossipTopicName): string => `/synaptic-mesh/${network}/gossip/${name}/1`

@@ -13,6 +13,59 @@ export function useGossipProtocol<Service extends Pick<GossipSub, 'protocols'>>(
   return service
 }
 
+export const gossipRpc = {
+  /** What is taken in one piece: more resets the stream, and a gossip stream that was reset stays dead. */
+  inboundBytes: 131_072,
+  /** Messages that are sent in one piece; control messages come on top. */
+  outboundBytes: 65_536
+} as const
+
+/** The part of gossipsub 17's service that matters here; it is private, TypeScript hides it. */
+interface RpcSender {
+  sendRpc(id: string, rpc: { readonly messages: readonly { readonly data?: Uint8Array }[] }): boolean
+}
+
+const hasSendRpc = (service: object): service is RpcSender => 'sendRpc' in service && typeof service.sendRpc === 'function'
+
+/**
+ * gossipsub answers a peer that asks for several messages with all of them in one piece, however large, which the peer then refuses by a reset.
+ * From here on it sends several pieces.
+ */
+export function splitRpcs<Service extends object>(service: Service): Service {
+  const whole: object = service
+  if (!hasSendRpc(whole)) return service
+  const send = whole.sendRpc.bind(whole)
+  whole.sendRpc = (id, rpc) => {
+    const pieces = piecesOf(rpc.messages)
+    const last = pieces.pop() ?? []
+    for (const messages of pieces) if (!send(id, { ...emptyRpc, messages })) return false
+    // The object itself goes when it can: gossipsub adds control messages to it.
+    return send(id, pieces.length === 0 ? rpc : { ...rpc, messages: last })
+  }
+  return service
+}
+
+const emptyRpc = { subscriptions: [], control: undefined } as const
+/** Signer, signature, sequence, topic. */
+const gossipOverhead = 512
+
+function piecesOf<Message extends { readonly data?: Uint8Array }>(messages: readonly Message[]): Message[][] {
+  const pieces: Message[][] = []
+  let room = 0
+  for (const message of messages) {
+    const bytes = (message.data?.length ?? 0) + gossipOverhead
+    const piece = pieces.at(-1)
+    if (piece === undefined || bytes > room) {
+      pieces.push([message])
+      room = gossipRpc.outboundBytes - bytes
+    } else {
+      piece.push(message)
+      room -= bytes
+    }
+  }
+  return pieces
+}
+
 /**
  * A yamux window grows to 16 MiB, but a paused stream that holds over 4 MiB is reset: a slow reader of a fast link lost its stream.
  * With this maximum what arrives after a pause always fits, and memory for each stream is bounded.

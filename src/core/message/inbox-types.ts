@@ -1,7 +1,7 @@
 import type { MeshError, Signer, Verifier } from '../base/index.ts'
 import type { Sha256 } from './sha256.ts'
-import type { AckOutcome, AdmissionLimits, AdmitOutcome, InboundMessage, InboxRow, Instant } from './store-port.ts'
-import type { Envelope, RefusalCode, Via } from './types.ts'
+import type { AckOutcome, AdmissionLimits, AdmitOutcome, GroupStanding, InboundMessage, InboxRow, Instant } from './store-port.ts'
+import type { Envelope, GroupMark, RefusalCode, Via } from './types.ts'
 import type { VolatileMessage } from './volatile.ts'
 
 /** Everything that an InboxMachine is made with. */
@@ -16,6 +16,8 @@ export interface InboxOptions {
 export interface InboxPeer {
   readonly publicKey: Uint8Array
   readonly limits: AdmissionLimits
+  /** How it stands to a group that its message names; unknown unless told. */
+  readonly standing?: (group: GroupMark) => GroupStanding
   /** Messages taken from it in a second (with a burst of five seconds' worth); beyond it the stream is paused, volatile ones are dropped. */
   readonly messagesPerSecond: number
 }
@@ -34,6 +36,11 @@ export type InboxInput =
   | { readonly type: 'batch'; readonly stream: number; readonly via: Via; readonly peer: InboxPeer; readonly frame: Uint8Array; readonly at: Instant }
   /** A VOLATILE frame. */
   | { readonly type: 'volatile'; readonly stream: number; readonly peer: InboxPeer; readonly frame: Uint8Array }
+  /**
+   * A message to a whole group, opened and verified, that came by gossip. Like one in a batch, but that nothing is told when it is refused: its sender sends it once more, to this node
+   * alone. `at.monotonic` as in `batch`.
+   */
+  | { readonly type: 'gossip'; readonly peer: InboxPeer; readonly message: InboundMessage; readonly envelope: Envelope }
   /** `DeliveryStore.admit` resolved: only now receipts are made. */
   | { readonly type: 'admitted'; readonly token: number; readonly outcomes: readonly AdmitOutcome[] }
   /** `DeliveryStore.admit` failed: DISK_FULL is told to the sender (it tries again); after STORE_FAILED the machine says nothing more. */

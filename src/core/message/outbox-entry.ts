@@ -5,7 +5,7 @@ import type { OutboxChange, OutboxEntry, OutboxRow } from './store-port.ts'
 import type { OutboxState, RefusalCode } from './types.ts'
 
 /** What the machine is doing with a message. `ended` is for good, also while its last change waits for the commit. */
-export type EntryStage = 'enqueuing' | 'ready' | 'preparing' | 'flying' | 'ended'
+export type EntryStage = 'enqueuing' | 'parked' | 'ready' | 'preparing' | 'flying' | 'ended'
 
 /** What is known of a message when the machine begins to care for it. */
 export interface EntrySeed {
@@ -35,6 +35,8 @@ export class Entry {
   path: string
   attempts: number
   settledMs: number
+  /** How long it waits for a receipt of what went to a whole group at once; 0 for every other message. */
+  parkMs = 0
   /** Whether bytes of it may have left this machine, now or in an earlier process. */
   isSent: boolean
   /** The retryable refusal that answered its last transmission. */

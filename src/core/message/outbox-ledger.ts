@@ -122,6 +122,11 @@ export class OutboxLedger {
   /** Queues an entry that is in the store, and watches its deadline. */
   open(entry: Entry): void {
     entry.lane.makeReady(entry)
+    this.watch(entry)
+  }
+
+  /** Watches the deadline of an entry that is in the store. */
+  watch(entry: Entry): void {
     this.#expiries.push({ entry, at: entry.deadline })
     if (this.#expiries.size > 2 * this.#queued + 1_024) this.#expiries.retain((expiry) => expiry.entry.stage !== 'ended')
   }

@@ -1,11 +1,14 @@
 import { after, earliest, equalBytes, type Machine, MeshError, type Millis, toMeshError, wallMillis } from '../base/index.ts'
+import { isControlType } from '../base/control-type.ts'
 import { expiryOf } from './age.ts'
 import { checkDraft, contentDigest, encodeEnvelope } from './envelope.ts'
 import { Destination, mapKey } from './outbox-destination.ts'
 import { canUpgrade, Entry, isEnd } from './outbox-entry.ts'
 import type { Lane } from './outbox-lane.ts'
 import { OutboxLedger } from './outbox-ledger.ts'
+import { OutboxParking } from './outbox-parking.ts'
 import { OutboxSender } from './outbox-sender.ts'
+import { haltedAnswer } from './outbox-halted.ts'
 import type { MessageDraft, OutboxCounts, OutboxInput, OutboxOptions, OutboxOutput } from './outbox-types.ts'
 import { openReceipts, type Receipt } from './receipts.ts'
 import { nobleSha256, type Sha256 } from './sha256.ts'
@@ -33,6 +36,7 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
   readonly #sha256: Sha256
   readonly #ledger = new OutboxLedger()
   readonly #sender: OutboxSender
+  readonly #parking = new OutboxParking(this.#ledger)
   readonly #submits = new Map<number, Entry>()
   readonly #lookups = new Map<number, Lookup>()
   #isHalted = false
@@ -57,7 +61,7 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
   }
 
   get wakeAt(): Millis | undefined {
-    return this.#isHalted ? undefined : earliest(this.#ledger.wakeAt, this.#sender.wakeAt)
+    return this.#isHalted ? undefined : earliest(this.#ledger.wakeAt, this.#sender.wakeAt, this.#parking.wakeAt)
   }
 
   get counts(): OutboxCounts {
@@ -69,6 +73,7 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
     if (this.#isHalted) return haltedAnswer(input)
     this.#ledger.expire(now)
     this.#take(input, now)
+    this.#sender.kickAll(this.#parking.release(now), now)
     this.#sender.advance(now)
     this.#sender.flush(now)
     return this.#ledger.takeOutputs()
@@ -77,12 +82,13 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
   #take(input: OutboxInput, now: Millis): void {
     switch (input.type) {
       case 'start':
-        for (const lane of this.#ledger.lanes()) this.#sender.kick(lane, now)
-        return
+        return this.#sender.kickAll(this.#ledger.lanes(), now)
       case 'submit':
         return this.#submit(input, now)
       case 'enqueued':
         return this.#enqueued(input, now)
+      case 'gossiped':
+        return this.#sender.kickAll(this.#parking.gossiped(input), now)
       case 'enqueue-failed':
         return this.#enqueueFailed(input)
       case 'connected':
@@ -154,11 +160,14 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
       attempts: 0,
       path: '',
       failure: '',
-      settledMs: 0
+      settledMs: 0,
+      ...(draft.group === undefined ? {} : { group: { id: draft.group.id, message: draft.group.message } }),
+      ...(isControlType(draft.contentType) ? { control: true } : {})
     } as const
     const entry = new Entry({ row: { ...row, state: 'accepted', bytes: envelope.length }, lane, deadline: after(now, ttlMs) })
+    if (submit.input.parkMs !== undefined) this.#parking.choose(entry, { parkMs: submit.input.parkMs, digest: this.#sha256(envelope) })
     // With a stream at hand it is written as sent right away: one commit less, and a crash never makes "sent" look like "never sent".
-    entry.committed = lane.canCarry(entry.bytes) && lane.retryAt === undefined ? 'sent' : 'accepted'
+    entry.committed = entry.parkMs > 0 || (lane.canCarry(entry.bytes) && lane.retryAt === undefined) ? 'sent' : 'accepted'
     entry.wanted = entry.committed
     entry.calls.push(call)
     this.#ledger.add(entry)
@@ -201,11 +210,11 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
       touched.add(entry.lane)
       this.#inserted(entry, now)
     }
-    for (const lane of touched) this.#sender.kick(lane, now)
+    this.#sender.kickAll(touched, now)
   }
 
   #inserted(entry: Entry, now: Millis): void {
-    this.#ledger.open(entry)
+    this.#parking.open(entry, now)
     const snapshot = entry.snapshot()
     for (const [index, call] of entry.calls.entries()) this.#ledger.emit({ type: 'submitted', call, entry: snapshot, duplicate: index > 0 })
     if (entry.cancelCall !== undefined) this.#ledger.end(entry, { state: 'failed', failure: 'CANCELLED' }, now)
@@ -388,9 +397,4 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
     }
     this.#ledger.emit({ type: 'retried', call: input.call, count })
   }
-}
-
-function haltedAnswer(input: OutboxInput): readonly OutboxOutput[] {
-  if (input.type !== 'submit' && input.type !== 'cancel' && input.type !== 'retry') return []
-  return [{ type: 'rejected', call: input.call, error: new MeshError('STORE_FAILED', { reason: 'it failed before; a restart is needed' }) }]
 }

@@ -153,6 +153,10 @@ export class OutboxSender {
     this.#timers.push({ lane, at, kind: 'retry' })
   }
 
+  kickAll(lanes: Iterable<Lane>, now: Millis): void {
+    for (const lane of lanes) this.kick(lane, now)
+  }
+
   /** Does the next thing that brings the lane's queue forward. */
   kick(lane: Lane, now: Millis): void {
     if (lane.retryAt !== undefined && lane.retryAt > now) return

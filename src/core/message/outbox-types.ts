@@ -47,7 +47,10 @@ export type OutboxInput =
   /** Once, first: asks for the connections that recovered messages need. */
   | { readonly type: 'start' }
   /** A caller's message. Answered by `submitted` or `rejected` with the same `call`. `at.monotonic` must be `now`. */
-  | { readonly type: 'submit'; readonly call: number; readonly draft: MessageDraft; readonly at: Instant }
+  /** `parkMs`: it goes to a whole group at once, and to its destination alone only without a receipt for so long; see `gossiped`. */
+  | { readonly type: 'submit'; readonly call: number; readonly draft: MessageDraft; readonly at: Instant; readonly parkMs?: number }
+  /** Parked messages were gossiped (`isGiven`), or there was nobody to give them to: these go to their destinations now. */
+  | { readonly type: 'gossiped'; readonly ids: readonly string[]; readonly isGiven: boolean }
   /** `DeliveryStore.enqueue` resolved. Give all that resolved together in ONE input: what arrives together is batched together. */
   | { readonly type: 'enqueued'; readonly results: readonly { readonly call: number; readonly outcome: EnqueueOutcome }[] }
   /** `DeliveryStore.enqueue` failed (DISK_FULL, STORE_FAILED): that submit is rejected with `error`. */

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { MeshError } from '../../core/base/index.ts'
 import { number } from './rows.ts'
 import { agentTables } from './schema-agents.ts'
+import { groupKeyTables } from './schema-group-keys.ts'
 import { groupTables } from './schema-groups.ts'
 import { trustTables } from './schema-trust.ts'
 
@@ -145,7 +146,7 @@ export const migrations: readonly string[] = [
   ALTER TABLE destinations DROP COLUMN retry_monotonic;
   ALTER TABLE destinations DROP COLUMN retry_wall;
   `,
-  `${trustTables}${groupTables}${agentTables}`
+  `${trustTables}${groupTables}${groupKeyTables}${agentTables}`
 ]
 
 /** How many migrations ran in `database`. */

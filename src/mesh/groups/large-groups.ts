@@ -1,0 +1,83 @@
+import { concat, toHex } from '../../core/base/index.ts'
+import { groupContentTypes } from '../../core/group/index.ts'
+import { messageLimits, type Via } from '../../core/message/index.ts'
+import type { GossipPort } from '../cards.ts'
+import type { LogRecord } from '../mesh.ts'
+import type { Platform } from '../ports.ts'
+import type { Tracker } from '../tracker.ts'
+import type { ControlDesk } from './control-desk.ts'
+import { type GroupDelivery, GroupGossip, type GroupFrameEvent } from './group-gossip.ts'
+import { GroupKeys, type StoredGroupKey } from './group-keys.ts'
+import type { GroupCarrier, GroupChange, GroupDirectory } from './group-types.ts'
+
+export interface LargeGroupsOptions {
+  readonly platform: Platform
+  readonly gossip: GossipPort
+  readonly network: string
+  readonly directory: GroupDirectory
+  readonly desk: Pick<ControlDesk, 'handle'>
+  readonly delivery: GroupDelivery
+  readonly tracker: Tracker
+  readonly log: (record: LogRecord) => void
+  /** The route of keys; over circuits no message is gossiped either. */
+  readonly via: Via
+  readonly onFrame: (event: GroupFrameEvent) => void
+}
+
+/** Below that of records, which say what a key is for. */
+const priority = 8
+
+/** What groups of more than 32 members need besides their records: a key for each epoch, and gossip. */
+export class LargeGroups {
+  readonly #options: LargeGroupsOptions
+  readonly #keys: GroupKeys
+  readonly #gossip: GroupGossip
+
+  constructor(options: LargeGroupsOptions) {
+    this.#options = options
+    const { platform, directory, via, desk } = options
+    const { crypto, random, signer, groupKeyStore } = platform
+    this.#keys = new GroupKeys({
+      ...{ crypto, random, directory, store: groupKeyStore, ownKey: signer.publicKey },
+      tell: (member, key, body) => this.#tell(member, key, body)
+    })
+    this.#gossip = new GroupGossip({ ...options, keys: this.#keys, onionRouting: via === 'onion' })
+    desk.handle(groupContentTypes.key, ({ source, envelope }) => this.#keys.learn({ source, body: envelope.body }))
+  }
+
+  /** How messages to a large group go out. */
+  get carrier(): GroupCarrier {
+    return this.#gossip
+  }
+
+  /** Reads what an earlier process kept. Before anything arrives. */
+  load(): Promise<void> {
+    return this.#keys.load()
+  }
+
+  /** Passes frames on from now on, and opens those that are for this node. */
+  start(): void {
+    this.#gossip.start()
+  }
+
+  /** A group has another record, or the node has started. */
+  changed(change: GroupChange): void {
+    this.#options.tracker.track('the key of a group', this.#keys.changed(change))
+  }
+
+  async #tell(member: Uint8Array, { tag, group, epoch }: StoredGroupKey, body: Uint8Array): Promise<void> {
+    const { delivery, platform, via } = this.#options
+    const id = `gkey-${toHex(platform.sha256(concat(tag, member)).subarray(0, 16))}`
+    await delivery.submit({
+      ...{ id, via, priority, body },
+      type: 'SwarmSync',
+      destination: { kind: 'peer', key: member, label: '' },
+      label: '',
+      inReplyTo: undefined,
+      expectsReply: false,
+      ttlS: messageLimits.ttlS,
+      contentType: groupContentTypes.key,
+      group: { id: group, epoch, message: id }
+    })
+  }
+}
