@@ -23,6 +23,15 @@ export interface RunningDaemon {
   stop(): Promise<void>
 }
 
+/** The key that signs webhooks, and where it is kept. */
+export interface WebhookSecret {
+  readonly file: string
+  /** Whether it was made just now. */
+  readonly created: boolean
+  /** 24 to 64 bytes. */
+  readonly secret: Uint8Array
+}
+
 /**
  * What the daemon's bundle exports to the command line, which loads it only for a command that needs it (init, config, --ephemeral).
  */
@@ -39,4 +48,6 @@ export interface DaemonModule {
   ): { readonly changed: boolean }
   /** Runs the profile's node in this process, answering on its socket. @throws {MeshError} DAEMON_RUNNING … */
   startDaemon(paths: ProfilePaths, environment: NodeJS.ProcessEnv): Promise<RunningDaemon>
+  /** The key that signs webhooks: the profile's, made where it is missing, or another one. @throws {MeshError} OPTION_INVALID, PERMISSIONS_UNSAFE, PATH_UNSAFE */
+  webhookSecret(paths: ProfilePaths, file?: string): WebhookSecret
 }

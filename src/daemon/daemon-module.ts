@@ -1,6 +1,7 @@
 import type { DaemonModule } from '../api/index.ts'
 import { Daemon } from './daemon.ts'
 import type { DaemonParts } from './parts.ts'
+import { webhookSecret } from './webhook-secret.ts'
 import { inspectProfile, prepareProfile, setOption } from './profile.ts'
 
 /** What the daemon's bundle offers to the command line. */
@@ -9,6 +10,7 @@ export function createDaemonModule(parts: DaemonParts): DaemonModule {
     prepareProfile: (paths, settings, environment) => prepareProfile(parts, { paths, settings, environment }),
     inspectProfile,
     setOption,
+    webhookSecret,
     startDaemon: (paths, environment) => Daemon.start(parts, paths, environment)
   }
 }

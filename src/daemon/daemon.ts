@@ -6,6 +6,7 @@ import type { MeshOptions, ProfilePaths } from '../core/options/index.ts'
 import type { OperationName, RunningDaemon } from '../api/index.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import { socketDoor } from './access.ts'
+import { Claims } from './claims.ts'
 import { bindControlSocket } from './control-socket.ts'
 import { type ControlServerParts, createControlServer, type Perform } from './control-server.ts'
 import { EventFeed } from './gateway/event-feed.ts'
@@ -32,6 +33,7 @@ export class Daemon implements RunningDaemon {
   readonly #gateway: Gateway
   readonly #ready = Promise.withResolvers<Running>()
   readonly #ended = Promise.withResolvers<MeshError | undefined>()
+  readonly #claims = new Claims()
   #mesh: Mesh | undefined
   #stopping: Promise<void> | undefined
   #failure: MeshError | undefined
@@ -127,6 +129,7 @@ export class Daemon implements RunningDaemon {
       metrics: () => this.#metricsText(running),
       signal,
       caller,
+      claims: this.#claims,
       self: { profile, socket: socketPath, pid: this.pid, version: this.#parts.version },
       requestStop: () => this.#stopSoon()
     }

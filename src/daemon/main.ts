@@ -10,13 +10,15 @@ const parts: DaemonParts = {
     const { createMesh } = await import('../node/create-mesh.ts')
     return createMesh({ ...options }, { stateFolder: paths.stateFolder, identityFile: paths.identityFile, onLog })
   },
-  ensureIdentity: async (paths) => {
+  ensureIdentity: async ({ identityFile }, passphraseFile) => {
     const { ensureIdentity } = await import('../node/identity.ts')
-    const { identity, created } = await ensureIdentity(paths.identityFile)
+    const { changePassphrase, readKeyFile } = await import('../node/key-file.ts')
+    const { identity, created } = await ensureIdentity(identityFile, passphraseFile)
+    if (passphraseFile !== '' && readKeyFile(identityFile)?.isEncrypted === false) await changePassphrase(identityFile, '', passphraseFile)
     return { peerId: identity.peerId, created }
   }
 }
 
-export const { prepareProfile, inspectProfile, setOption, startDaemon } = createDaemonModule(parts)
+export const { prepareProfile, inspectProfile, setOption, startDaemon, webhookSecret } = createDaemonModule(parts)
 
 if (import.meta.main) await runProcess(parts, process.argv.slice(2))

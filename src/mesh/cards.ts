@@ -1,5 +1,6 @@
 import type { Libp2p } from '@libp2p/interface'
 import { isLoopback, isPrivate } from '@libp2p/utils'
+import { peerIdFromString } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
@@ -11,6 +12,8 @@ import {
   type Signer,
   type Verifier,
   compareBytes,
+  toHex,
+  wallMillis,
   isMeshError,
   randomFraction,
   utf8
@@ -18,6 +21,7 @@ import {
 import { type Card, cardLimits, decodeCard, encodeCard } from '../core/peers/index.ts'
 import { isCircuit } from './connections.ts'
 import type { FrameStream } from './frame-stream.ts'
+import { cardInAnswer, KeptCards } from './kept-cards.ts'
 import type { LogRecord } from './mesh.ts'
 import { gossipTopic } from './network-ids.ts'
 import { keyOf } from './peer-book.ts'
@@ -56,7 +60,10 @@ export interface CardServiceOptions {
   readonly announceMs?: number
 }
 
-const requestKind = { plain: 1, withCard: 2 } as const
+/** `mine`: which card do you have of me? */
+const requestKind = { plain: 1, withCard: 2, mine: 3 } as const
+/** Own cards whose signatures are remembered. */
+const maxIssued = 256
 const maxCached = 4_096
 const fetchTimeoutMs = 5_000
 /** A card is signed anew after this, so that a peer that kept it knows it for current. */
@@ -80,6 +87,9 @@ export class CardService {
   readonly #relayRate: TokenBuckets
   readonly #stopped = new AbortController()
   #own: { readonly bytes: Uint8Array; readonly card: Card; readonly at: number } | undefined
+  readonly #kept = new KeptCards()
+  readonly #issued = new Set<string>()
+  #earliestIssue = 0
   #cancelAnnounce: () => void = () => undefined
   #announces = 0
   #cancelProvide: () => void = () => undefined
@@ -115,9 +125,11 @@ export class CardService {
     const said = { ...describe(), addresses }
     const last = this.#own
     if (last !== undefined && clock.monotonic() - last.at < reissueMs && JSON.stringify(said) === JSON.stringify(saidOf(last.card))) return last.bytes
-    const card: Card = { network, publicKey: signer.publicKey, issuedAt: clock.wall(), ...said }
+    const card: Card = { network, publicKey: signer.publicKey, issuedAt: wallMillis(Math.max(clock.wall(), this.#earliestIssue)), ...said }
     const bytes = encodeCard(card, signer)
     this.#own = { bytes, card, at: clock.monotonic() }
+    this.#issued.add(signatureOf(bytes))
+    if (this.#issued.size > maxIssued) this.#issued.delete(this.#issued.values().next().value ?? '')
     return bytes
   }
 
@@ -150,11 +162,42 @@ export class CardService {
     }
   }
 
+  /** The card that a connected peer has of this node, and whether this process issued it; undefined when the peer has none. @throws as fetch */
+  async seenBy(peerId: string, signal?: AbortSignal): Promise<{ readonly card: Card; readonly isOurs: boolean } | undefined> {
+    const { host, timers, network, verifier, signer } = this.#options
+    const stream = await host.open(peerId, 'card', signal)
+    try {
+      const exchange = new FrameExchange(stream, {
+        operation: 'asking for our own card',
+        timeoutMs: fetchTimeoutMs,
+        timers,
+        ...(signal === undefined ? {} : { signal })
+      })
+      const bytes = cardInAnswer(await exchange.request(Uint8Array.of(requestKind.mine)))
+      if (bytes === undefined) return undefined
+      return { card: decodeCard(bytes, { network, publicKey: signer.publicKey, verifier }), isOurs: this.#issued.has(signatureOf(bytes)) }
+    } finally {
+      void stream.close()
+    }
+  }
+
+  /** When our card was issued last. */
+  get issuedAt(): number {
+    this.own()
+    return this.#own?.card.issuedAt ?? 0
+  }
+
+  /** Issues our card anew, later than `issuedAt`, whatever the clock says. */
+  outdo(issuedAt: number): void {
+    this.#earliestIssue = issuedAt + 1
+    this.#own = undefined
+  }
+
   /** Verifies a card that came from the peer with `publicKey` and keeps it. */
   #take(bytes: Uint8Array, publicKey: Uint8Array): Card {
     const { network, verifier } = this.#options
     const card = decodeCard(bytes, { network, publicKey, verifier })
-    this.#keep(peerIdOfKey(publicKey), card)
+    this.#keep(peerIdOfKey(publicKey), card, bytes)
     return card
   }
 
@@ -206,6 +249,15 @@ export class CardService {
     return [...found].map(([peerId, card]) => ({ peerId, card }))
   }
 
+  /** What we say of ourselves is another thing now: it is announced, and provided in the DHT, soon. */
+  changed(): void {
+    this.#announces = 0
+    this.#scheduleAnnounce()
+    this.#lastProvide = undefined
+    this.#cancelProvide()
+    this.#scheduleProvide(firstProvideMs)
+  }
+
   /** Announces our card by gossip. How many peers got it from us. */
   async announce(): Promise<number> {
     const { gossip, network } = this.#options
@@ -215,6 +267,10 @@ export class CardService {
   async #serve(stream: FrameStream): Promise<void> {
     for await (const frame of stream.frames()) {
       const kind = frame[0]
+      if (kind === requestKind.mine && frame.length === 1) {
+        await stream.send(this.#kept.answer(peerIdOfKey(stream.publicKey)))
+        continue
+      }
       if (kind === requestKind.withCard) this.#take(frame.subarray(1), stream.publicKey)
       else if (kind !== requestKind.plain || frame.length !== 1)
         throw new MeshError('MESSAGE_MALFORMED', { what: 'card request', reason: `kind ${kind}`, offset: 0 })
@@ -237,12 +293,14 @@ export class CardService {
     }
   }
 
-  #keep(peerId: string, card: Card): void {
+  #keep(peerId: string, card: Card, bytes: Uint8Array): void {
     const before = this.#cache.get(peerId)
     if (before !== undefined && before.issuedAt > card.issuedAt) return
     this.#cache.delete(peerId)
     if (this.#cache.size >= maxCached) this.#cache.delete(this.#cache.keys().next().value ?? '')
     this.#cache.set(peerId, card)
+    if (this.#options.libp2p.getConnections(peerIdFromString(peerId)).length > 0) this.#kept.keep(peerId, bytes)
+    else this.#kept.forget(peerId)
     if (before === undefined || before.issuedAt < card.issuedAt) this.#options.onCard?.(peerId, card)
   }
 
@@ -315,6 +373,9 @@ function rankOf(address: Multiaddr): number {
   if (isLoopback(address)) return 3
   return isPrivate(address) ? 2 : 0
 }
+
+/** The last 64 bytes of a card are its signature. */
+const signatureOf = (card: Uint8Array): string => toHex(card.subarray(-64))
 
 const saidOf = ({ name, labels, features, addresses }: Card): Pick<Card, 'name' | 'labels' | 'features' | 'addresses'> => ({
   name,

@@ -3,10 +3,8 @@ import type { TraversalMethod } from '../../src/core/nat/index.ts'
 import type { MeshOptions } from '../../src/core/options/index.ts'
 import type { InboxState, OutboxState } from '../../src/core/message/types.ts'
 import type {
-  Agents,
   Contacts,
   DetailedStatus,
-  Inbox,
   Mesh,
   MeshEvents,
   MeshStatus,
@@ -21,6 +19,7 @@ import type { NatReport } from '../../src/mesh/nat-report.ts'
 import type { NetcheckReport } from '../../src/mesh/netcheck-report.ts'
 import type { CircuitCall, CircuitInfo, CircuitReport } from '../../src/mesh/onion/circuit-report.ts'
 import { fakeContacts } from './fake-contacts.ts'
+import { FakeAgents, FakeInbox } from './fake-inbox.ts'
 import { fakeNat, fakeNetcheck } from './fake-nat.ts'
 import { closeFakeCircuit, fakeCircuit, fakeCircuits, fakeOnionStatus } from './fake-onion.ts'
 
@@ -60,7 +59,7 @@ export class FakeMesh implements Mesh {
   /** What a control call could change; two equal texts: nothing was changed. */
   stateHash(): string {
     const messages = this.received.map(({ id, state, redelivered }) => [id, state, redelivered])
-    return JSON.stringify([messages, [...this.sent], this.pairs, this.stopped, [...this.labels], [...this.consumers.keys()]])
+    return JSON.stringify([messages, [...this.sent], this.pairs, this.stopped, [...this.agents.labels], [...this.inbox.readers.keys()]])
   }
 
   /** A message arrives. */
@@ -149,85 +148,8 @@ export class FakeMesh implements Mesh {
     return this.send(message.source.name, content, { ...options, type: 'Response', inReplyTo: message.id })
   }
 
-  readonly inbox: Inbox = {
-    list: async (query = {}) => {
-      const states: readonly InboxState[] = query.states ?? ['unread']
-      const from = query.from === undefined ? undefined : this.#peer(query.from).peerId
-      const matches = this.received.filter(
-        (each) =>
-          each.position > (query.after ?? 0) &&
-          states.includes(each.state) &&
-          (query.types?.includes(each.type) ?? true) &&
-          (from === undefined || each.source.peerId === from) &&
-          !this.#finished(query.consumer).has(each.id)
-      )
-      const messages = matches.slice(0, query.limit ?? 50)
-      if (query.handOut === true) for (const each of messages) this.received[each.position - 1] = { ...each, redelivered: true }
-      return { messages, cursor: messages.at(-1)?.position ?? query.after ?? 0 }
-    },
-    get: async (id) => {
-      const found = this.received.find((each) => each.id === id)
-      if (found === undefined) throw new MeshError('MESSAGE_UNKNOWN', { id })
-      return found
-    },
-    ack: async (messages, { consumer } = {}) => {
-      if (consumer !== undefined) {
-        for (const { id } of messages) this.#finished(consumer).add(id)
-        if ([...this.consumers.keys()].some((name) => !this.#finished(name).has(messages[0]?.id ?? ''))) return { acknowledged: messages.length, unknown: [] }
-      }
-      for (const { id } of messages) {
-        const index = this.received.findIndex((each) => each.id === id)
-        const found = this.received[index]
-        if (found !== undefined) this.received[index] = { ...found, state: 'read' }
-      }
-      return { acknowledged: messages.length, unknown: [] }
-    },
-    handOut: async (messages) => {
-      for (const { position } of messages) {
-        const found = this.received[position - 1]
-        if (found !== undefined) this.received[position - 1] = { ...found, redelivered: true }
-      }
-    },
-    consumers: async () =>
-      [...this.consumers].map(([name, finished]) => ({
-        ...{ name, createdAt: wallMillis(epoch), usedAt: wallMillis(epoch + 60_000), idle: name === 'gone', acknowledged: finished.size }
-      })),
-    useConsumer: async (name) => {
-      const isNew = !this.consumers.has(name)
-      this.#finished(name)
-      return isNew
-    },
-    removeConsumer: async (name) => {
-      if (!this.consumers.delete(name)) throw new MeshError('CONSUMER_UNKNOWN', { name })
-    },
-    counts: async () => ({
-      unread: this.received.filter((each) => each.state === 'unread').length,
-      held: this.received.filter((each) => each.state === 'held').length,
-      bytes: 5 * this.received.length
-    })
-  }
-
-  /** Named readers, and what each of them acknowledged. */
-  readonly consumers = new Map<string, Set<string>>()
-  #finished(consumer: string | undefined): Set<string> {
-    if (consumer === undefined) return new Set()
-    const finished = this.consumers.get(consumer) ?? new Set()
-    this.consumers.set(consumer, finished)
-    return finished
-  }
-
-  readonly labels = new Set<string>()
-  readonly agents: Agents = {
-    list: async () => [...this.labels].map((label) => ({ label, createdAt: wallMillis(epoch) })),
-    add: async (label) => {
-      const isNew = !this.labels.has(label)
-      this.labels.add(label)
-      return isNew
-    },
-    remove: async (label) => {
-      if (!this.labels.delete(label)) throw new MeshError('AGENT_UNKNOWN', { label })
-    }
-  }
+  readonly inbox = new FakeInbox(this.received, (name) => this.#peer(name).peerId)
+  readonly agents = new FakeAgents()
 
   readonly outbox: Outbox = {
     list: async (query = {}) => [...this.sent.values()].filter((each) => query.states?.includes(each.status) ?? true).slice(0, query.limit ?? 50),

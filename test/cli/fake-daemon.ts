@@ -27,6 +27,6 @@ const parts: DaemonParts = {
   }
 }
 
-export const { prepareProfile, inspectProfile, setOption, startDaemon } = createDaemonModule(parts)
+export const { prepareProfile, inspectProfile, setOption, startDaemon, webhookSecret } = createDaemonModule(parts)
 
 if (import.meta.main) await runProcess(parts, process.argv.slice(2))

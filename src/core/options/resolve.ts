@@ -25,8 +25,10 @@ export interface ResolvedOptions {
 
 const optionKeys = Object.keys(optionTable) as readonly OptionKey[]
 const environmentPrefix = 'SYNAPTIC_MESH_'
-/** Names with the prefix that are no options: they are read where paths are chosen. */
-const reservedEnvironment: ReadonlySet<string> = new Set(['PROFILE', 'CONFIG', 'DATA_DIR'].map((name) => environmentPrefix + name))
+/** Names with the prefix that are no options: they are read where paths are chosen, or tell a handler which message it has. */
+const reservedEnvironment: ReadonlySet<string> = new Set(
+  ['PROFILE', 'CONFIG', 'DATA_DIR', 'MESSAGE', 'MESSAGE_TYPE', 'MESSAGE_FROM'].map((name) => environmentPrefix + name)
+)
 const entries: Readonly<Record<OptionKey, OptionEntry>> = optionTable
 
 const camelCase = (key: string): string => key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())

@@ -40,6 +40,9 @@ const networkPattern = /^[a-z0-9][a-z0-9-]{0,39}$/
 /** Whether `text` can be the name on a card. */
 export const isPeerName = (text: string): boolean => namePattern.test(text)
 
+/** Whether `text` can be the label of an agent on a card. */
+export const isAgentLabel = (text: string): boolean => labelPattern.test(text)
+
 /** The signed card: CBOR of [body, signature]. Addresses beyond what fits are left out, the last first. @throws {MeshError} MESSAGE_MALFORMED when a field is out of range. */
 export function encodeCard(card: Card, signer: Signer): Uint8Array {
   const addresses = [...new Set(card.addresses)].filter((address) => addressPattern.test(address)).slice(0, cardLimits.addresses)

@@ -1,5 +1,6 @@
 import type { InputOf, OperationName, Operations, OutputOf } from '../../api/index.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
+import type { Claims } from '../claims.ts'
 import type { Caller } from '../access.ts'
 import type { EventFeed } from '../gateway/event-feed.ts'
 import type { Gateway } from '../gateway/gateway.ts'
@@ -16,6 +17,8 @@ export interface Context {
   metrics(): Promise<string>
   /** Aborts when the caller went away. */
   readonly signal: AbortSignal
+  /** Who has which messages in hand. */
+  readonly claims: Claims
   readonly self: { readonly profile: string; readonly pid: number; readonly socket: string; readonly version: string }
   /** Stops the daemon once the answer is out. */
   requestStop(): void

@@ -7,35 +7,54 @@ const batchMessages = 32
 /** Volatile messages that wait for a slow reader at most; older ones go first, as their kind allows. */
 const maxVolatile = 1_000
 
+/** A named reader that waits for messages says now and then that it is there: what waits for it goes on waiting. */
+const useEveryMs = 3_600_000
+
 /** Messages as they arrive: first the unread ones of the inbox, by position, then what comes. Ends with the caller. */
-export const listen: StreamHandler<'listen'> = async function* (input, { mesh, signal }) {
+export const listen: StreamHandler<'listen'> = async function* (input, { mesh, signal, claims }) {
+  const { once, consumer, label } = input
   const types = input.type?.map(messageType)
   const from = input.from === undefined ? undefined : (await mesh.peer(input.from)).peerId
-  const arrivals = new Arrivals(
-    mesh,
-    signal,
-    (message) => (types?.includes(message.type) ?? true) && (from === undefined || message.source.peerId === from)
-  )
+  const reader = { ...present({ consumer }) }
+  if (consumer !== undefined) await mesh.inbox.useConsumer(consumer)
+  const isFor = (message: ReceivedMessage): boolean => label === undefined || message.toLabel === label
+  const isWanted = (message: ReceivedMessage): boolean =>
+    isFor(message) && (types?.includes(message.type) ?? true) && (from === undefined || message.source.peerId === from)
+  const arrivals = new Arrivals(mesh, signal, isWanted)
+  const holder = {}
+  const mayHave = (message: ReceivedMessage): boolean => !input.claim || claims.claim(holder, consumer ?? '', message)
   let after = 0
-  const nextMessages = async (): Promise<readonly ReceivedMessage[]> => {
-    const volatile = arrivals.takeVolatile(input.once ? 1 : maxVolatile)
-    if (volatile.length > 0) return volatile
-    const query = { after, limit: input.once ? 1 : batchMessages, states: ['unread'], handOut: true, ...present({ types, from }) } as const
-    const { messages } = await mesh.inbox.list(query, { signal })
-    return messages
+  const off = claims.onReleased((position) => {
+    after = Math.min(after, position - 1)
+    arrivals.wake()
+  })
+  const use = consumer === undefined ? undefined : setInterval(() => void mesh.inbox.useConsumer(consumer).catch(() => undefined), useEveryMs).unref()
+  /** What came next, as far as it is for this caller; undefined when nothing came. */
+  const nextMessages = async (): Promise<readonly ReceivedMessage[] | undefined> => {
+    const volatile = arrivals.takeVolatile(once ? 1 : maxVolatile)
+    if (volatile.length > 0) return volatile.filter(mayHave)
+    const limit = once ? 1 : batchMessages
+    const { messages, cursor } = await mesh.inbox.list({ after, limit, states: ['unread'], ...present({ types, from }), ...reader }, { signal })
+    if (messages.length === 0) return undefined
+    after = Math.max(after, cursor)
+    const own = messages.filter((message) => isFor(message) && mayHave(message))
+    if (own.length > 0) await mesh.inbox.handOut(own, reader)
+    return own
   }
   try {
     while (!signal.aborted) {
       const arrived = arrivals.arm()
       const messages = await nextMessages()
-      for (const message of messages) {
-        after = Math.max(after, message.position)
+      for (const message of messages ?? []) {
         yield wireMessage(message)
-        if (input.once) return
+        if (once) return
       }
-      if (messages.length === 0) await arrived
+      if (messages === undefined) await arrived
     }
   } finally {
+    clearInterval(use)
+    off()
+    claims.release(holder)
     arrivals.close()
   }
 }

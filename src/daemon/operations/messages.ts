@@ -31,7 +31,13 @@ export const message: Handler<'message'> = async (input, { mesh, signal, caller 
   const { priority, ttlS, id, label, toLabel, contentType, inReplyTo, via, cause, allow } = input
   const automatic = input.automatic || isAgent(caller)
   const delivery = input.volatile ? 'volatile' : 'durable'
-  const shared = { ...present({ priority, ttlS, id, label, toLabel, contentType, inReplyTo, via, cause }), automatic, allow, delivery, signal } as const
+  const shared = {
+    ...present({ priority, ttlS, id, label, toLabel, contentType, inReplyTo, via, cause }),
+    automatic,
+    allow,
+    delivery,
+    signal
+  } as const
   if (input.request) {
     const start = performance.now()
     const response = await mesh.request(input.destination, content, { ...shared, timeoutMs: input.timeoutMs ?? requestTimeoutMs })
@@ -88,7 +94,11 @@ interface Query {
   readonly consumer?: string | undefined
 }
 
-const inboxQuery = ({ after, limit, type, from, consumer }: Query) => ({ after, limit, ...present({ types: type?.map(messageType), from, consumer }) })
+const inboxQuery = ({ after, limit, type, from, consumer }: Query) => ({
+  after,
+  limit,
+  ...present({ types: type?.map(messageType), from, consumer })
+})
 
 export const inboxList: Handler<'inboxList'> = async (input, { mesh, signal }) => {
   const { messages, cursor } = await mesh.inbox.list({ ...inboxQuery(input), states: input.state ?? ['unread'] }, { signal })

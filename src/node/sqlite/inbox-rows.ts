@@ -6,9 +6,10 @@ import { type Sealed, digestOf, isSealed } from './seal.ts'
 
 const none = new Uint8Array(0)
 
-/** The columns that `readInboxRow` wants, of inbox joined with sources and epochs. */
-export const inboxColumns = `position, sources.key AS source, epoch, sequence, id, type, priority, ttl_ms, received_boot, received_monotonic, received_wall,
-  digest, seal, envelope, proof, via, state, handed_out`
+/** The columns that `readInboxRow` wants, of inbox joined with sources and epochs; besides, `handed_out`. */
+export const sharedColumns = `position, sources.key AS source, epoch, sequence, id, type, priority, ttl_ms, received_boot, received_monotonic, received_wall,
+  digest, seal, envelope, proof, via, state`
+export const inboxColumns = `${sharedColumns}, handed_out`
 export const inboxJoin = 'inbox JOIN sources USING (source_id) JOIN epochs USING (epoch_id)'
 
 /** What the seal of an inbox row covers; the envelope is covered by its digest, the proof by the signature in it. */

@@ -3,14 +3,19 @@ export const agentTables = `
   CREATE TABLE consumers (
     name TEXT PRIMARY KEY,
     created_at REAL NOT NULL,
-    used_at REAL NOT NULL
+    used_boot TEXT NOT NULL,
+    used_monotonic REAL NOT NULL,
+    used_wall REAL NOT NULL
   ) STRICT, WITHOUT ROWID;
 
-  CREATE TABLE consumer_acks (
+  CREATE TABLE consumer_messages (
     consumer TEXT NOT NULL,
     position INTEGER NOT NULL,
+    handed_out INTEGER NOT NULL,
+    acknowledged INTEGER NOT NULL,
     PRIMARY KEY (consumer, position)
   ) STRICT, WITHOUT ROWID;
+  CREATE INDEX consumer_messages_position ON consumer_messages (position);
 
   CREATE TABLE agents (
     label TEXT PRIMARY KEY,
