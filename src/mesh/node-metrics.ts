@@ -6,6 +6,7 @@ import { resultOf, type TraversalReport } from '../core/nat/index.ts'
 import type { DialOutcome } from '../core/nat/nat-frames.ts'
 import type { DialPurpose } from './dial-rules.ts'
 import type { RelayCounters } from '../core/onion/index.ts'
+import type { GroupFrameEvent } from './groups/group-gossip.ts'
 import type { LogRecord, MeshStatus, RelayServing } from './mesh.ts'
 import { countOnion } from './onion/onion-metrics.ts'
 
@@ -33,6 +34,8 @@ export class NodeMetrics {
   outbox(entry: OutboxEntry): void {
     this.#registry.count('outboxStates', { type: entry.type, state: entry.state })
     if (entry.state === 'stored') this.#registry.observe('latency', {}, entry.settledMs / 1_000)
+    if (entry.state === 'stored' && entry.group !== undefined && entry.control !== true)
+      this.#registry.count('groupStored', { way: entry.path === 'gossip' ? 'gossip' : 'sealed' })
     if (entry.state === 'failed') this.#registry.count('refusals', { direction: 'received', delivery: 'durable', code: entry.failure })
   }
 
@@ -87,6 +90,11 @@ export class NodeMetrics {
   /** Counts the errors among the log records. */
   logged({ event }: LogRecord): void {
     if (event in errorTable) this.#registry.count('errors', { code: event })
+  }
+
+  /** A frame of a large group. */
+  groupFrame(event: GroupFrameEvent): void {
+    this.#registry.count('groupFrames', { event })
   }
 
   /** A message of an agent that this node did not send. */

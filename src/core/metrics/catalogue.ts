@@ -57,6 +57,20 @@ export const metricCatalogue = {
     help: 'Peers, by how they are known; quantum: connected with hybrid post-quantum key agreement only.',
     labels: { state: ['connected', 'quantum', 'paired', 'known'] }
   }),
+  groupFrames: metric({
+    name: 'synaptic_mesh_group_frames_total',
+    type: 'counter',
+    unit: 'frames',
+    help: 'Gossiped messages of large groups: published here, or with nobody to give them to (unheard); of others passed on unread, opened, known already, over a rate, or refused.',
+    labels: { event: ['published', 'unheard', 'passed', 'opened', 'repeated', 'limited', 'refused'] }
+  }),
+  groupStored: metric({
+    name: 'synaptic_mesh_group_stored_total',
+    type: 'counter',
+    unit: 'messages',
+    help: 'Messages to groups that members said they stored, one for each member, by how it got them: with all others by gossip, or one sealed for it alone.',
+    labels: { way: ['gossip', 'sealed'] }
+  }),
   loopRefusals: metric({
     name: 'synaptic_mesh_loop_refusals_total',
     type: 'counter',

@@ -59,8 +59,7 @@ export interface GroupGossipOptions {
 }
 
 /** What happened to a frame: for metrics. */
-export const groupFrameEvents = ['published', 'unheard', 'passed', 'opened', 'repeated', 'limited', 'refused'] as const
-export type GroupFrameEvent = (typeof groupFrameEvents)[number]
+export type GroupFrameEvent = 'published' | 'unheard' | 'passed' | 'opened' | 'repeated' | 'limited' | 'refused'
 
 /** Frames and bytes that are passed on of one signer, of one neighbour (signers cost nothing to make), and of all; in a second, with a burst of ten times as many. */
 const rates = { signerFrames: 4, signerBytes: 65_536, neighbourBytes: 524_288, allBytes: 1_048_576 } as const
