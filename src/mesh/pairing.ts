@@ -1,7 +1,7 @@
 import type { Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
-import { MeshError, type WallMillis, equalBytes, isMeshError, toMeshError, wallMillis } from '../core/base/index.ts'
+import { MeshError, equalBytes, isMeshError, toMeshError, wallMillis } from '../core/base/index.ts'
 import {
   type Card,
   type Invite,
@@ -15,46 +15,60 @@ import {
   type PairingOptions,
   checkInvite,
   decodeInvite,
-  encodeInvite,
-  inviteIdOf,
-  inviteLimits
+  pairingPurpose,
+  pairingSizes
 } from '../core/peers/index.ts'
 import type { CardService } from './cards.ts'
 import { addressOfPeer } from './connections.ts'
-import { startDeadline } from './deadline.ts'
+import { type Deadline, startDeadline, within } from './deadline.ts'
 import type { FrameStream } from './frame-stream.ts'
 import type { LogRecord } from './mesh.ts'
 import { peerIdOfKey } from './peer-keys.ts'
 import type { PairRecord, Platform } from './ports.ts'
+import type { PairingWords } from './pairing-words.ts'
 import { type ProtocolHost, shortPeerId } from './protocol-host.ts'
 import { FrameExchange } from './request.ts'
+import type { SessionStream } from './session-stream.ts'
+import type { Sessions } from './sessions.ts'
 
 export interface PairingServiceOptions {
   readonly libp2p: Libp2p
-  readonly host: ProtocolHost
-  readonly platform: Pick<Platform, 'clock' | 'random' | 'signer' | 'verifier' | 'timers' | 'peerStore' | 'hmac'>
-  readonly cards: CardService
+  readonly host: Pick<ProtocolHost, 'serve'>
+  readonly sessions: Pick<Sessions, 'openPairing' | 'acceptPairing'>
+  readonly platform: Pick<Platform, 'clock' | 'signer' | 'verifier' | 'timers' | 'peerStore' | 'hmac'>
+  readonly cards: Pick<CardService, 'own'>
+  readonly words: PairingWords
   readonly network: string
-  /** Public addresses where this node listens that nobody has confirmed yet: whoever gets an invite may try them. */
-  readonly unconfirmed: () => readonly string[]
   readonly log: (record: LogRecord) => void
   /** The peer is in the store, committed: keep it connected, release its held messages. Also when an earlier pairing was only repeated. */
   readonly onPaired: (pair: PairRecord) => void
+  /** An invite was used, or failed. */
+  readonly onInvite: (inviteId: Uint8Array) => void
 }
 
 export interface JoinOptions {
   /** Our own name for the peer; '' or left out = none. */
   readonly alias?: string
+  /** Whether the peer may send Commands to this node; default true. */
+  readonly commands?: boolean
   readonly signal?: AbortSignal
   /** For all of it, default 20,000. */
   readonly timeoutMs?: number
 }
 
-const defaultExpiryS = 86_400
+/** A peer that both sides have committed. */
+export interface Joined {
+  readonly pair: PairRecord
+  /** Three words that the inviter shows, too, unless somebody stood between. */
+  readonly words: readonly string[]
+}
+
 const maxAddresses = 16
 const answerTimeoutMs = 8_000
+/** For all that an inviter listens to in one session. */
+const servedMs = 20_000
 
-/** Gives out invites, serves who comes with one, and joins with one. See docs/wire/pairing.md. */
+/** Serves who comes with an invite, and joins with one, each inside of a session of its own. See docs/wire/pairing.md. */
 export class PairingService {
   readonly #options: PairingServiceOptions
 
@@ -66,27 +80,12 @@ export class PairingService {
     await this.#options.host.serve('pair', (stream) => this.#serve(stream))
   }
 
-  /** A new invite, for one peer. Resolves when it is stored. @param options.expiresInS 60–604,800, default 86,400 */
-  async createInvite(options: { readonly expiresInS?: number } = {}): Promise<{ readonly invite: string; readonly expiresAt: WallMillis }> {
-    const { expiresInS = defaultExpiryS } = options
-    if (!Number.isInteger(expiresInS) || expiresInS < 60 || expiresInS > 604_800)
-      throw new MeshError('OPTION_INVALID', { path: 'expires_in', value: expiresInS, allowed: 'a number of seconds from 60 to 604800' })
-    const { platform, network, libp2p, unconfirmed } = this.#options
-    const secret = platform.random.bytes(inviteLimits.secretBytes)
-    const expiresAt = wallMillis(Math.ceil(platform.clock.wall() / 1_000 + expiresInS) * 1_000)
-    await platform.peerStore.saveInvite({ inviteId: inviteIdOf(secret), secret, expiresAt, failures: 0, usedBy: '' })
-    const addresses = inviteAddresses(
-      libp2p.getMultiaddrs().map((address) => address.toString()),
-      unconfirmed()
-    )
-    return { invite: encodeInvite({ network, publicKey: platform.signer.publicKey, secret, expiresAt, addresses }), expiresAt }
-  }
-
   /**
    * Pairs with the peer that gave out `text`. Resolves when both sides have committed.
-   * @throws {MeshError} INVITE_INVALID, INVITE_EXPIRED, INVITE_USED, NETWORK_MISMATCH, PEER_UNREACHABLE, IDENTITY_MISMATCH, OPTION_INVALID, TIMEOUT, ABORTED
+   * @throws {MeshError} INVITE_INVALID, INVITE_EXPIRED, INVITE_USED, INVITE_REVOKED, NETWORK_MISMATCH, PEER_UNREACHABLE, IDENTITY_MISMATCH, OPTION_INVALID,
+   * TIMEOUT, ABORTED, and as `openSession`
    */
-  async join(text: string, options: JoinOptions = {}): Promise<PairRecord> {
+  async join(text: string, options: JoinOptions = {}): Promise<Joined> {
     const { platform, network } = this.#options
     const { timeoutMs = 20_000, signal, alias = '' } = options
     const invite = decodeInvite(text)
@@ -96,8 +95,7 @@ export class PairingService {
     await this.#checkAlias(alias, invite.publicKey)
     using deadline = startDeadline(platform.timers, { operation: 'join', timeoutMs, signal })
     try {
-      const card = await this.#ask(invite, deadline.signal)
-      return await this.#save(invite.publicKey, card, { alias, addresses: invite.addresses })
+      return await this.#ask(invite, options, deadline)
     } catch (error) {
       if (deadline.signal.aborted) throw deadline.error()
       if (isMeshError(error, 'PEER_UNREACHABLE') && invite.expiresAt <= platform.clock.wall())
@@ -106,17 +104,36 @@ export class PairingService {
     }
   }
 
-  async #ask(invite: Invite, signal: AbortSignal): Promise<Card> {
-    const { libp2p, host, platform } = this.#options
+  async #ask(invite: Invite, options: JoinOptions, deadline: Deadline): Promise<Joined> {
+    const { libp2p, sessions, platform, words: known } = this.#options
+    const { signal } = deadline
     const peerId = peerIdOfKey(invite.publicKey)
     await this.#offer(libp2p, peerId, invite.addresses)
-    const stream = await host.open(peerId, 'pair', signal)
+    const session = await sessions.openPairing(invite.publicKey, signal)
     try {
-      const machine = new JoinerMachine({ ...this.#machineOptions(stream), invite })
-      const exchange = new FrameExchange(stream, { operation: 'pairing', timeoutMs: answerTimeoutMs, timers: platform.timers, signal })
-      return await this.#runJoiner(machine, stream, exchange)
+      const machine = new JoinerMachine({ ...this.#machineOptions(session), invite })
+      const exchange = new FrameExchange(session, { operation: 'pairing', timeoutMs: answerTimeoutMs, timers: platform.timers, signal })
+      // They are known before anything is said: nobody is paired without words to compare.
+      const words = await within(deadline, session.words())
+      const card = await this.#runJoiner(machine, session, exchange)
+      known.note(peerId, words)
+      const { alias = '', commands = true } = options
+      const pair = await this.#save(invite.publicKey, card, { alias, addresses: invite.addresses, commands })
+      await this.#sayDone(machine, session)
+      return { pair, words }
     } finally {
-      void stream.close()
+      session.close().catch(() => undefined)
+    }
+  }
+
+  /** Who does not hear it lets us come with the invite again, which harms nobody. */
+  async #sayDone(machine: JoinerMachine, session: SessionStream): Promise<void> {
+    try {
+      for (const output of machine.handle({ type: 'saved' }, this.#options.platform.clock.monotonic()))
+        if (output.type === 'send') await session.send(output.frame)
+      await session.flush()
+    } catch {
+      // The inviter left.
     }
   }
 
@@ -137,59 +154,74 @@ export class PairingService {
   }
 
   async #serve(stream: FrameStream): Promise<void> {
-    const machine = new InviterMachine(this.#machineOptions(stream))
-    for await (const frame of stream.frames()) {
-      const ended = await this.#inviterInput(machine, { type: 'frame', frame }, stream)
-      if (ended) return
+    const session = await this.#options.sessions.acceptPairing(stream)
+    using deadline = startDeadline(this.#options.platform.timers, { operation: 'a pairing', timeoutMs: servedMs })
+    const release = deadline.onEnd(() => session.abort(deadline.error()))
+    try {
+      const serving = { session, words: await session.words(), machine: new InviterMachine(this.#machineOptions(session)) }
+      for await (const frame of session.frames()) if (await this.#inviterInput(serving, { type: 'frame', frame })) break
+      await session.close()
+    } finally {
+      release()
     }
   }
 
   /** Feeds the machine and carries out what it says, in order; whether the pairing ended. */
-  async #inviterInput(machine: InviterMachine, input: InviterInput, stream: FrameStream): Promise<boolean> {
+  async #inviterInput(serving: Serving, input: InviterInput): Promise<boolean> {
     let ended = false
-    for (const output of machine.handle(input, this.#options.platform.clock.monotonic())) {
-      const next = await this.#inviterOutput(output, stream)
-      if (output.type === 'paired' || output.type === 'failed') ended = true
-      if (next !== undefined && (await this.#inviterInput(machine, next, stream))) ended = true
+    for (const output of serving.machine.handle(input, this.#options.platform.clock.monotonic())) {
+      const next = await this.#inviterOutput(output, serving)
+      if (output.type === 'complete' || output.type === 'failed') ended = true
+      if (next !== undefined && (await this.#inviterInput(serving, next))) ended = true
     }
     return ended
   }
 
-  async #inviterOutput(output: InviterOutput, stream: FrameStream): Promise<InviterInput | undefined> {
-    const { peerStore, clock } = this.#options.platform
+  async #inviterOutput(output: InviterOutput, { session, words }: Serving): Promise<InviterInput | undefined> {
+    const { platform, onInvite } = this.#options
+    const { peerStore, clock } = platform
     switch (output.type) {
       case 'send':
-        await stream.send(output.frame)
+        await session.send(output.frame)
         return undefined
       case 'look-up':
-        return { type: 'invite', invite: await this.#lookUp(output.inviteId, stream.peerId), now: clock.wall() }
+        return { type: 'invite', invite: await this.#lookUp(output.inviteId, session.peerId), now: clock.wall() }
       case 'count-failure':
         await peerStore.failInvite(output.inviteId)
+        onInvite(output.inviteId)
         return { type: 'failure-counted' }
       case 'redeem':
-        return this.#redeem(output.inviteId, output.card, stream)
+        return this.#redeem(output.inviteId, output.card, { session, words })
       case 'paired':
+        if (output.again) this.#options.words.note(session.peerId, words)
+        return undefined
+      case 'complete':
+        await peerStore.finishInvite(output.inviteId)
         return undefined
       case 'failed':
-        this.#options.log({
-          level: 'warn',
-          event: output.error.code,
-          fields: { what: 'pairing', peer: shortPeerId(stream.peerId), reason: output.error.message }
-        })
+        this.#refused(session.peerId, output.error)
         return undefined
       default:
         return output satisfies never
     }
   }
 
-  async #redeem(inviteId: Uint8Array, card: Card, stream: FrameStream): Promise<InviterInput> {
-    const pair = await this.#pairOf(stream.publicKey, card, { alias: '', addresses: [] })
+  #refused(peerId: string, error: MeshError): void {
+    this.#options.log({ level: 'warn', event: error.code, fields: { what: 'pairing', peer: shortPeerId(peerId), reason: error.message } })
+  }
+
+  async #redeem(inviteId: Uint8Array, card: Card, { session, words }: Pick<Serving, 'session' | 'words'>): Promise<InviterInput> {
+    const { platform, words: known, onPaired, onInvite } = this.#options
+    const commands = (await platform.peerStore.invite(inviteId))?.commands === true
+    const pair = await this.#pairOf(session.publicKey, card, { alias: '', addresses: [], commands })
     try {
-      await this.#options.platform.peerStore.redeem(inviteId, pair)
+      await platform.peerStore.redeem(inviteId, pair)
     } catch (error) {
       return { type: 'not-redeemed', error: toMeshError(error) }
     }
-    this.#options.onPaired(pair)
+    known.note(pair.peerId, words)
+    onPaired(pair)
+    onInvite(inviteId)
     return { type: 'redeemed' }
   }
 
@@ -197,11 +229,12 @@ export class PairingService {
     const { peerStore } = this.#options.platform
     const invite = await peerStore.invite(inviteId)
     if (invite === undefined) return undefined
-    const isOurs = invite.usedBy === peerId && (await peerStore.pairs()).some((pair) => pair.peerId === peerId)
+    const isOurs = !invite.done && invite.usedBy === peerId && (await peerStore.pairs()).some((pair) => pair.peerId === peerId)
     return {
       secret: invite.secret,
       expiresAt: invite.expiresAt,
       failures: invite.failures,
+      isRevoked: invite.revoked,
       usedBy: invite.usedBy === '' ? 'nobody' : isOurs ? 'this-peer' : 'another'
     }
   }
@@ -214,7 +247,7 @@ export class PairingService {
   }
 
   /** What is stored of a peer: its name is pinned the first time; a later pairing does not change an alias that it does not give. */
-  async #pairOf(publicKey: Uint8Array, card: Card, { alias, addresses }: PairExtras): Promise<PairRecord> {
+  async #pairOf(publicKey: Uint8Array, card: Card, { alias, addresses, commands }: PairExtras): Promise<PairRecord> {
     const { peerStore, clock } = this.#options.platform
     const peerId = peerIdOfKey(publicKey)
     const before = (await peerStore.pairs()).find((pair) => pair.peerId === peerId)
@@ -227,7 +260,8 @@ export class PairingService {
       name: card.name,
       alias: alias === '' ? (before?.alias ?? '') : alias,
       addresses: all.slice(0, maxAddresses),
-      pairedAt: before?.pairedAt ?? clock.wall()
+      pairedAt: before?.pairedAt ?? clock.wall(),
+      commands
     }
   }
 
@@ -248,14 +282,14 @@ export class PairingService {
     if (usable.length > 0) await libp2p.peerStore.merge(peerIdFromString(peerId), { multiaddrs: usable })
   }
 
-  #machineOptions(stream: FrameStream): PairingOptions {
+  #machineOptions(session: SessionStream): PairingOptions {
     const { platform, network, cards } = this.#options
     return {
       network,
       ownKey: platform.signer.publicKey,
-      peerKey: stream.publicKey,
+      peerKey: session.publicKey,
       ownCard: cards.own(),
-      random: platform.random,
+      binding: session.exportSecret(pairingPurpose, new Uint8Array(0), pairingSizes.binding),
       verifier: platform.verifier,
       hmac: (key, bytes) => platform.hmac(key, bytes)
     }
@@ -265,36 +299,12 @@ export class PairingService {
 interface PairExtras {
   readonly alias: string
   readonly addresses: readonly string[]
+  readonly commands: boolean
 }
 
-/**
- * Addresses for an invite, without /p2p: those that reach furthest first, then those over relays, then public ones that nobody has confirmed, of IPv6 one;
- * loopback only when there is nothing else.
- */
-export function inviteAddresses(announced: readonly string[], unconfirmed: readonly string[] = []): readonly string[] {
-  const bare = [...new Set(announced.map((address) => address.replace(/\/p2p\/[^/]+$/, '')))]
-  const isLoopback = (address: string): boolean => address.startsWith('/ip4/127.') || address.startsWith('/ip6/::1/')
-  const isLocal = (address: string): boolean =>
-    /^\/ip4\/(10|192\.168|172\.(1[6-9]|2\d|3[01])|169\.254)\./.test(address) || /^\/ip6\/(fe80|f[cd])/.test(address)
-  const others = bare.filter((address) => !isLoopback(address))
-  if (others.length === 0 && unconfirmed.length === 0) return bare.slice(0, inviteLimits.addresses)
-  const own = others.filter((address) => !isAtRelay(address))
-  const atRelays = spread(others.filter(isAtRelay))
-  const doubtful = [
-    ...unconfirmed.filter((address) => address.startsWith('/ip4/')),
-    ...unconfirmed.filter((address) => address.startsWith('/ip6/') && !address.endsWith('/ws')).slice(0, 1)
-  ]
-  return [...own.filter((address) => !isLocal(address)), ...atRelays, ...doubtful, ...own.filter(isLocal)].slice(0, inviteLimits.addresses)
-}
-
-const isAtRelay = (address: string): boolean => address.endsWith('/p2p-circuit')
-
-/** Of each relay one address in turn, first those on port 443, which everybody may use. */
-function spread(atRelays: readonly string[]): readonly string[] {
-  const byRelay = Map.groupBy(atRelays, (address) => /\/p2p\/([^/]+)\/p2p-circuit$/.exec(address)?.[1] ?? '')
-  const rows = [...byRelay.values()].map((addresses) =>
-    addresses.toSorted((a, b) => Number(b.includes('/tcp/443/')) - Number(a.includes('/tcp/443/')))
-  )
-  const longest = Math.max(0, ...rows.map((row) => row.length))
-  return Array.from({ length: longest }, (_, index) => rows.flatMap((row) => row[index] ?? [])).flat()
+/** One session with a peer that came with an invite. */
+interface Serving {
+  readonly session: SessionStream
+  readonly words: readonly string[]
+  readonly machine: InviterMachine
 }

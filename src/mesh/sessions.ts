@@ -9,7 +9,7 @@ import type { OnionStreams } from './onion-streams.ts'
 import { peerIdOfKey } from './peer-keys.ts'
 import type { Platform } from './ports.ts'
 import type { ProtocolHost } from './protocol-host.ts'
-import { type FrameLimits, messageFrames } from './protocol-table.ts'
+import { type FrameLimits, messageFrames, pairingFrames } from './protocol-table.ts'
 import { createSessionContext, type SessionContext } from './session-context.ts'
 import type { InnerLimits } from './session-frames.ts'
 import type { SessionInfo } from './session-info.ts'
@@ -37,6 +37,7 @@ export interface SessionsOptions {
   readonly pqAuth: boolean
   /** Other limits than those of the table, for tests. */
   readonly frames?: Partial<FrameLimits>
+  readonly pairingFrames?: Partial<FrameLimits>
   /** A session that could not be opened, by whichever side. */
   readonly onFailed: (failure: SessionFailure) => void
 }
@@ -66,6 +67,12 @@ export interface KnownSession {
 interface Target {
   readonly publicKey: Uint8Array
   readonly via: Via
+  /** What the session is for; `pair`: for one pairing, and never in a list. */
+  readonly protocol: 'pqs' | 'pair'
+}
+
+interface Opening extends Omit<SessionFailure, 'error'> {
+  readonly protocol: Target['protocol']
 }
 
 interface Wanted {
@@ -88,6 +95,7 @@ export class Sessions {
   readonly #options: SessionsOptions
   readonly #context: SessionContext
   readonly #frames: FrameLimits
+  readonly #pairingFrames: FrameLimits
   readonly #frameRate: TokenBuckets
   readonly #idle: IdleSessions
   readonly #guests: CircuitGuests
@@ -101,6 +109,7 @@ export class Sessions {
     this.#options = options
     this.#context = createSessionContext({ crypto, clock, timers, network, signer, verifier, pq })
     this.#frames = { ...messageFrames, ...options.frames }
+    this.#pairingFrames = { ...pairingFrames, ...options.pairingFrames }
     const perSecond = this.#frames.framesPerSecond
     this.#guests = new CircuitGuests(clock)
     this.#frameRate = new TokenBuckets({ clock, perSecond, burst: 5 * perSecond })
@@ -139,7 +148,7 @@ export class Sessions {
     const inner = this.#inner(() => peerId)
     const initiator = via === 'onion' ? 'anybody' : 'peer-of-stream'
     const accepted = acceptSession(stream, { context: this.#context, inner, minimumLevel, requirePqAuth, responder, initiator })
-    const session = await this.#counted(accepted, { direction: 'inbound', via, peerId })
+    const session = await this.#counted(accepted, { direction: 'inbound', via, peerId, protocol: 'pqs' })
     peerId = session.peerId
     if (via === 'onion') this.#guests.proved(session)
     await handler(session, via)
@@ -152,20 +161,38 @@ export class Sessions {
    */
   async open(publicKey: Uint8Array, via: Via, signal: AbortSignal): Promise<SessionStream> {
     const peerId = peerIdOfKey(publicKey)
+    try {
+      const session = await this.#openRaised({ publicKey, via, protocol: 'pqs' }, signal)
+      this.#refused.delete(peerId)
+      if (via === 'onion') this.#idle.watch(session)
+      return session
+    } catch (error) {
+      this.#noteRefusal(peerId, error)
+      throw error
+    }
+  }
+
+  /** Opens a session for one pairing, over a connection with the peer; level and signatures as `open` has them. @throws {MeshError} as `openSession` */
+  openPairing(publicKey: Uint8Array, signal: AbortSignal): Promise<SessionStream> {
+    return this.#openRaised({ publicKey, via: 'direct', protocol: 'pair' }, signal)
+  }
+
+  /** Answers the session that a peer opens for a pairing. @throws {MeshError} as `acceptSession` */
+  acceptPairing(stream: FrameStream): Promise<SessionStream> {
+    const { peerId: responder, minimumLevel, pqAuth: requirePqAuth } = this.#options
+    const accepted = acceptSession(stream, { context: this.#context, inner: this.#pairingFrames, minimumLevel, requirePqAuth, responder })
+    return this.#counted(accepted, { direction: 'inbound', via: 'direct', peerId: stream.peerId, protocol: 'pair' })
+  }
+
+  async #openRaised(target: Target, signal: AbortSignal): Promise<SessionStream> {
     const { level, pqAuth } = this.#options
     let wanted: Wanted = { level, pqAuth }
     for (;;) {
       try {
-        const session = await this.#openAt({ publicKey, via }, wanted, signal)
-        this.#refused.delete(peerId)
-        if (via === 'onion') this.#idle.watch(session)
-        return session
+        return await this.#openAt(target, wanted, signal)
       } catch (error) {
         const more = raised(wanted, error)
-        if (more === undefined) {
-          this.#noteRefusal(peerId, error)
-          throw error
-        }
+        if (more === undefined) throw error
         wanted = more
       }
     }
@@ -188,7 +215,10 @@ export class Sessions {
     const pqAuth = this.#options.pqAuth || options.mlDsa === true
     const timeoutMs = options.timeoutMs ?? measureMs
     using deadline = startDeadline(platform.timers, { operation: 'The session', timeoutMs, signal: options.signal })
-    const session = await within(deadline, this.#openAt({ publicKey, via: options.via ?? 'direct' }, { level, pqAuth }, deadline.signal))
+    const session = await within(
+      deadline,
+      this.#openAt({ publicKey, via: options.via ?? 'direct', protocol: 'pqs' }, { level, pqAuth }, deadline.signal)
+    )
     try {
       const words = await within(deadline, session.words())
       const { info, path } = session
@@ -198,17 +228,18 @@ export class Sessions {
     }
   }
 
-  async #openAt({ publicKey, via }: Target, wanted: Wanted, signal: AbortSignal): Promise<SessionStream> {
+  async #openAt({ publicKey, via, protocol }: Target, wanted: Wanted, signal: AbortSignal): Promise<SessionStream> {
     const peerId = peerIdOfKey(publicKey)
-    const stream = via === 'onion' ? await this.#onion.open(publicKey, signal) : await this.#options.host.open(peerId, 'pqs', signal)
+    const stream = via === 'onion' ? await this.#onion.open(publicKey, signal) : await this.#options.host.open(peerId, protocol, signal)
     // A session that nobody waits for any more would stay open, and take one of the few places that the peer has for us.
     const giveUp = (): void => stream.abort(new MeshError('ABORTED', { operation: 'opening the session' }))
     signal.addEventListener('abort', giveUp)
     try {
       if (signal.aborted) giveUp()
       // Whatever the stream says: the responder is whom we asked for.
-      const session = { context: this.#context, inner: this.#inner(() => peerId), responder: peerId, responderKey: publicKey }
-      return await this.#counted(openSession(stream, { ...session, ...wanted }), { direction: 'outbound', via, peerId })
+      const inner = protocol === 'pair' ? this.#pairingFrames : this.#inner(() => peerId)
+      const session = { context: this.#context, inner, responder: peerId, responderKey: publicKey }
+      return await this.#counted(openSession(stream, { ...session, ...wanted }), { direction: 'outbound', via, peerId, protocol })
     } finally {
       signal.removeEventListener('abort', giveUp)
     }
@@ -232,12 +263,12 @@ export class Sessions {
     if (this.#refused.size > maxRefused) this.#refused.delete(this.#refused.keys().next().value ?? '')
   }
 
-  async #counted(opening: Promise<SessionStream>, { direction, via, peerId }: Omit<SessionFailure, 'error'>): Promise<SessionStream> {
+  async #counted(opening: Promise<SessionStream>, { direction, via, peerId, protocol }: Opening): Promise<SessionStream> {
     try {
       const session = await opening
       const openedAt = this.#options.platform.clock.wall()
       const proven = direction === 'outbound' ? peerId : session.peerId
-      this.#remember(session, { peerId: proven, direction, openedAt, path: session.path, words: undefined })
+      if (protocol === 'pqs') this.#remember(session, { peerId: proven, direction, openedAt, path: session.path, words: undefined })
       return session
     } catch (error) {
       if (isMeshError(error)) this.#options.onFailed({ direction, via, peerId, error })

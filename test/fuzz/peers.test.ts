@@ -16,12 +16,11 @@ const cards: readonly Card[] = [
 fuzzDecoder({ name: 'card', decode: (input) => parseCard(input), valid: cards.map((card) => encodeCard(card, signer)) })
 
 const frames: readonly PairingFrame[] = [
-  { kind: 'hello', inviteId: bytes(8), nonce: bytes(32) },
-  { kind: 'challenge', nonce: bytes(32) },
-  { kind: 'proof', proof: bytes(32), card: bytes(200) },
+  { kind: 'join', inviteId: bytes(8), proof: bytes(32), card: bytes(200) },
   { kind: 'accepted', proof: bytes(32), card: bytes(200) },
   { kind: 'known', card: bytes(200) },
-  { kind: 'refused', code: 'INVITE_USED' }
+  { kind: 'refused', code: 'INVITE_USED' },
+  { kind: 'done' }
 ]
 
 fuzzDecoder({

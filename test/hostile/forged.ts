@@ -60,7 +60,7 @@ export class ForgedStream {
     const connection = await node.connect(victim.addresses)
     const early: Uint8Array[] = []
     let take = (data: Uint8Array): void => void early.push(data)
-    const forged = new ForgedStream(await HostileSession.open(node, connection, (data) => take(data)))
+    const forged = new ForgedStream(await HostileSession.open(node, connection, { onData: (data) => take(data) }))
     take = (data) => {
       forged.#held = new Uint8Array([...forged.#held, ...data])
       forged.#take(node, victim.publicKey)

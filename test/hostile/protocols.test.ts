@@ -6,7 +6,7 @@ import { HostileNode } from '../../src/testing/hostile/hostile-node.ts'
 import { until } from '../net/support.ts'
 import { patienceMs, startBattlefield } from './support.ts'
 
-const names = [...Object.keys(protocolTable), 'message'] as readonly Target[]
+const names = [...Object.keys(protocolTable), 'message', 'pairing'] as readonly Target[]
 
 test('every protocol id has hostile cases, and no case is for an id that does not exist', () => {
   assert.deepEqual(Object.keys(hostileCases).sort(), [...names].sort())

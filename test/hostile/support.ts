@@ -12,6 +12,7 @@ export const patienceMs = 2_400
 const limits = {
   pqs: { ...shortDeadlines, streamsPerSecond: 1_000 },
   message: { frameMs: shortDeadlines.frameMs },
+  pairing: { frameMs: shortDeadlines.frameMs },
   card: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
   pair: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
   nat: { ...shortDeadlines, idleMs: 500, streamsPerSecond: 1_000 },
@@ -37,6 +38,7 @@ export async function startBattlefield(more: LimitChanges = {}, config: MeshConf
   const protocolLimits = {
     pqs: { ...limits.pqs, ...more.pqs },
     message: { ...limits.message, ...more.message },
+    pairing: { ...limits.pairing, ...more.pairing },
     card: { ...limits.card, ...more.card },
     pair: { ...limits.pair, ...more.pair },
     nat: { ...limits.nat, ...more.nat },

@@ -284,6 +284,12 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
     await friend.join(text)
     return stranger.join(text)
   },
+  INVITE_REVOKED: async ({ me, stranger }) => {
+    const { invite: text, id } = await me.invite()
+    await me.invites.revoke(id)
+    return stranger.join(text)
+  },
+  INVITE_UNKNOWN: ({ me }) => me.invites.revoke('0123456789abcdef'),
   RELAY_REFUSED: async ({ t }) => {
     const limits = {
       open: false,

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { MeshError, isMeshError } from '../../src/core/base/index.ts'
 import { decodeInvite, encodeInvite } from '../../src/core/peers/index.ts'
 import type { Mesh } from '../../src/mesh/mesh.ts'
-import { inviteAddresses } from '../../src/mesh/pairing.ts'
+import { inviteAddresses } from '../../src/mesh/invite-addresses.ts'
 import { createTestnet } from '../../src/testing/testnet.ts'
 
 const failure = (code: string) => (error: unknown) => isMeshError(error) && error.code === code
@@ -18,20 +18,25 @@ test('an invite pairs two nodes that know nothing of each other; each pins the n
   assert.ok(invite.length <= 300)
   assert.ok(expiresAt > Date.now() && expiresAt <= Date.now() + 602_000)
   const joined = await net.node(1).join(invite, { alias: 'boss' })
-  assert.deepEqual(joined, { peerId: net.node(0).peerId, name: 'node-0', alias: 'boss' })
+  const { words, ...peer } = joined
+  assert.deepEqual(peer, { peerId: net.node(0).peerId, name: 'node-0', alias: 'boss' })
+  assert.equal(words?.length, 3)
+  // Both people can read the same three words to each other.
+  assert.deepEqual((await net.node(0).peer('node-1')).words, words)
+  assert.deepEqual((await net.node(1).peer('boss')).words, words)
   assert.deepEqual(await pairedWith(net.node(0)), [net.node(1).peerId])
   assert.deepEqual(await pairedWith(net.node(1)), [net.node(0).peerId])
   assert.equal((await net.node(1).peer('boss')).peerId, net.node(0).peerId)
   assert.equal((await net.node(0).peer('node-1')).paired, true)
 })
 
-test('a used invite is INVITE_USED for another peer, and works again for the one that used it', async () => {
+test('a used invite is INVITE_USED for another peer, and for the one that used it as well', async () => {
   await using net = await strangers(3)
   const { invite } = await net.node(0).invite()
   await net.node(1).join(invite)
   await assert.rejects(net.node(2).join(invite), failure('INVITE_USED'))
   assert.deepEqual(await pairedWith(net.node(2)), [])
-  assert.equal((await net.node(1).join(invite)).peerId, net.node(0).peerId)
+  await assert.rejects(net.node(1).join(invite), failure('INVITE_USED'))
   assert.deepEqual(await pairedWith(net.node(0)), [net.node(1).peerId])
 })
 

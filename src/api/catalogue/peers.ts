@@ -1,4 +1,4 @@
-import { command, type Zod } from '../command.ts'
+import { command } from '../command.ts'
 import { circuitErrors, peer, timeoutMs, via, viaDirect } from './fields.ts'
 import { peerInfo, peerReference, quantumReport } from './shapes.ts'
 
@@ -21,52 +21,6 @@ export const discover = command({
       peers: z.array(peerInfo(z))
     }),
   route: { method: 'POST', path: '/v1/discover', scope: 'agent' }
-})
-
-/** With onion_routing on: that pairing does not go over circuits. */
-const pairingNote = (z: Zod) => ({ note: z.string().optional() })
-
-export const invite = command({
-  words: ['invite'],
-  help: 'make an invite for one peer to pair with this node',
-  fields: {
-    expiresInS: {
-      type: 'integer',
-      min: 60,
-      max: 604_800,
-      default: 86_400,
-      flag: '--expires',
-      placeholder: 'SECONDS',
-      help: 'seconds until it expires'
-    }
-  },
-  examples: ['synaptic-mesh p2p invite', 'synaptic-mesh p2p invite --expires 600 --json'],
-  errors: ['DISK_FULL'],
-  output: (z) => z.strictObject({ invite: z.string().max(300), expiresAt: z.number(), ...pairingNote(z) }),
-  route: { method: 'POST', path: '/v1/invites', scope: 'admin' }
-})
-
-export const join = command({
-  words: ['join'],
-  help: 'pair with the peer that made an invite',
-  fields: {
-    invite: {
-      type: 'text',
-      min: 1,
-      max: 512,
-      required: true,
-      position: 0,
-      flag: false,
-      isPrivate: true,
-      help: 'the invite; - reads it from standard input'
-    },
-    as: { type: 'text', min: 1, max: 63, placeholder: 'ALIAS', help: 'your own name for the peer' },
-    timeoutMs: timeoutMs(30_000)
-  },
-  examples: ['synaptic-mesh p2p join INVITE --as agent-001', 'pass show mesh-invite | synaptic-mesh p2p join -'],
-  errors: ['INVITE_INVALID', 'INVITE_EXPIRED', 'INVITE_USED', 'NETWORK_MISMATCH', 'PEER_UNREACHABLE', 'IDENTITY_MISMATCH', 'TIMEOUT'],
-  output: (z) => z.strictObject({ peerId: z.string(), name: z.string(), alias: z.string().optional(), ...pairingNote(z) }),
-  route: { method: 'POST', path: '/v1/pairs', scope: 'admin' }
 })
 
 export const peers = command({

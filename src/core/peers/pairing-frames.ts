@@ -2,15 +2,15 @@ import { ByteReader, ByteWriter, type Bytes, type ErrorCode, MeshError } from '.
 import { cardLimits } from './card.ts'
 import { inviteLimits } from './invite.ts'
 
-/** The frames of /synaptic-mesh/pair/1.0.0, in the order in which they come. See docs/wire/pairing.md. */
+/** The frames inside of a session over /synaptic-mesh/pair/2.0.0, in the order in which they come. See docs/wire/pairing.md. */
 export type PairingFrame =
-  | { readonly kind: 'hello'; readonly inviteId: Uint8Array; readonly nonce: Uint8Array }
-  | { readonly kind: 'challenge'; readonly nonce: Uint8Array }
-  | { readonly kind: 'proof'; readonly proof: Uint8Array; readonly card: Uint8Array }
+  | { readonly kind: 'join'; readonly inviteId: Uint8Array; readonly proof: Uint8Array; readonly card: Uint8Array }
   | { readonly kind: 'accepted'; readonly proof: Uint8Array; readonly card: Uint8Array }
-  /** The same peer used this invite before; its connection is its proof. */
+  /** The same peer used this invite before and has not said that it is done; its session is its proof. */
   | { readonly kind: 'known'; readonly card: Uint8Array }
   | { readonly kind: 'refused'; readonly code: PairingRefusal }
+  /** The joiner has committed, too: the invite serves nobody any more. */
+  | { readonly kind: 'done' }
 
 /** Why an inviter refuses; each is a code of the error table. */
 export const pairingRefusals = [
@@ -18,29 +18,29 @@ export const pairingRefusals = [
   'INVITE_EXPIRED',
   'INVITE_USED',
   'UNSUPPORTED_VERSION',
-  'MESSAGE_MALFORMED'
+  'MESSAGE_MALFORMED',
+  'INVITE_REVOKED'
 ] as const satisfies readonly ErrorCode[]
 export type PairingRefusal = (typeof pairingRefusals)[number]
 
-export const pairingSizes = { nonce: 32, proof: 32 } as const
+export const pairingSizes = { binding: 32, proof: 32 } as const
 
-const version = 1
-const kinds = { hello: 1, challenge: 2, proof: 3, accepted: 4, known: 5, refused: 6 } as const
+const version = 2
+const kinds = { join: 1, accepted: 2, known: 3, refused: 4, done: 5 } as const
 
 export function encodePairingFrame(frame: PairingFrame): Bytes {
   const writer = new ByteWriter().u8(kinds[frame.kind])
   switch (frame.kind) {
-    case 'hello':
-      return writer.u8(version).raw(frame.inviteId).raw(frame.nonce).finish()
-    case 'challenge':
-      return writer.raw(frame.nonce).finish()
-    case 'proof':
+    case 'join':
+      return writer.u8(version).raw(frame.inviteId).raw(frame.proof).prefixed16(frame.card).finish()
     case 'accepted':
       return writer.raw(frame.proof).prefixed16(frame.card).finish()
     case 'known':
       return writer.prefixed16(frame.card).finish()
     case 'refused':
       return writer.u8(pairingRefusals.indexOf(frame.code)).finish()
+    case 'done':
+      return writer.finish()
     default:
       return frame satisfies never
   }
@@ -57,27 +57,30 @@ export function decodePairingFrame(bytes: Uint8Array): PairingFrame {
 function readFrame(reader: ByteReader): PairingFrame {
   const kind = reader.u8()
   switch (kind) {
-    case kinds.hello:
-      return readHello(reader)
-    case kinds.challenge:
-      return { kind: 'challenge', nonce: reader.raw(pairingSizes.nonce) }
-    case kinds.proof:
-      return { kind: 'proof', proof: reader.raw(pairingSizes.proof), card: reader.prefixed16(cardLimits.bytes) }
+    case kinds.join:
+      return readJoin(reader)
     case kinds.accepted:
       return { kind: 'accepted', proof: reader.raw(pairingSizes.proof), card: reader.prefixed16(cardLimits.bytes) }
     case kinds.known:
       return { kind: 'known', card: reader.prefixed16(cardLimits.bytes) }
     case kinds.refused:
       return readRefused(reader)
+    case kinds.done:
+      return { kind: 'done' }
     default:
       throw reader.malformed(`kind ${kind}`)
   }
 }
 
-function readHello(reader: ByteReader): PairingFrame {
+function readJoin(reader: ByteReader): PairingFrame {
   const found = reader.u8()
   if (found !== version) throw new MeshError('UNSUPPORTED_VERSION', { what: 'The pairing', version: found })
-  return { kind: 'hello', inviteId: reader.raw(inviteLimits.idBytes), nonce: reader.raw(pairingSizes.nonce) }
+  return {
+    kind: 'join',
+    inviteId: reader.raw(inviteLimits.idBytes),
+    proof: reader.raw(pairingSizes.proof),
+    card: reader.prefixed16(cardLimits.bytes)
+  }
 }
 
 function readRefused(reader: ByteReader): PairingFrame {

@@ -1,5 +1,4 @@
 import { MeshError } from '../../core/base/index.ts'
-import type { Mesh } from '../../mesh/mesh.ts'
 import { wirePeer } from '../convert.ts'
 import { type Handler, present } from './context.ts'
 
@@ -7,22 +6,6 @@ export const discover: Handler<'discover'> = async (input, { mesh, signal }) => 
   const report = await mesh.discover({ method: input.method, count: input.count, timeoutMs: input.timeoutMs, signal })
   const { method, wanted, found, elapsedMs } = report
   return { method, wanted, found, elapsedMs, peers: report.peers.map(wirePeer) }
-}
-
-export const invite: Handler<'invite'> = async (input, { mesh }) => {
-  const { invite: text, expiresAt } = await mesh.invite({ expiresInS: input.expiresInS })
-  return { invite: text, expiresAt, ...pairingNote(mesh) }
-}
-
-export const join: Handler<'join'> = async (input, { mesh, signal }) => {
-  const { peerId, name, alias } = await mesh.join(input.invite, { timeoutMs: input.timeoutMs, signal, ...present({ alias: input.as }) })
-  return { peerId, name, alias, ...pairingNote(mesh) }
-}
-
-/** Pairing proves keys over a connection, and so shows to both sides and to whoever watches that these two met. */
-function pairingNote({ options }: Mesh): { readonly note?: string } {
-  if (!options.onionRouting) return {}
-  return { note: 'Pairing goes over a direct connection: the two nodes, and whoever watches them, see that they met. Messages go over circuits.' }
 }
 
 export const peers: Handler<'peers'> = async (input, { mesh }) => {

@@ -2,13 +2,13 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { type CborValue, encodeCbor } from '../../core/base/cbor.ts'
 import { type ErrorCode, signingDomains, utf8 } from '../../core/base/index.ts'
 import { type Cell, cellCommands, cellSizes, encodeCells, encodeDirectoryFrame, proveLink } from '../../core/onion/index.ts'
-import { type FrameLimits, messageFrames, protocolTable, type ProtocolName } from '../../mesh/protocol-table.ts'
+import { type FrameLimits, messageFrames, pairingFrames, protocolTable, type ProtocolName } from '../../mesh/protocol-table.ts'
 import { systemRandom } from '../../crypto/index.ts'
 import { type HostileNode, type StreamEnd, endOf, frame, push } from './hostile-node.ts'
 import { HostileSession } from './hostile-session.ts'
 
-/** What is attacked: a protocol id of the table, or the frames of messages inside of a session. */
-export type Target = ProtocolName | 'message'
+/** What is attacked: a protocol id of the table, or the frames of messages or of a pairing inside of a session. */
+export type Target = ProtocolName | 'message' | 'pairing'
 
 export interface Attack {
   readonly node: HostileNode
@@ -37,11 +37,13 @@ type Send = (line: Line, attack: Attack) => void | Promise<void>
 
 async function openLine({ node, connection, target }: Attack): Promise<Line> {
   if (target === 'message') return HostileSession.open(node, connection)
+  if (target === 'pairing') return HostileSession.open(node, connection, { protocol: 'pair' })
   const stream = await node.open(connection, protocolTable[target].id)
   return { stream, push: (bytes) => void push(stream, bytes) }
 }
 
-const limitsOf = (target: Target): FrameLimits => (target === 'message' ? messageFrames : protocolTable[target])
+const limitsOf = (target: Target): FrameLimits =>
+  target === 'message' ? messageFrames : target === 'pairing' ? pairingFrames : protocolTable[target]
 
 /** A case on one line to the target. */
 function onStream(name: string, codes: readonly ErrorCode[], send: Send): HostileCase {
@@ -149,7 +151,8 @@ const cardCases: readonly HostileCase[] = [
   cardCase('CBOR that claims 2^32 items', malformed, () => new Uint8Array([0x9a, 0xff, 0xff, 0xff, 0xff, 0]))
 ]
 
-const hello = (inviteId: Uint8Array, version = 1): Uint8Array => new Uint8Array([1, version, ...inviteId, ...systemRandom.bytes(32)])
+/** An invite id, a proof of noise and a card of one byte. */
+const joinFrame = (version = 2): Uint8Array => new Uint8Array([1, version, ...systemRandom.bytes(8 + 32), 0, 1, 0x80])
 
 /** A pairing may be refused with a frame and an orderly end: both are an answer. */
 const pairCase = (name: string, codes: readonly ErrorCode[], frames: (attack: Attack) => readonly Uint8Array[]): HostileCase => ({
@@ -159,13 +162,16 @@ const pairCase = (name: string, codes: readonly ErrorCode[], frames: (attack: At
   ends: ['reset', 'closed']
 })
 
-const pairCases: readonly HostileCase[] = [
-  pairCase('an invite that nobody gave out', ['INVITE_INVALID'], () => [hello(systemRandom.bytes(8))]),
-  pairCase('a pairing of version 9', ['UNSUPPORTED_VERSION'], () => [hello(systemRandom.bytes(8), 9)]),
-  pairCase('a proof before the greeting', malformed, () => [new Uint8Array([3, ...systemRandom.bytes(32), 0, 1, 0x80])]),
-  pairCase('the acceptance of the other side', malformed, () => [new Uint8Array([4, ...systemRandom.bytes(32), 0, 0])]),
-  pairCase('a greeting that is too short', malformed, () => [new Uint8Array([1, 1, 2, 3])]),
-  pairCase('a greeting with bytes left over', malformed, () => [new Uint8Array([...hello(systemRandom.bytes(8)), 0])])
+const pairingCases: readonly HostileCase[] = [
+  pairCase('an invite that nobody gave out', ['INVITE_INVALID'], () => [joinFrame()]),
+  pairCase('a pairing of version 1', ['UNSUPPORTED_VERSION'], () => [joinFrame(1)]),
+  pairCase('the acceptance of the other side', malformed, () => [new Uint8Array([2, ...systemRandom.bytes(32), 0, 0])]),
+  pairCase('that the peer is known', malformed, () => [new Uint8Array([3, 0, 1, 0x80])]),
+  pairCase('the end before the beginning', malformed, () => [new Uint8Array([5])]),
+  pairCase('a refusal', malformed, () => [new Uint8Array([4, 0])]),
+  pairCase('a greeting that is too short', malformed, () => [joinFrame().subarray(0, 20)]),
+  pairCase('a greeting with bytes left over', malformed, () => [new Uint8Array([...joinFrame(), 0])]),
+  onStream('a session and silence', late, () => undefined)
 ]
 
 const messageCases: readonly HostileCase[] = [
@@ -183,7 +189,7 @@ const messageCases: readonly HostileCase[] = [
 /** The first frame of a session: a version, a level, a suite that nobody has; or a record where a greeting should be. */
 const sessionCases: readonly HostileCase[] = [
   onStream('a first frame of noise', refused, (line) => line.push(frame(systemRandom.bytes(1_300)))),
-  onStream('a first frame of the largest size', refused, (line) => line.push(frame(systemRandom.bytes(protocolTable.pqs.maxFrameBytes)))),
+  onStream('a first frame of the largest size', refused, (line, { target }) => line.push(frame(systemRandom.bytes(limitsOf(target).maxFrameBytes)))),
   onStream('text where a session is expected', refused, (line) => line.push(frame(utf8('{"__proto__":{"admin":true}}'))))
 ]
 
@@ -311,7 +317,8 @@ export const hostileCases: Readonly<Record<Target, readonly HostileCase[]>> = {
   pqs: [...commonCases, silentStream, ...sessionCases],
   message: [...commonCases, ...messageCases],
   card: [...commonCases, silentStream, ...cardCases],
-  pair: [...commonCases, silentStream, ...pairCases],
+  pair: [...commonCases, silentStream, ...sessionCases],
+  pairing: [...commonCases, ...pairingCases],
   nat: [...commonCases, silentStream, ...natCases],
   ice: [...commonCases, silentStream, ...iceCases],
   onion: [...commonCases, silentStream, ...onionCases],

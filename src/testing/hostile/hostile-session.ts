@@ -2,11 +2,18 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { MeshError, concat } from '../../core/base/index.ts'
 import { type SessionInput, SessionMachine } from '../../core/session/index.ts'
 import { createVerifier, nodeHandshakeCrypto } from '../../crypto/index.ts'
+import { pairingPurpose, pairingSizes } from '../../core/peers/index.ts'
 import { protocolTable } from '../../mesh/protocol-table.ts'
 import { createSessionContext } from '../../mesh/session-context.ts'
 import { systemClock } from '../../node/clock.ts'
 import { systemTimers } from '../../node/timers.ts'
 import { type HostileNode, frame, push } from './hostile-node.ts'
+
+export interface HostileSessionOptions {
+  /** Takes what the victim says inside, in pieces of any size. */
+  readonly onData?: (data: Uint8Array) => void
+  readonly protocol?: 'pqs' | 'pair'
+}
 
 /** An honest session with a victim, into which an attacker writes what it likes. */
 export class HostileSession {
@@ -26,8 +33,12 @@ export class HostileSession {
     )
   }
 
-  /** Opens a session at level 3 with the node behind `connection`. @param onData - takes what the victim says inside, in pieces of any size */
-  static async open(node: HostileNode, connection: Connection, onData: (data: Uint8Array) => void = () => undefined): Promise<HostileSession> {
+  /** Opens a session at level 3 with the node behind `connection`, for messages or for a pairing. */
+  static async open(
+    node: HostileNode,
+    connection: Connection,
+    { onData = () => undefined, protocol = 'pqs' }: HostileSessionOptions = {}
+  ): Promise<HostileSession> {
     const { network, signer } = node
     const options = { crypto: nodeHandshakeCrypto, clock: systemClock(), timers: systemTimers, network, signer, verifier: createVerifier(network) }
     const responder = connection.remotePeer
@@ -41,7 +52,7 @@ export class HostileSession {
       responder: responder.toString(),
       responderKey: responder.publicKey.raw
     })
-    const session = new HostileSession(await node.open(connection, protocolTable.pqs.id), machine, onData)
+    const session = new HostileSession(await node.open(connection, protocolTable[protocol].id), machine, onData)
     session.#input({ type: 'start' })
     await session.#open.promise
     return session
@@ -50,6 +61,11 @@ export class HostileSession {
   /** Seals bytes that need not be frames, in records of at most 60,000 bytes. */
   push(bytes: Uint8Array): void {
     for (let start = 0; start < bytes.length; start += 60_000) this.#input({ type: 'send', data: bytes.subarray(start, start + 60_000) })
+  }
+
+  /** What a proof of an invite is bound to. */
+  get binding(): Uint8Array {
+    return this.#machine.exportSecret(pairingPurpose, new Uint8Array(0), pairingSizes.binding)
   }
 
   /** Says that nothing more comes, as an honest peer does at its end. */

@@ -8,10 +8,12 @@ import {
   type JoinerInput,
   JoinerMachine,
   type KnownInvite,
+  type PairingOptions,
   encodeCard,
   inviteIdOf,
   maxInviteFailures
 } from '../../../src/core/peers/index.ts'
+import { encodePairingFrame } from '../../../src/core/peers/pairing-frames.ts'
 import { cardOf, hmac, network, seeded, signerOf, verifier } from './support.ts'
 
 const now = wallMillis(1_800_000_000_000)
@@ -20,18 +22,35 @@ const inviter = signerOf('inviter')
 const joiner = signerOf('joiner')
 const invite: Invite = { network, publicKey: inviter.publicKey, secret, expiresAt: wallMillis(now + 60_000), addresses: [] }
 
+/** What both ends of one session export. */
+const bindingOf = (session: string): Uint8Array => seeded(`session ${session}`).bytes(32)
+
 /** The inviter's store, as small as it can be. */
 class Store {
   failures = 0
   usedBy: Uint8Array | undefined
+  isDone = false
+  isRevoked = false
   expiresAt = invite.expiresAt
 
   find(inviteId: Uint8Array, peerKey: Uint8Array): KnownInvite | undefined {
     if (!equalBytes(inviteId, inviteIdOf(secret))) return undefined
-    const usedBy = this.usedBy === undefined ? 'nobody' : equalBytes(this.usedBy, peerKey) ? 'this-peer' : 'another'
-    return { secret: usedBy === 'nobody' ? secret : new Uint8Array(0), expiresAt: this.expiresAt, failures: this.failures, usedBy }
+    const usedBy = this.usedBy === undefined ? 'nobody' : equalBytes(this.usedBy, peerKey) && !this.isDone ? 'this-peer' : 'another'
+    const { failures, expiresAt, isRevoked } = this
+    return { secret: usedBy === 'nobody' ? secret : new Uint8Array(0), expiresAt, failures, isRevoked, usedBy }
   }
 }
+
+const optionsOf = (own: typeof inviter, peer: typeof inviter, changes: Partial<PairingOptions> = {}): PairingOptions => ({
+  network,
+  verifier,
+  hmac,
+  ownKey: own.publicKey,
+  peerKey: peer.publicKey,
+  ownCard: encodeCard(cardOf(own.publicKey, { name: own === inviter ? 'inviter' : 'joiner' }), own),
+  binding: bindingOf('1'),
+  ...changes
+})
 
 interface Outcome {
   readonly joiner: string
@@ -42,131 +61,142 @@ interface Outcome {
 interface RunOptions {
   readonly store: Store
   readonly joinerSecret?: Uint8Array
-  readonly as?: ReturnType<typeof signerOf>
-  readonly alter?: (frame: Uint8Array, index: number) => Uint8Array
+  readonly as?: typeof joiner
+  readonly inviterChanges?: Partial<PairingOptions>
+  readonly joinerChanges?: Partial<PairingOptions>
+  readonly alter?: (frame: Uint8Array, index: number) => Uint8Array | undefined
 }
 
-function run({ store, joinerSecret = secret, as = joiner, alter = (frame) => frame }: RunOptions): Outcome {
-  const common = { network, verifier, hmac }
-  const inviterSide = new InviterMachine({
-    ...common,
-    random: seeded('i'),
-    ownKey: inviter.publicKey,
-    peerKey: as.publicKey,
-    ownCard: encodeCard(cardOf(inviter.publicKey, { name: 'inviter' }), inviter)
-  })
-  const joinerSide = new JoinerMachine({
-    ...common,
-    random: seeded('j'),
-    ownKey: as.publicKey,
-    peerKey: inviter.publicKey,
-    ownCard: encodeCard(cardOf(as.publicKey, { name: 'joiner' }), as),
-    invite: { ...invite, secret: joinerSecret }
-  })
+function run({ store, joinerSecret = secret, as = joiner, inviterChanges, joinerChanges, alter = (frame) => frame }: RunOptions): Outcome {
+  const inviterSide = new InviterMachine(optionsOf(inviter, as, inviterChanges))
+  const joinerSide = new JoinerMachine({ ...optionsOf(as, inviter, joinerChanges), invite: { ...invite, secret: joinerSecret } })
   const frames: Uint8Array[] = []
   let joinerResult = 'waiting'
   let inviterResult = 'waiting'
-  const travel = (frame: Uint8Array): Uint8Array => {
+  const travel = (frame: Uint8Array, deliver: (frame: Uint8Array) => void): void => {
     frames.push(frame)
-    return alter(frame, frames.length - 1)
+    const arrived = alter(frame, frames.length - 1)
+    if (arrived !== undefined) deliver(arrived)
   }
   const toJoiner = (input: JoinerInput): void => {
     for (const output of joinerSide.handle(input, millis(0))) {
-      if (output.type === 'send') toInviter({ type: 'frame', frame: travel(output.frame) })
-      else joinerResult = output.type === 'paired' ? `paired with ${output.card.name}` : output.error.code
+      if (output.type === 'send') travel(output.frame, (frame) => toInviter({ type: 'frame', frame }))
+      else if (output.type === 'failed') joinerResult = output.error.code
+      else {
+        joinerResult = `paired with ${output.card.name}`
+        toJoiner({ type: 'saved' })
+      }
     }
   }
   const toInviter = (input: InviterInput): void => {
     for (const output of inviterSide.handle(input, millis(0))) {
-      if (output.type === 'send') toJoiner({ type: 'frame', frame: travel(output.frame) })
+      if (output.type === 'send') travel(output.frame, (frame) => toJoiner({ type: 'frame', frame }))
       else if (output.type === 'look-up') toInviter({ type: 'invite', invite: store.find(output.inviteId, as.publicKey), now })
       else if (output.type === 'redeem') {
         store.usedBy = as.publicKey
+        inviterResult = `added ${output.card.name}`
         toInviter({ type: 'redeemed' })
       } else if (output.type === 'count-failure') {
         store.failures += 1
         toInviter({ type: 'failure-counted' })
-      } else inviterResult = output.type === 'paired' ? `paired with ${output.card.name}` : output.error.code
+      } else if (output.type === 'complete') store.isDone = true
+      else if (output.type === 'failed') inviterResult = output.error.code
     }
   }
   toJoiner({ type: 'start' })
   return { joiner: joinerResult, inviter: inviterResult, frames }
 }
 
+const flip = (at: number) => (frame: Uint8Array, index: number) =>
+  index === 0 ? frame.map((byte, offset) => (offset === at ? byte ^ 1 : byte)) : frame
+
 test('who has the invite is paired, and both know the name on the card of the other', () => {
-  const { joiner: joined, inviter: invited } = run({ store: new Store() })
+  const store = new Store()
+  const { joiner: joined, inviter: invited } = run({ store })
   assert.equal(joined, 'paired with inviter')
-  assert.equal(invited, 'paired with joiner')
+  assert.equal(invited, 'added joiner')
+  assert.ok(store.isDone)
 })
 
 test('the secret is in no frame', () => {
   const { frames } = run({ store: new Store() })
-  assert.equal(frames.length, 4)
+  assert.equal(frames.length, 3)
   for (const frame of frames) assert.ok(!toHex(frame).includes(toHex(secret)))
 })
 
-test('an invite serves one peer: another one is told INVITE_USED', () => {
+test('an invite serves one peer, once: another one and the same one again are told INVITE_USED', () => {
   const store = new Store()
   run({ store })
   assert.equal(run({ store, as: signerOf('second') }).joiner, 'INVITE_USED')
+  assert.equal(run({ store }).joiner, 'INVITE_USED')
 })
 
-test('the peer that used it may ask again, because the reply may have been lost', () => {
+test('the peer that used it may come again until it has said that it is done, because the answer may have been lost', () => {
   const store = new Store()
-  run({ store, alter: (frame, index) => (index === 3 ? frame.subarray(0, 1) : frame) })
-  assert.equal(run({ store }).joiner, 'paired with inviter')
+  assert.equal(run({ store, alter: (frame, index) => (index === 1 ? undefined : frame) }).joiner, 'waiting')
+  assert.equal(run({ store, as: signerOf('second') }).joiner, 'INVITE_USED')
+  assert.equal(run({ store, joinerChanges: { binding: bindingOf('2') }, inviterChanges: { binding: bindingOf('2') } }).joiner, 'paired with inviter')
+  assert.equal(run({ store }).joiner, 'INVITE_USED')
 })
 
 test('five wrong proofs burn the invite, even for who has the secret', () => {
   const store = new Store()
-  const joinerSecret = secret.slice()
-  joinerSecret[15] = (joinerSecret[15] ?? 0) ^ 1
-  const wrong = (): Outcome => run({ store, alter: (frame, index) => (index === 2 ? frame.map((byte, at) => (at === 1 ? byte ^ 1 : byte)) : frame) })
   for (let failure = 1; failure <= maxInviteFailures; failure++) {
-    assert.equal(wrong().joiner, 'INVITE_INVALID')
+    assert.equal(run({ store, alter: flip(10) }).joiner, 'INVITE_INVALID')
     assert.equal(store.failures, failure)
   }
   assert.equal(run({ store }).joiner, 'INVITE_USED')
 })
 
-test('an invite that expired or is not known is refused by name', () => {
+test('an invite that expired, was taken back or is not known is refused by name', () => {
   const expired = new Store()
   expired.expiresAt = now
   assert.equal(run({ store: expired }).joiner, 'INVITE_EXPIRED')
+  const revoked = new Store()
+  revoked.isRevoked = true
+  assert.equal(run({ store: revoked }).joiner, 'INVITE_REVOKED')
   assert.equal(run({ store: new Store(), joinerSecret: new Uint8Array(16) }).joiner, 'INVITE_INVALID')
 })
 
-test('nobody is paired before the store has committed', () => {
-  const machine = new InviterMachine({
-    network,
-    verifier,
-    hmac,
-    random: seeded('i'),
-    ownKey: inviter.publicKey,
-    peerKey: joiner.publicKey,
-    ownCard: new Uint8Array(0)
-  })
-  const joining = new JoinerMachine({
-    network,
-    verifier,
-    hmac,
-    random: seeded('j'),
-    ownKey: joiner.publicKey,
-    peerKey: inviter.publicKey,
-    ownCard: encodeCard(cardOf(joiner.publicKey), joiner),
-    invite
-  })
-  const [hello] = joining.handle({ type: 'start' }, millis(0))
-  assert.ok(hello?.type === 'send')
-  machine.handle({ type: 'frame', frame: hello.frame }, millis(0))
-  const [challenge] = machine.handle({ type: 'invite', invite: new Store().find(inviteIdOf(secret), joiner.publicKey), now }, millis(0))
-  assert.ok(challenge?.type === 'send')
-  const [proof] = joining.handle({ type: 'frame', frame: challenge.frame }, millis(0))
-  assert.ok(proof?.type === 'send')
-  assert.deepEqual(
-    machine.handle({ type: 'frame', frame: proof.frame }, millis(0)).map((output) => output.type),
-    ['redeem']
-  )
+test('a proof holds in its own session only: where somebody stands between, the two ends export different secrets', () => {
+  const store = new Store()
+  const { joiner: joined, inviter: invited } = run({ store, joinerChanges: { binding: bindingOf('with the one between') } })
+  assert.deepEqual([joined, invited, store.failures, store.usedBy], ['INVITE_INVALID', 'INVITE_INVALID', 1, undefined])
+})
+
+test('a proof is of no use for another key, another network or another invite', () => {
+  const { frames } = run({ store: new Store() })
+  const replay = (changes: Partial<PairingOptions>): string => {
+    const machine = new InviterMachine(optionsOf(inviter, joiner, changes))
+    machine.handle({ type: 'frame', frame: frames[0] ?? new Uint8Array(0) }, millis(0))
+    return (
+      machine
+        .handle({ type: 'invite', invite: new Store().find(inviteIdOf(secret), joiner.publicKey), now }, millis(0))
+        .map(({ type }) => type)
+        .join() || 'nothing'
+    )
+  }
+  assert.equal(replay({}), 'redeem')
+  assert.equal(replay({ binding: bindingOf('2') }), 'count-failure')
+  assert.equal(replay({ peerKey: signerOf('thief').publicKey }), 'count-failure')
+  assert.equal(replay({ ownKey: signerOf('another inviter').publicKey }), 'count-failure')
+  assert.equal(replay({ network: 'elsewhere' }), 'count-failure')
+})
+
+/** An inviter that has seen the frame of a joiner, and looked its invite up. */
+function asked(joinFrame?: Uint8Array): { readonly machine: InviterMachine; readonly first: readonly string[]; readonly frame: Uint8Array } {
+  const machine = new InviterMachine(optionsOf(inviter, joiner))
+  const [join] = new JoinerMachine({ ...optionsOf(joiner, inviter), invite }).handle({ type: 'start' }, millis(0))
+  assert.ok(join?.type === 'send')
+  const frame = joinFrame ?? join.frame
+  machine.handle({ type: 'frame', frame }, millis(0))
+  const outputs = machine.handle({ type: 'invite', invite: new Store().find(inviteIdOf(secret), joiner.publicKey), now }, millis(0))
+  return { machine, first: outputs.map(({ type }) => type), frame: join.frame }
+}
+
+test('nobody is told to be paired before the store has committed', () => {
+  const { machine, first } = asked()
+  assert.deepEqual(first, ['redeem'])
   const outputs = machine.handle({ type: 'not-redeemed', error: new MeshError('INVITE_USED') }, millis(0))
   assert.deepEqual(
     outputs.map((output) => output.type),
@@ -175,123 +205,45 @@ test('nobody is paired before the store has committed', () => {
   assert.deepEqual(machine.handle({ type: 'redeemed' }, millis(0)), [])
 })
 
-test('a second proof in one handshake is not looked at', () => {
-  const machine = new InviterMachine({
-    network,
-    verifier,
-    hmac,
-    random: seeded('i'),
-    ownKey: inviter.publicKey,
-    peerKey: joiner.publicKey,
-    ownCard: new Uint8Array(0)
-  })
-  const joining = new JoinerMachine({
-    network,
-    verifier,
-    hmac,
-    random: seeded('j'),
-    ownKey: joiner.publicKey,
-    peerKey: inviter.publicKey,
-    ownCard: encodeCard(cardOf(joiner.publicKey), joiner),
-    invite
-  })
-  const [hello] = joining.handle({ type: 'start' }, millis(0))
-  assert.ok(hello?.type === 'send')
-  machine.handle({ type: 'frame', frame: hello.frame }, millis(0))
-  const [challenge] = machine.handle({ type: 'invite', invite: new Store().find(inviteIdOf(secret), joiner.publicKey), now }, millis(0))
-  assert.ok(challenge?.type === 'send')
-  const [proof] = joining.handle({ type: 'frame', frame: challenge.frame }, millis(0))
-  assert.ok(proof?.type === 'send')
-  const wrong = proof.frame.slice()
-  wrong[1] = (wrong[1] ?? 0) ^ 1
+test('a second proof in one session is not looked at', () => {
+  const { frame } = asked()
+  const { machine, first } = asked(flip(10)(frame, 0))
+  assert.deepEqual(first, ['count-failure'])
   assert.deepEqual(
-    machine.handle({ type: 'frame', frame: wrong }, millis(0)).map((output) => output.type),
-    ['count-failure']
-  )
-  assert.deepEqual(
-    machine.handle({ type: 'frame', frame: proof.frame }, millis(0)).map((output) => output.type),
+    machine.handle({ type: 'frame', frame }, millis(0)).map((output) => output.type),
     ['send', 'failed']
   )
+})
+
+test('a joiner that says done before it was accepted is refused, and so is who accepts itself', () => {
+  for (const frame of [encodePairingFrame({ kind: 'done' }), encodePairingFrame({ kind: 'known', card: new Uint8Array(1) })]) {
+    const outputs = new InviterMachine(optionsOf(inviter, joiner)).handle({ type: 'frame', frame }, millis(0))
+    assert.ok(outputs.some((output) => output.type === 'failed' && output.error.code === 'MESSAGE_MALFORMED'))
+  }
 })
 
 test('a proof sent back to the joiner does not pass for the proof of the inviter', () => {
   let proof: Uint8Array = new Uint8Array(0)
   const alter = (frame: Uint8Array, index: number): Uint8Array => {
-    if (index === 2) proof = frame
-    if (index !== 3) return frame
+    if (index === 0) proof = frame.slice(10, 42)
+    if (index !== 1) return frame
     const reflected = frame.slice()
-    reflected.set(proof.subarray(1, 33), 1)
+    reflected.set(proof, 1)
     return reflected
   }
   assert.equal(run({ store: new Store(), alter }).joiner, 'SIGNATURE_INVALID')
 })
 
-test('the proof of one pairing is worth nothing in the next, which has other nonces', () => {
-  const first = run({ store: new Store() })
-  const replayed = first.frames[2] ?? new Uint8Array(0)
-  const machine = new InviterMachine({
-    network,
-    verifier,
-    hmac,
-    random: seeded('another'),
-    ownKey: inviter.publicKey,
-    peerKey: joiner.publicKey,
-    ownCard: new Uint8Array(0)
-  })
-  machine.handle({ type: 'frame', frame: first.frames[0] ?? new Uint8Array(0) }, millis(0))
-  machine.handle({ type: 'invite', invite: new Store().find(inviteIdOf(secret), joiner.publicKey), now }, millis(0))
-  assert.deepEqual(
-    machine.handle({ type: 'frame', frame: replayed }, millis(0)).map((output) => output.type),
-    ['count-failure']
-  )
-})
-
-test('another key at the address of the inviter is IDENTITY_MISMATCH before anything is sent', () => {
+test('a session with another key than the invite names is IDENTITY_MISMATCH before anything is sent', () => {
   assert.throws(
-    () =>
-      new JoinerMachine({
-        network,
-        verifier,
-        hmac,
-        random: seeded('j'),
-        ownKey: joiner.publicKey,
-        peerKey: signerOf('impostor').publicKey,
-        ownCard: new Uint8Array(0),
-        invite
-      }),
+    () => new JoinerMachine({ ...optionsOf(joiner, signerOf('impostor')), invite }),
     (error) => isMeshError(error, 'IDENTITY_MISMATCH')
   )
 })
 
 test('a card that is not of the peer itself ends the pairing before anything is added', () => {
+  const victim = signerOf('victim')
   const store = new Store()
-  const machine = new InviterMachine({
-    network,
-    verifier,
-    hmac,
-    random: seeded('i'),
-    ownKey: inviter.publicKey,
-    peerKey: joiner.publicKey,
-    ownCard: new Uint8Array(0)
-  })
-  const joining = new JoinerMachine({
-    network,
-    verifier,
-    hmac,
-    random: seeded('j'),
-    ownKey: joiner.publicKey,
-    peerKey: inviter.publicKey,
-    ownCard: encodeCard(cardOf(signerOf('victim').publicKey), signerOf('victim')),
-    invite
-  })
-  const [hello] = joining.handle({ type: 'start' }, millis(0))
-  assert.ok(hello?.type === 'send')
-  machine.handle({ type: 'frame', frame: hello.frame }, millis(0))
-  const [challenge] = machine.handle({ type: 'invite', invite: store.find(inviteIdOf(secret), joiner.publicKey), now }, millis(0))
-  assert.ok(challenge?.type === 'send')
-  const [proof] = joining.handle({ type: 'frame', frame: challenge.frame }, millis(0))
-  assert.ok(proof?.type === 'send')
-  const outputs = machine.handle({ type: 'frame', frame: proof.frame }, millis(0))
-  assert.ok(outputs.some((output) => output.type === 'failed' && output.error.code === 'IDENTITY_MISMATCH'))
-  assert.ok(!outputs.some((output) => output.type === 'redeem'))
+  const outcome = run({ store, joinerChanges: { ownCard: encodeCard(cardOf(victim.publicKey), victim) } })
+  assert.deepEqual([outcome.inviter, store.usedBy], ['IDENTITY_MISMATCH', undefined])
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { fromHex, millis, toHex, wallMillis } from '../../../src/core/base/index.ts'
@@ -50,7 +50,7 @@ function pairingFrames(invite: Invite, cards: { readonly inviterCard: Uint8Array
     network,
     verifier,
     hmac,
-    random: seeded('vector i'),
+    binding: seeded('vector binding').bytes(32),
     ownKey: inviterKey,
     peerKey: joinerKey,
     ownCard: cards.inviterCard
@@ -59,7 +59,7 @@ function pairingFrames(invite: Invite, cards: { readonly inviterCard: Uint8Array
     network,
     verifier,
     hmac,
-    random: seeded('vector j'),
+    binding: seeded('vector binding').bytes(32),
     ownKey: joinerKey,
     peerKey: inviterKey,
     ownCard: cards.joinerCard,
@@ -72,18 +72,18 @@ function pairingFrames(invite: Invite, cards: { readonly inviterCard: Uint8Array
     frames.push(toHex(frame))
     return frame
   }
-  const hello = sent(joiner.handle({ type: 'start' }, millis(0)))
-  inviter.handle({ type: 'frame', frame: hello }, millis(0))
-  const known = { secret: invite.secret, expiresAt: invite.expiresAt, failures: 0, usedBy: 'nobody' } as const
-  const challenge = sent(inviter.handle({ type: 'invite', invite: known, now: wallMillis(0) }, millis(0)))
-  const proof = sent(joiner.handle({ type: 'frame', frame: challenge }, millis(0)))
-  inviter.handle({ type: 'frame', frame: proof }, millis(0))
+  const join = sent(joiner.handle({ type: 'start' }, millis(0)))
+  inviter.handle({ type: 'frame', frame: join }, millis(0))
+  const known = { secret: invite.secret, expiresAt: invite.expiresAt, failures: 0, isRevoked: false, usedBy: 'nobody' } as const
+  inviter.handle({ type: 'invite', invite: known, now: wallMillis(0) }, millis(0))
   const accepted = sent(inviter.handle({ type: 'redeemed' }, millis(0)))
   assert.equal(joiner.handle({ type: 'frame', frame: accepted }, millis(0))[0]?.type, 'paired')
+  sent(joiner.handle({ type: 'saved' }, millis(0)))
   return frames
 }
 
 test('cards, invites and pairing frames are the bytes of the vector file', () => {
+  if (process.env['UPDATE'] === '1') writeFileSync(file, `${JSON.stringify(produce(), undefined, 2)}\n`)
   assert.deepEqual(produce(), JSON.parse(readFileSync(file, 'utf8')))
 })
 
