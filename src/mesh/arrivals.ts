@@ -1,5 +1,6 @@
 import type { WallMillis } from '../core/base/index.ts'
-import type { ArrivedMessage, VolatileMessage } from '../core/message/index.ts'
+import { isControlType } from '../core/base/control-type.ts'
+import { type ArrivedMessage, decodeEnvelope, type VolatileMessage } from '../core/message/index.ts'
 import type { Delivery } from './delivery.ts'
 import type { ReceivedMessage } from './mesh.ts'
 import type { MeshInbox } from './mesh-inbox.ts'
@@ -30,10 +31,10 @@ export class Arrivals {
     const { book, metrics, threads } = this.#options
     const sender = book.sender(publicKey)
     metrics.arrived(
-      messages.map(({ envelope }) => envelope.type),
+      messages.flatMap(({ envelope, message }) => (message.control === true ? [] : [envelope.type])),
       'durable'
     )
-    const readable = messages.filter(({ state }) => state !== 'held')
+    const readable = messages.filter(({ state, message }) => state !== 'held' && message.control !== true)
     threads.arrived(readable.map(({ envelope }) => envelope))
     for (const { envelope, position, state, message } of readable)
       this.#deliver(receivedFromEnvelope(envelope, sender, { position, state, receivedAt: message.received.wall, handedOut: 0 }))
@@ -61,6 +62,17 @@ export class Arrivals {
     this.#options.threads.arrived(messages)
     for (const message of messages) this.#deliver(message)
     return released
+  }
+
+  /** Delivers what was held of a peer that is a member of this group now. */
+  async releaseGroup(
+    { publicKey, group }: { readonly publicKey: Uint8Array; readonly group: Uint8Array },
+    parts: { readonly delivery: Delivery; readonly inbox: MeshInbox }
+  ): Promise<void> {
+    const rows = await parts.delivery.releaseGroup(publicKey, group)
+    const messages = parts.inbox.received(rows.filter(({ envelope }) => !isControlType(decodeEnvelope(envelope).contentType)))
+    this.#options.threads.arrived(messages)
+    for (const message of messages) this.#deliver(message)
   }
 
   #deliver(message: ReceivedMessage): void {

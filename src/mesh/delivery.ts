@@ -8,6 +8,7 @@ import {
   InboxMachine,
   type InboxOutput,
   type InboxReader,
+  type InboxRow,
   type Instant,
   type MessageDraft,
   type OutboxCounts,
@@ -148,6 +149,14 @@ export class Delivery {
     this.#inbox.input({ type: 'released', rows })
     this.#tellOverCircuits(rows)
     return rows.length
+  }
+
+  /** The same for what it sent to a group. */
+  async releaseGroup(publicKey: Uint8Array, group: Uint8Array): Promise<readonly InboxRow[]> {
+    const rows = await this.#stored(this.#options.platform.deliveryStore.releaseGroup(publicKey, group))
+    this.#inbox.input({ type: 'released', rows })
+    this.#tellOverCircuits(rows)
+    return rows
   }
 
   /** Receipts of what came over circuits wait for one with the sender: it is made for them, and where that fails they go on waiting. */

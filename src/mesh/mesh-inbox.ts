@@ -129,6 +129,11 @@ export class MeshInbox implements Inbox {
     return { name: consumer ?? '', at: this.#options.delivery.now() }
   }
 
+  /** Rows as agents get them. */
+  received(rows: readonly InboxRow[]): readonly ReceivedMessage[] {
+    return rows.map((row) => this.#received(row))
+  }
+
   #received(row: InboxRow): ReceivedMessage {
     return receivedFromRow(row, this.#options.book.sender(row.source))
   }

@@ -24,6 +24,7 @@ export class MeshNode implements mesh.Mesh {
   readonly agents: mesh.Agents
   readonly upkeep: NodeUpkeep
   readonly contacts: mesh.Contacts
+  readonly groups: mesh.Groups
   readonly #config: MeshNodeOptions
   readonly #parts: NodeParts
   #cancelPrune: () => void = () => undefined
@@ -32,7 +33,13 @@ export class MeshNode implements mesh.Mesh {
   /** Recovers what an earlier process left, and starts serving. */
   static async start(config: MeshNodeOptions): Promise<MeshNode> {
     const { deliveryStore, peerStore, trustStore, threadStore, agentStore } = config.platform
-    const parts = new NodeParts(config, { recovery: await deliveryStore.recoverOutbox(), pairs: await peerStore.pairs(), agents: await agentStore.agents(), blocked: await trustStore.blocked(), threads: await threadStore.load() })
+    const parts = new NodeParts(config, {
+      recovery: await deliveryStore.recoverOutbox(),
+      pairs: await peerStore.pairs(),
+      agents: await agentStore.agents(),
+      blocked: await trustStore.blocked(),
+      threads: await threadStore.load()
+    })
     const node = new MeshNode(config, parts)
     await node.#start()
     return node
@@ -49,19 +56,25 @@ export class MeshNode implements mesh.Mesh {
     this.agents = parts.agents
     this.upkeep = parts.upkeep
     this.contacts = parts.contacts
+    this.groups = parts.groups
   }
 
   addresses(): readonly string[] {
     return this.#parts.status.addresses()
   }
 
-  send(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
+  async send(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
     const known = this.#knownRecipient(destination)
     if (known !== undefined) return this.#send(known, content, options)
+    const { groups } = this.#parts
+    const group = groups.destination(destination)
+    if (group !== undefined) return groups.send(group, content, options)
     return this.#parts.recipient(destination, this.outbox.routeOf(options)).then((recipient) => this.#send(recipient, content, options))
   }
 
   async request(destination: string, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.ReceivedMessage> {
+    if (this.#knownRecipient(destination) === undefined && this.#parts.groups.destination(destination) !== undefined)
+      throw new MeshError('USAGE', { problem: `${destination} is a group, and an answer is awaited from one peer` })
     const recipient = this.#knownRecipient(destination) ?? (await this.#parts.recipient(destination, this.outbox.routeOf(options)))
     const { peerId } = recipient
     const isHidden = this.outbox.routeOf(options) === 'onion'
@@ -79,13 +92,24 @@ export class MeshNode implements mesh.Mesh {
     return response
   }
 
-  reply(message: mesh.Answered, content: string | Uint8Array, options: mesh.SendOptions = {}): Promise<mesh.SendReport> {
+  async reply(message: mesh.Answered, content: string | Uint8Array, { all = false, ...options }: mesh.ReplyOptions = {}): Promise<mesh.SendReport> {
     const { peerId } = message.source
     const cause = message.thread === undefined ? undefined : this.#parts.threads.answerTo({ id: message.id, thread: message.thread })
+    if (all) return this.#replyToAll(message, content, { options, cause })
     const answer: mesh.SendOptions = { delivery: message.delivery, ...options, type: 'Response', inReplyTo: message.id }
     return Promise.resolve(this.#knownRecipient(peerId) ?? this.#parts.recipient(peerId, this.outbox.routeOf(options))).then((recipient) =>
       this.#send(recipient, content, answer, cause)
     )
+  }
+
+  #replyToAll(
+    { id, group }: mesh.Answered,
+    content: string | Uint8Array,
+    { options, cause }: { readonly options: mesh.SendOptions; readonly cause: Cause | undefined }
+  ): Promise<mesh.SendReport> {
+    if (group === undefined) throw new MeshError('USAGE', { problem: `The message ${id} was sent to this node alone, not to a group` })
+    const { groups } = this.#parts
+    return groups.send(groups.book.require(`@${group.id}`), content, { ...options, type: 'Response', inReplyTo: group.message }, cause)
   }
 
   discover(
@@ -177,11 +201,13 @@ export class MeshNode implements mesh.Mesh {
 
   async #start(): Promise<void> {
     this.#parts.peers.start()
+    await this.#parts.groups.load()
     await this.#parts.delivery.start()
     await this.#parts.onion.start()
     await this.#parts.reach.start()
     await this.#parts.neighbourhood.start()
     this.#parts.contacts.start()
+    await this.#parts.groups.start()
     this.#parts.peers.announce()
     this.#schedulePrune()
     await this.inbox.consumers()
@@ -190,6 +216,7 @@ export class MeshNode implements mesh.Mesh {
 
   async #stop(): Promise<void> {
     this.#cancelPrune()
+    this.#parts.groups.stop()
     this.#parts.neighbourhood.stop()
     await this.#parts.reach.stop()
     this.#parts.delivery.stop()

@@ -1,3 +1,4 @@
+import { isControlType } from '../core/base/control-type.ts'
 import { MeshError, utf8 } from '../core/base/index.ts'
 import {
   invalidOption,
@@ -35,6 +36,25 @@ export interface MeshOutboxOptions {
   readonly via: Via
 }
 
+/** Rows of the outbox that belong to one message to a group: its report, by the id that it has for all. */
+interface GroupMessages {
+  collapse(rows: readonly OutboxEntry[]): Promise<readonly SendReport[]>
+  find(id: string): Promise<SendReport | undefined>
+  cancel(id: string): Promise<SendReport | undefined>
+}
+
+function contentTypeOf(content: string | Uint8Array, { contentType }: SendOptions): string {
+  if (contentType === undefined) return typeof content === 'string' ? textType : bytesType
+  if (!isControlType(contentType)) return contentType
+  throw new MeshError('OPTION_INVALID', {
+    path: 'contentType',
+    value: contentType.slice(0, 80),
+    allowed: "a media type that is not one of this software's own"
+  })
+}
+
+const noReport = (): Promise<undefined> => Promise.resolve(undefined)
+
 /** Content that stays as it is though the caller's array changes while a way is looked for. */
 export const ownCopy = (content: string | Uint8Array): string | Uint8Array => (typeof content === 'string' ? content : content.slice())
 
@@ -55,11 +75,18 @@ export interface Recipient {
 export class MeshOutbox implements Outbox {
   readonly #options: MeshOutboxOptions
   readonly #ulids: Ulids
+  /** What is known of messages to groups, whose rows belong together. */
+  #groups: GroupMessages = { collapse: (rows) => Promise.resolve(rows.map((row) => this.report(row))), find: noReport, cancel: noReport }
   readonly #waiting = new Map<string, Set<(entry: OutboxEntry) => void>>()
 
   constructor(options: MeshOutboxOptions) {
     this.#options = options
     this.#ulids = new Ulids(options.platform.random)
+  }
+
+  /** Names who knows of messages to groups. */
+  withGroups(groups: GroupMessages): void {
+    this.#groups = groups
   }
 
   nextId(): string {
@@ -78,11 +105,11 @@ export class MeshOutbox implements Outbox {
   async send(recipient: Recipient, content: string | Uint8Array, options: SendOptions, known?: Cause): Promise<SendReport> {
     const isHidden = this.routeOf(options) === 'onion'
     const causeId = known === undefined ? causeIn(options) : undefined
-    const draft = this.#draft(recipient, isHidden || causeId !== undefined ? ownCopy(content) : content, options)
+    const draft = this.draft(recipient, isHidden || causeId !== undefined ? ownCopy(content) : content, options)
     if (isHidden) await this.checkRoute(recipient, options)
     const cause = causeId === undefined ? known : await this.#options.threads.causeOf(causeId, recipient.publicKey)
     const thread = this.#enter(draft.id, options, cause)
-    const settled = this.#settled(draft.id)
+    const settled = this.settled(draft.id)
     try {
       const { entry } = await this.#submit(thread === undefined ? draft : { ...draft, thread })
       if (options.waitFor === 'accepted' || settledStates.has(entry.state)) return this.report(entry)
@@ -108,7 +135,7 @@ export class MeshOutbox implements Outbox {
       priority: options.priority ?? defaultPriority,
       ttlS: options.ttlS ?? messageLimits.defaultTtlS,
       timestamp,
-      contentType: options.contentType ?? (typeof content === 'string' ? textType : bytesType),
+      contentType: contentTypeOf(content, options),
       body: typeof content === 'string' ? utf8(content) : content
     }
     const via = this.routeOf(options)
@@ -154,13 +181,15 @@ export class MeshOutbox implements Outbox {
   ): Promise<readonly SendReport[]> {
     const destination = query.to === undefined ? undefined : this.#options.book.resolve(query.to).publicKey
     const rows = await this.#options.platform.deliveryStore.listOutbox({ states: query.states, destination, limit: query.limit ?? 100 })
-    return rows.map((row) => this.report(row))
+    return this.#groups.collapse(rows)
   }
 
   async get(id: string): Promise<SendReport> {
     const [row] = await this.#options.platform.deliveryStore.loadOutbox([id])
-    if (row === undefined) throw new MeshError('MESSAGE_UNKNOWN', { id })
-    return this.report({ ...row, bytes: row.envelope.length })
+    if (row !== undefined) return this.report({ ...row, bytes: row.envelope.length })
+    const ofGroup = await this.#groups.find(id)
+    if (ofGroup === undefined) throw new MeshError('MESSAGE_UNKNOWN', { id })
+    return ofGroup
   }
 
   retry(id?: string): Promise<number> {
@@ -168,7 +197,7 @@ export class MeshOutbox implements Outbox {
   }
 
   async cancel(id: string): Promise<SendReport> {
-    return this.report(await this.#options.delivery.cancel(id))
+    return (await this.#groups.cancel(id)) ?? this.report(await this.#options.delivery.cancel(id))
   }
 
   counts(): Promise<{ readonly queued: number; readonly bytes: number }> {
@@ -190,7 +219,8 @@ export class MeshOutbox implements Outbox {
     return via
   }
 
-  #draft(recipient: Recipient, content: string | Uint8Array, options: SendOptions): MessageDraft {
+  /** A message for one recipient as callers describe it. @throws {MeshError} OPTION_INVALID */
+  draft(recipient: Recipient, content: string | Uint8Array, options: SendOptions): MessageDraft {
     return {
       id: options.id ?? this.nextId(),
       type: options.type ?? 'Thought',
@@ -201,13 +231,13 @@ export class MeshOutbox implements Outbox {
       expectsReply: options.expectsReply ?? false,
       priority: options.priority ?? defaultPriority,
       ttlS: options.ttlS ?? messageLimits.defaultTtlS,
-      contentType: options.contentType ?? (typeof content === 'string' ? textType : bytesType),
+      contentType: contentTypeOf(content, options),
       body: typeof content === 'string' ? utf8(content) : content
     }
   }
 
   /** The first settled state of a message, from now on. */
-  #settled(id: string): { readonly promise: Promise<OutboxEntry>; readonly stop: () => void } {
+  settled(id: string): { readonly promise: Promise<OutboxEntry>; readonly stop: () => void } {
     const { promise, resolve } = Promise.withResolvers<OutboxEntry>()
     const wake = (entry: OutboxEntry): void => {
       if (settledStates.has(entry.state)) resolve(entry)

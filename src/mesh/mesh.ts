@@ -3,6 +3,7 @@ import type { InboxState, MessageType, OutboxState, ThreadMark, Via } from '../c
 import type { TraversalMethod } from '../core/nat/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
 import type { Contacts } from './contacts-types.ts'
+import type { Groups, MemberReport, ReceivedGroup } from './groups/group-info.ts'
 import type { Agents, Inbox } from './inbox.ts'
 import type { InviteCall, Invites, NewInvite, PairedPeer } from './invite-info.ts'
 import type { NatRates, NatReport } from './nat-report.ts'
@@ -66,10 +67,17 @@ export interface SendReport {
   readonly acceptedAt: WallMillis
   readonly expiresAt: WallMillis
   readonly error: ErrorReport | undefined
+  /** The group that it was sent to. */
+  readonly group?: { readonly id: string; readonly name: string } | undefined
+  /** What became of it for each member of the group; `to` names the same peers. */
+  readonly members?: readonly MemberReport[]
 }
 
 /** What is needed of a message to answer it. */
-export type Answered = Pick<ReceivedMessage, 'id' | 'source' | 'delivery'> & Partial<Pick<ReceivedMessage, 'thread'>>
+export type Answered = Pick<ReceivedMessage, 'id' | 'source' | 'delivery'> & Partial<Pick<ReceivedMessage, 'thread' | 'group'>>
+
+/** `all`: the answer to a message that was sent to a group goes to the whole group, not to its sender alone. */
+export type ReplyOptions = SendOptions & { readonly all?: boolean }
 
 export interface PeerReference {
   readonly peerId: string
@@ -100,7 +108,11 @@ export interface ReceivedMessage {
   readonly position: number
   /** The conversation that it belongs to, by its sender's word. */
   readonly thread: ThreadMark
+  /** The group that it was sent to. */
+  readonly group: ReceivedGroup | undefined
 }
+
+export type { GroupInfo, GroupMemberInfo, Groups, MemberReport, ReceivedGroup } from './groups/group-info.ts'
 
 export type { Contact, ContactChange, Contacts, PendingPeer } from './contacts-types.ts'
 export type { AgentInfo, Agents, ConsumerInfo, ConsumerOptions, Inbox, InboxQuery } from './inbox.ts'
@@ -305,15 +317,16 @@ export interface Mesh extends AsyncDisposable {
   /** As it was started; of secrets only whether they are set. */
   readonly options: MeshOptions
   addresses(): readonly string[]
-  /** Sends to a name, alias, peer id (or its prefix) or multiaddr. @throws PEER_UNKNOWN, NAME_AMBIGUOUS, QUOTA, BODY_TOO_LARGE, ID_CONFLICT … */
+  /** Sends to a name, alias, peer id (or its prefix), multiaddr or group. @throws PEER_UNKNOWN, NAME_AMBIGUOUS, QUOTA, BODY_TOO_LARGE, ID_CONFLICT … */
   send(destination: string, content: string | Uint8Array, options?: SendOptions): Promise<SendReport>
   /** A Command that expects a Response: resolves with it. @throws TIMEOUT after `timeoutMs` (default 30,000). */
   request(destination: string, content: string | Uint8Array, options?: SendOptions): Promise<ReceivedMessage>
   /** Answers `message` with a Response, in its thread. */
-  reply(message: Answered, content: string | Uint8Array, options?: SendOptions): Promise<SendReport>
+  reply(message: Answered, content: string | Uint8Array, options?: ReplyOptions): Promise<SendReport>
   readonly inbox: Inbox
   readonly outbox: Outbox
   readonly agents: Agents
+  readonly groups: Groups
   readonly upkeep: Upkeep
   readonly contacts: Contacts
   discover(options?: CallOptions & { readonly method?: DiscoveryMethod | 'all'; readonly count?: number }): Promise<DiscoverReport>

@@ -10,6 +10,8 @@ import { Delivery } from './delivery.ts'
 import { Diagnostics } from './diagnostics.ts'
 import { Dialler } from './dialler.ts'
 import { EventHub } from './event-hub.ts'
+import { GroupBook } from './groups/group-book.ts'
+import { MeshGroups } from './groups/groups.ts'
 import { inboxLimits } from './inbox-limits.ts'
 import { LatencyWindow } from './latency-window.ts'
 import type * as mesh from './mesh.ts'
@@ -53,7 +55,10 @@ export class NodeParts {
   readonly agents: AgentLabels
   readonly threads: Threads
   readonly contacts: ContactService
+  readonly groups: MeshGroups
   readonly #config: MeshNodeOptions
+  /** Known from the first message on, whatever else is still being put together. */
+  readonly #groupBook: GroupBook
   readonly events: EventHub<mesh.MeshEvents>
   readonly tracker: Tracker
   readonly host: ProtocolHost
@@ -102,8 +107,10 @@ export class NodeParts {
       blocked,
       pathTo: (peerId) => this.paths.to(libp2p, peerIdFromString(peerId)),
       wall: () => platform.clock.wall(),
-      wordsOf: (peerId) => this.words.of(peerId)
+      wordsOf: (peerId) => this.words.of(peerId),
+      groupOf: (mark, publicKey) => this.groups.received(mark, publicKey)
     })
+    this.#groupBook = new GroupBook(platform.signer.publicKey)
     this.onion = this.#makeOnion()
     this.sessions = this.#makeSessions()
     this.delivery = this.#makeDelivery(recovery)
@@ -140,7 +147,27 @@ export class NodeParts {
     this.status = this.#makeStatus()
     this.upkeep = this.#makeUpkeep()
     this.contacts = this.#makeContacts()
+    this.groups = this.#makeGroups()
+    this.outbox.withGroups(this.groups.sender)
     config.denyPeers((peerId) => this.book.isBlocked(peerId))
+  }
+
+  #makeGroups(): MeshGroups {
+    const { libp2p, platform, options, gossip } = this.#config
+    const { delivery, outbox, threads, tracker } = this
+    const shared = { libp2p, platform, gossip, delivery, outbox, threads, tracker, network: options.network, peers: this.book }
+    return new MeshGroups(
+      {
+        ...shared,
+        via: options.onionRouting ? 'onion' : 'direct',
+        showsAddresses: !options.onionRouting,
+        self: () => ({ name: options.name, addresses: this.status.addresses() }),
+        log: (record) => this.#emitLog(record),
+        onFrame: (event) => this.metrics.groupFrame(event),
+        release: (member, group) => this.arrivals.releaseGroup({ publicKey: member, group }, this)
+      },
+      this.#groupBook
+    )
   }
 
   #makeContacts(): ContactService {
@@ -204,8 +231,18 @@ export class NodeParts {
       recovery,
       onionRouting: options.onionRouting,
       outboxLimits: { maxMessages: options.outboxMaxMessages, maxBytes: options.outboxMaxBytes },
-      limitsOf: (publicKey) => inboxLimits(publicKey, this.book.standingOf(publicKey), options),
-      onArrived: (publicKey, messages) => this.arrivals.durable(publicKey, messages),
+      limitsOf: (publicKey) => ({
+        ...inboxLimits(publicKey, this.book.standingOf(publicKey), options),
+        standing: (group) => this.#groupBook.standing(group, publicKey)
+      }),
+      onArrived: (publicKey, messages) => {
+        this.arrivals.durable(publicKey, messages)
+        const readable = messages.filter(({ state }) => state !== 'held')
+        this.groups.arrived(
+          publicKey,
+          readable.map(({ envelope }) => envelope)
+        )
+      },
       onVolatile: (publicKey, messages) => this.arrivals.volatile(publicKey, messages),
       onAccepted: (entry) => this.metrics.outbox(entry),
       onState: (entry) => this.#outboxChanged(entry),
@@ -239,6 +276,10 @@ export class NodeParts {
       onDiscovered: (peerId) => this.events.emit('peer', { type: 'discovered', peer: this.book.info(peerId) }),
       onPaired: (pair) => {
         const released = this.peers.paired(pair)
+        released.then(
+          () => this.groups.desk.poke(),
+          () => undefined
+        )
         this.reach.reachability.nat.paired(pair.peerId)
         this.reach.network.refresh()
         this.reach.reachability.paired()
@@ -367,7 +408,7 @@ export class NodeParts {
   #outboxChanged(entry: OutboxEntry): void {
     this.outbox.changed(entry)
     this.metrics.outbox(entry)
-    if (entry.state === 'stored') this.latency.add(entry.settledMs)
+    if (entry.state === 'stored' && entry.control !== true) this.latency.add(entry.settledMs)
     const to = this.book.reference(entry.destination)
     if (entry.state === 'failed' || entry.state === 'expired-unknown')
       this.log('warn', entry.failure === '' ? 'EXPIRED_UNKNOWN' : entry.failure, {
@@ -375,7 +416,7 @@ export class NodeParts {
         peer: shortPeerId(to.peerId),
         attempts: entry.attempts
       })
-    if (this.events.has('outbox')) this.events.emit('outbox', this.outbox.report(entry))
+    if (this.events.has('outbox') && entry.control !== true) this.events.emit('outbox', this.outbox.report(entry))
   }
 
   #misbehaved(publicKey: Uint8Array, error: MeshError): void {

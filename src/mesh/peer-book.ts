@@ -2,10 +2,11 @@ import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MeshError, type WallMillis } from '../core/base/index.ts'
+import type { GroupMark } from '../core/message/index.ts'
 import { type Card, isPeerId, resolveName } from '../core/peers/index.ts'
 import type { ConnectionPath } from '../core/nat/index.ts'
 import type { Standing } from './inbox-limits.ts'
-import type { DiscoveryMethod, PeerInfo, PeerReference } from './mesh.ts'
+import type { DiscoveryMethod, PeerInfo, PeerReference, ReceivedGroup } from './mesh.ts'
 import { peerIdOfKey } from './peer-keys.ts'
 import type { BlockedRecord, PairRecord } from './ports.ts'
 import { rawPublicKey } from './protocol-host.ts'
@@ -37,6 +38,8 @@ interface KnownPeer {
 }
 
 export interface PeerBookOptions {
+  /** What a message of this peer says of its group. */
+  readonly groupOf: (mark: GroupMark, publicKey: Uint8Array) => ReceivedGroup
   readonly ownPeerId: string
   readonly pairs: readonly PairRecord[]
   readonly blocked: readonly BlockedRecord[]
@@ -184,7 +187,7 @@ export class PeerBook {
   }
 
   sender(publicKey: Uint8Array): Sender {
-    return { source: this.reference(publicKey), paired: this.isPaired(publicKey) }
+    return { source: this.reference(publicKey), paired: this.isPaired(publicKey), groupOf: (mark) => this.#options.groupOf(mark, publicKey) }
   }
 
   info(peerId: string): PeerInfo {

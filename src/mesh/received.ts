@@ -1,11 +1,13 @@
 import { type WallMillis } from '../core/base/index.ts'
-import { decodeEnvelope, type Envelope, type InboxRow, type ThreadMark, type VolatileMessage } from '../core/message/index.ts'
-import type { PeerReference, ReceivedMessage } from './mesh.ts'
+import { decodeEnvelope, type Envelope, type GroupMark, type InboxRow, type ThreadMark, type VolatileMessage } from '../core/message/index.ts'
+import type { PeerReference, ReceivedGroup, ReceivedMessage } from './mesh.ts'
 
 /** Who sent a message, as this node knows the peer. */
 export interface Sender {
   readonly source: PeerReference
   readonly paired: boolean
+  /** What a message says of its group, as this node knows it. */
+  readonly groupOf: (mark: GroupMark) => ReceivedGroup
 }
 
 interface Arrival {
@@ -21,11 +23,12 @@ export function receivedFromRow(row: InboxRow, sender: Sender): ReceivedMessage 
   return row.envelope.length === 0 ? receivedTombstone(row, sender) : receivedFromEnvelope(decodeEnvelope(row.envelope), sender, arrival)
 }
 
-export function receivedFromEnvelope(envelope: Envelope, sender: Sender, arrival: Arrival): ReceivedMessage {
+export function receivedFromEnvelope(envelope: Envelope, { source, paired, groupOf }: Sender, arrival: Arrival): ReceivedMessage {
   const { id, type, priority, timestamp, inReplyTo, expectsReply, contentType, body } = envelope
   return {
     ...{ id, type, priority, timestamp, inReplyTo, expectsReply, contentType, body },
-    ...sender,
+    source,
+    paired,
     label: envelope.source.label,
     toLabel: envelope.destination.label,
     receivedAt: arrival.receivedAt,
@@ -33,29 +36,33 @@ export function receivedFromEnvelope(envelope: Envelope, sender: Sender, arrival
     redelivered: arrival.handedOut > 0,
     delivery: 'durable',
     position: arrival.position,
-    thread: envelope.thread ?? beginning(id)
+    thread: envelope.thread ?? beginning(id),
+    group: envelope.group === undefined ? undefined : groupOf(envelope.group)
   }
 }
 
-export function receivedFromVolatile(message: VolatileMessage, sender: Sender, receivedAt: WallMillis): ReceivedMessage {
+export function receivedFromVolatile(message: VolatileMessage, { source, paired }: Sender, receivedAt: WallMillis): ReceivedMessage {
   const { id, type, label, toLabel, priority, timestamp, inReplyTo, expectsReply, contentType, body } = message
   return {
     ...{ id, type, label, toLabel, priority, timestamp, inReplyTo, expectsReply, contentType, body },
-    ...sender,
+    source,
+    paired,
     receivedAt,
     state: 'unread',
     redelivered: false,
     delivery: 'volatile',
     position: 0,
-    thread: beginning(id)
+    thread: beginning(id),
+    group: undefined
   }
 }
 
-function receivedTombstone(row: InboxRow, sender: Sender): ReceivedMessage {
+function receivedTombstone(row: InboxRow, { source, paired }: Sender): ReceivedMessage {
   return {
     id: row.id,
     type: row.type,
-    ...sender,
+    source,
+    paired,
     label: '',
     toLabel: '',
     priority: row.priority,
@@ -69,7 +76,8 @@ function receivedTombstone(row: InboxRow, sender: Sender): ReceivedMessage {
     redelivered: row.handedOut > 0,
     delivery: 'durable',
     position: row.position,
-    thread: beginning(row.id)
+    thread: beginning(row.id),
+    group: undefined
   }
 }
 

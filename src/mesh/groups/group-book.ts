@@ -65,7 +65,7 @@ export class GroupBook implements GroupDirectory {
   }
 
   /**
-   * The group that a text means: its name, also with an @ before it, or six digits or more of its id.
+   * The group that a text means: its name, also with an @ before it, or its id; after an @ six digits of it or more.
    * @throws {MeshError} NAME_AMBIGUOUS when there are several; GROUP_UNKNOWN when an @ says that it is a group, and there is none
    */
   resolve(text: string): KnownGroup | undefined {

@@ -17,7 +17,7 @@ import type { Finding, OutboxFilter } from './calls.ts'
 import { type Row, blob, choice, number, text } from './rows.ts'
 import { type Sealed, digestOf, isSealed, seal } from './seal.ts'
 
-const entryColumns = `id, destination, via, sequence, type, priority, ttl_ms, accepted_boot, accepted_monotonic, accepted_wall, digest, bytes, seal, state, attempts, path, failure, settled_ms`
+const entryColumns = `id, destination, via, sequence, type, priority, ttl_ms, accepted_boot, accepted_monotonic, accepted_wall, digest, bytes, seal, state, attempts, path, failure, settled_ms, control, group_id, group_message`
 const weekMs = 7 * 24 * 3_600_000
 const keptRows = 10_000
 
@@ -64,7 +64,10 @@ export class OutboxTable {
       row.attempts,
       row.path,
       row.failure,
-      row.settledMs
+      row.settledMs,
+      row.control === true ? 1 : 0,
+      row.group?.id ?? new Uint8Array(),
+      row.group?.message ?? ''
     )
     this.#statements.raiseSequence.run(row.destination, row.sequence)
     return { outcome: 'accepted' }
@@ -79,8 +82,9 @@ export class OutboxTable {
     return rows
   }
 
-  list({ states, destination, limit }: OutboxFilter): readonly OutboxEntry[] {
+  list({ states, destination, groupMessage, limit }: OutboxFilter): readonly OutboxEntry[] {
     const wanted = JSON.stringify(states ?? outboxStates)
+    if (groupMessage !== undefined) return this.#entries(this.#statements.listGroup.all(groupMessage, wanted, limit))
     const rows = destination === undefined ? this.#statements.list.all(wanted, limit) : this.#statements.listOf.all(destination, wanted, limit)
     return this.#entries(rows)
   }
@@ -122,12 +126,8 @@ export class OutboxTable {
 
   #sound(id: string, row: Row | undefined): OutboxRow | undefined {
     if (row === undefined) return undefined
-    try {
-      const whole = { ...headOf(row), envelope: blob(row, 'envelope') }
-      if (isSealed(blob(row, 'seal'), sealedParts(whole, digestOf(whole.envelope)))) return whole
-    } catch {
-      // Falls through: a column that cannot be read is the same damage.
-    }
+    const whole = readOutboxRow(row)
+    if (whole !== undefined) return whole
     this.#damaged(id, 'its bytes are not those that were written')
     return undefined
   }
@@ -135,6 +135,19 @@ export class OutboxTable {
   #damaged(id: string, reason: string): void {
     this.#statements.fail.run(id)
     this.#report({ where: 'outbox', id, reason })
+  }
+}
+
+/** The columns that `readOutboxRow` wants. */
+export const outboxColumns = `${entryColumns}, envelope`
+
+/** The message of a row; undefined when it is not what was written, such as when a column cannot be read. */
+export function readOutboxRow(row: Row): OutboxRow | undefined {
+  try {
+    const whole = { ...headOf(row), envelope: blob(row, 'envelope') }
+    return isSealed(blob(row, 'seal'), sealedParts(whole, digestOf(whole.envelope))) ? whole : undefined
+  } catch {
+    return undefined
   }
 }
 
@@ -150,6 +163,7 @@ function prepare(
   | 'raiseSequence'
   | 'list'
   | 'listOf'
+  | 'listGroup'
   | 'settle'
   | 'saveRetry'
   | 'pruneOld'
@@ -167,13 +181,19 @@ function prepare(
     row: database.prepare(`SELECT ${entryColumns}, envelope FROM outbox WHERE id = ?`),
     insert:
       database.prepare(`INSERT INTO outbox (id, destination, via, sequence, type, priority, ttl_ms, accepted_boot, accepted_monotonic, accepted_wall,
-      envelope, digest, bytes, seal, state, attempts, path, failure, settled_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+      envelope, digest, bytes, seal, state, attempts, path, failure, settled_ms, control, group_id, group_message)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     raiseSequence: database.prepare(
       'INSERT INTO destinations (destination, sequence) VALUES (?, ?) ON CONFLICT (destination) DO UPDATE SET sequence = max(sequence, excluded.sequence)'
     ),
-    list: database.prepare(`SELECT ${entryColumns} FROM outbox WHERE state IN (SELECT value FROM json_each(?)) ORDER BY row_id DESC LIMIT ?`),
+    list: database.prepare(
+      `SELECT ${entryColumns} FROM outbox WHERE control = 0 AND state IN (SELECT value FROM json_each(?)) ORDER BY row_id DESC LIMIT ?`
+    ),
+    listGroup: database.prepare(
+      `SELECT ${entryColumns} FROM outbox WHERE group_message <> '' AND group_message = ? AND state IN (SELECT value FROM json_each(?)) ORDER BY row_id LIMIT ?`
+    ),
     listOf: database.prepare(
-      `SELECT ${entryColumns} FROM outbox WHERE destination = ? AND state IN (SELECT value FROM json_each(?)) ORDER BY row_id DESC LIMIT ?`
+      `SELECT ${entryColumns} FROM outbox WHERE destination = ? AND control = 0 AND state IN (SELECT value FROM json_each(?)) ORDER BY row_id DESC LIMIT ?`
     ),
     settle: database.prepare('UPDATE outbox SET state = ?, attempts = ?, path = ?, failure = ?, settled_ms = ? WHERE id = ?'),
     saveRetry: database.prepare(`INSERT INTO retries (destination, via, attempts, retry_boot, retry_monotonic, retry_wall) VALUES (?, ?, ?, ?, ?, ?)
@@ -218,8 +238,16 @@ function headOf(row: Row): Omit<OutboxRow, 'envelope'> {
     attempts: number(row, 'attempts'),
     path: text(row, 'path'),
     failure: text(row, 'failure'),
-    settledMs: number(row, 'settled_ms')
+    settledMs: number(row, 'settled_ms'),
+    ...groupOf(row)
   }
+}
+
+/** What only rows of groups, and this software's own words, have. */
+function groupOf(row: Row): Pick<OutboxRow, 'group' | 'control'> {
+  const message = text(row, 'group_message')
+  const control = number(row, 'control') === 1
+  return { ...(message === '' ? {} : { group: { id: blob(row, 'group_id'), message } }), ...(control ? { control } : {}) }
 }
 
 /** Of a damaged row none: the backoff begins anew, no more is lost. */
