@@ -1,6 +1,6 @@
 import { buildProgram } from '../../src/cli/program.ts'
 
-/** The commands of a shell line: comments, pipes, `&&` and variables before a command are taken apart; quotes hold words together. */
+/** The commands of a shell line: comments, pipes, `&&` and variables before a command are taken apart, redirections left out; quotes hold words together. */
 export function shellCommands(line: string): readonly (readonly string[])[] {
   const commands: string[][] = [[]]
   for (const match of line.matchAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|(\s#.*$|^#.*$)|(&&|\|\||[|;&()])|([^\s"'|;&()]+)/g)) {
@@ -9,8 +9,11 @@ export function shellCommands(line: string): readonly (readonly string[])[] {
     if (operator !== undefined) commands.push([])
     else commands.at(-1)?.push(double ?? single ?? word ?? '')
   }
-  return commands.filter((command) => command.length > 0)
+  return commands.map(withoutRedirections).filter((command) => command.length > 0)
 }
+
+const withoutRedirections = (words: readonly string[]): readonly string[] =>
+  words.filter((word, index) => !/^\d?[<>]/.test(word) && !/^\d?[<>]+$/.test(words[index - 1] ?? ''))
 
 /** What follows the program's name in a command; undefined when the command is another program's. */
 export function ownArguments(words: readonly string[]): readonly string[] | undefined {

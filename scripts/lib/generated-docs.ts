@@ -1,37 +1,8 @@
-import { errorCodes, errorTable, type ErrorDetails } from '../../src/core/base/index.ts'
+import { errorSentence, exitMeanings } from '../../src/api/error-texts.ts'
+import { errorCodes, errorTable } from '../../src/core/base/index.ts'
 import { code, page, table } from './markdown.ts'
 import { metricCatalogue, type MetricEntry } from '../../src/core/metrics/index.ts'
 import { type OptionEntry, optionTable } from '../../src/core/options/index.ts'
-
-/** Details that answer with their own name, so that a sentence shows where they stand. */
-function namedDetails(lists: boolean): ErrorDetails {
-  return new Proxy({}, { get: (_, name) => (lists ? [`‹${String(name)}›`] : `‹${String(name)}›`) })
-}
-
-/** The sentence with the names of its details; a detail that is a list is asked for as one. */
-function sentence(text: string | ((details: ErrorDetails) => string)): string {
-  if (typeof text === 'string') return text
-  try {
-    return text(namedDetails(false))
-  } catch {
-    return text(namedDetails(true))
-  }
-}
-
-const exitMeanings: readonly (readonly [number, string])[] = [
-  [0, 'done'],
-  [1, 'failed'],
-  [2, 'wrong usage or configuration'],
-  [3, 'the daemon is not reachable'],
-  [4, 'not allowed'],
-  [5, 'not found'],
-  [6, 'took too long'],
-  [7, 'the peer is unreachable, or has not confirmed yet'],
-  [8, 'cryptographic failure'],
-  [9, 'rejected or expired'],
-  [10, 'not enough relays'],
-  [130, 'interrupted']
-]
 
 export function errorsPage(): string {
   const entries = errorCodes.map((name) => {
@@ -39,7 +10,7 @@ export function errorsPage(): string {
     const next = 'next' in errorTable[name] ? errorTable[name].next : []
     const commands = next.length > 0 ? [`Next: ${next.map(code).join(' ')}`] : []
     const facts = `Exit code ${exit}. ${retryable ? 'Trying again can help.' : 'Trying again does not help.'}`
-    return [`## ${name}`, sentence(message), sentence(hint), ...commands, facts].join('\n\n')
+    return [`## ${name}`, errorSentence(message), errorSentence(hint), ...commands, facts].join('\n\n')
   })
   const exits = table(
     ['Exit code', 'Meaning'],

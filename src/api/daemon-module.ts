@@ -1,4 +1,8 @@
 import type { MeshOptions, OptionKey, OptionValue, ProfilePaths, ResolvedOptions } from '../core/options/index.ts'
+import type { bench } from './catalogue/comfort.ts'
+import type { OutputOf } from './command.ts'
+
+type LocalFigures = NonNullable<OutputOf<typeof bench>['local']>
 
 /** What the first line on the daemon's file descriptor 3 says, then it is closed. */
 export type StartNotice = { readonly ready: true; readonly pid: number } | { readonly ready: false; readonly error: unknown }
@@ -46,6 +50,12 @@ export interface DaemonModule {
     change: { readonly key: OptionKey; readonly value: OptionValue },
     environment: NodeJS.ProcessEnv
   ): { readonly changed: boolean }
+  /** Measures this machine in a temporary folder, `seconds` for each figure. @throws {MeshError} ABORTED, DISK_FULL */
+  benchmark(call: {
+    readonly seconds: number
+    readonly signal: AbortSignal
+    readonly onStep: (what: string) => void
+  }): Promise<Omit<LocalFigures, 'node' | 'cpu' | 'cores'>>
   /** Runs the profile's node in this process, answering on its socket. @throws {MeshError} DAEMON_RUNNING … */
   startDaemon(paths: ProfilePaths, environment: NodeJS.ProcessEnv): Promise<RunningDaemon>
   /** The key that signs webhooks: the profile's, made where it is missing, or another one. @throws {MeshError} OPTION_INVALID, PERMISSIONS_UNSAFE, PATH_UNSAFE */

@@ -168,6 +168,16 @@ export const commands: {
   configSet,
   configPath,
   configCheck,
+  top: async (input, context) => (await import('./top-command.ts')).top(input, context),
+  trace: async (input, context) => (await import('./comfort-commands.ts')).trace(input, context),
+  bench: async (input, context) => (await import('./bench-command.ts')).bench(input, context),
+  serviceInstall: async (input, context) => (await import('./service/service-commands.ts')).serviceInstall(input, context),
+  serviceUninstall: async (input, context) => (await import('./service/service-commands.ts')).serviceUninstall(input, context),
+  serviceStatus: async (input, context) => (await import('./service/service-commands.ts')).serviceStatus(input, context),
+  servicePrint: async (input, context) => (await import('./service/service-commands.ts')).servicePrint(input, context),
+  completion: async (input, context) => (await import('./comfort-commands.ts')).completion(input, context),
+  context: async (input, context) => (await import('./comfort-commands.ts')).contextOfAll(input, context),
+  help: async (input, context) => (await import('./help-command.ts')).help(input, context),
   relayServe: async (input, context) => (await import('./relay-commands.ts')).relayServe(input, context),
   demo: async (input, context) => (await import('./demo/demo.ts')).demo(input, context)
 }

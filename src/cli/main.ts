@@ -5,7 +5,9 @@ import { type ProfilePaths, profilePaths } from '../core/options/index.ts'
 import { catalogue, checkField, type DaemonModule, type Field, parseField } from '../api/index.ts'
 import { commands } from './commands.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
+import { completeWord } from './completion/complete-word.ts'
 import { onInterrupt } from './interrupt.ts'
+import { fitted } from './layout.ts'
 import { isClosedPipe, Output, type Streams } from './output.ts'
 import { buildProgram, type Invocation } from './program.ts'
 
@@ -25,6 +27,7 @@ export async function run(surroundings: Surroundings): Promise<number> {
   const { argv, environment } = surroundings
   // A reader that goes away is told by the write itself.
   for (const stream of [surroundings.stdout, surroundings.stderr]) stream.on('error', () => undefined)
+  if (argv[0] === completeWord) return answerShell(surroundings)
   // Before anything is parsed, so that a wrong command line is told in the form that was asked for.
   let output = new Output(surroundings, { json: argv.includes('--json'), quiet: argv.includes('--quiet'), environment })
   try {
@@ -43,6 +46,14 @@ export async function run(surroundings: Surroundings): Promise<number> {
     await output.error(known).catch(() => undefined)
     return known.exitCode
   }
+}
+
+/** What a shell asks while somebody types: always answered, never with an error. */
+async function answerShell({ argv, environment, stdout }: Surroundings): Promise<number> {
+  const { completionLines } = await import('./completion/complete-line.ts')
+  const lines = await completionLines(argv.slice(1), environment)
+  await new Promise<void>((done) => void stdout.write(lines.map((line) => `${line}\n`).join(''), () => done()))
+  return 0
 }
 
 async function perform({ name, input }: Invocation, context: CommandContext): Promise<MeshError | undefined> {
@@ -115,10 +126,15 @@ function readGlobals(given: Readonly<Record<string, unknown>>, environment: Node
 /** The command that was typed; undefined when help or the version was printed. @throws {MeshError} USAGE and what a field says */
 async function parse({ argv, version: shownVersion, stdout }: Surroundings): Promise<Invocation | undefined> {
   const program = buildProgram(shownVersion)
+  const columns = stdout.isTTY && stdout.columns > 0 ? stdout.columns : undefined
   const problems: string[] = []
   const printed: string[] = []
   const configure = (command: typeof program.root): void => {
-    command.exitOverride().configureOutput({ writeOut: (text) => void printed.push(text), writeErr: (text) => void problems.push(text) })
+    command.exitOverride().configureOutput({
+      writeOut: (text) => void printed.push(text),
+      writeErr: (text) => void problems.push(text),
+      getOutHelpWidth: () => columns ?? 80
+    })
     command.commands.forEach(configure)
   }
   configure(program.root)
@@ -129,7 +145,7 @@ async function parse({ argv, version: shownVersion, stdout }: Surroundings): Pro
     if (!isCommanderExit(error)) throw error
     if (error.exitCode !== 0 && printed.length === 0) throw new MeshError('USAGE', { problem: usageProblem(problems, argv) })
   }
-  if (printed.length > 0) await new Promise<void>((done) => void stdout.write(printed.join(''), () => done()))
+  if (printed.length > 0) await new Promise<void>((done) => void stdout.write(fitted([printed.join('')], columns).join('\n'), () => done()))
   return program.invocation
 }
 

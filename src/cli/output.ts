@@ -1,4 +1,5 @@
 import { type ErrorReport, type MeshError, safeJson, safeText, toMeshError } from '../core/base/index.ts'
+import { fitted } from './layout.ts'
 
 /** Where a command's words go. Only this file prints. */
 export interface Streams {
@@ -14,6 +15,8 @@ export interface OutputOptions {
   readonly environment: NodeJS.ProcessEnv
 }
 
+/** A terminal that says that it is narrower is written to as if it were this wide. */
+const leastColumns = 20
 const spinnerFrames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
 const spinnerAfterMs = 500
 const spinnerEveryMs = 100
@@ -41,19 +44,28 @@ export class Output {
   /** A value under `--json`, else the lines that `render` makes of it. Resolves when it was handed to the reader. */
   async result<T>(value: T, render: (value: T) => readonly string[]): Promise<void> {
     this.endProgress()
-    await this.#write(this.#streams.stdout, this.isJson ? [safeJson(value)] : render(value))
+    await this.#write(this.#streams.stdout, this.isJson ? [safeJson(value)] : fitted(render(value), this.columns()))
   }
 
   /** Something to know that is not the result; not said under `--quiet` or `--json`. */
   note(text: string): void {
     this.endProgress()
-    if (!this.#isQuiet && !this.isJson) void this.#write(this.#streams.stderr, [text])
+    if (!this.#isQuiet && !this.isJson) void this.#write(this.#streams.stderr, fitted([text], this.columns('stderr')))
   }
 
   /** An error, on stderr: what happened, why, and what to do next. */
   async error(error: MeshError): Promise<void> {
     this.endProgress()
-    await this.#write(this.#streams.stderr, this.isJson ? [safeJson({ error: this.#report(error) })] : this.#errorLines(error))
+    await this.#write(
+      this.#streams.stderr,
+      this.isJson ? [safeJson({ error: this.#report(error) })] : fitted(this.#errorLines(error), this.columns('stderr'))
+    )
+  }
+
+  /** How wide the terminal is; undefined when the stream is none. */
+  columns(stream: keyof Streams = 'stdout'): number | undefined {
+    const { isTTY, columns } = this.#streams[stream]
+    return isTTY && columns > 0 ? Math.max(leastColumns, columns) : undefined
   }
 
   /** A command of this program as it is to be typed for the profile in use. */
@@ -99,11 +111,38 @@ export class Output {
     return isPlain ? text : `\u001b[${codes[colour]}m${text}\u001b[0m`
   }
 
+  /** The whole terminal, for pictures in place; what stood there comes back at the end. */
+  openScreen(): Screen {
+    this.endProgress()
+    return new Screen(this.#streams.stdout)
+  }
+
   async #write(stream: NodeJS.WriteStream, lines: readonly string[]): Promise<void> {
     if (lines.length === 0) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     stream.write(`${lines.join('\n')}\n`, (error) => (error ? reject(error) : resolve()))
     await promise
+  }
+}
+
+/** The other screen of a terminal. Each picture is written at once over the one before, so that nothing flickers. */
+export class Screen implements Disposable {
+  readonly #stdout: NodeJS.WriteStream
+
+  constructor(stdout: NodeJS.WriteStream) {
+    this.#stdout = stdout
+    stdout.write('\u001b[?1049h\u001b[?25l')
+  }
+
+  /** Lines beyond the height of the terminal are left out. */
+  draw(lines: readonly string[]): void {
+    const { rows, columns } = this.#stdout
+    const shown = fitted(lines, Math.max(leastColumns, columns)).slice(0, Math.max(1, rows))
+    this.#stdout.write(`\u001b[H${shown.map((line) => `${line}\u001b[K`).join('\r\n')}\u001b[J`)
+  }
+
+  [Symbol.dispose](): void {
+    this.#stdout.write('\u001b[?25h\u001b[?1049l')
   }
 }
 

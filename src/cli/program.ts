@@ -12,6 +12,7 @@ import {
   parseField,
   checkField
 } from '../api/index.ts'
+import { globalFlags } from '../api/global-flags.ts'
 import { MeshError } from '../core/base/index.ts'
 
 /** One command as it was typed. */
@@ -20,17 +21,6 @@ export interface Invocation {
   readonly input: Readonly<Record<string, FieldInput>>
   readonly globals: Readonly<Record<string, unknown>>
 }
-
-const globalFlags: readonly (readonly [string, string])[] = [
-  ['--json', 'one JSON value on stdout, errors as JSON on stderr'],
-  ['--profile <name>', 'which node of this machine (default: default)'],
-  ['--config <file>', 'another configuration file'],
-  ['--data-dir <folder>', 'keep everything of the profile there'],
-  ['--timeout <seconds>', 'how long to wait for the daemon (default 30)'],
-  ['--quiet', 'no talk on stderr'],
-  ['--no-start', 'do not start a daemon'],
-  ['--ephemeral', 'run the node in this process, for this command']
-]
 
 interface Built {
   readonly root: CommanderCommand
@@ -45,6 +35,8 @@ export function buildProgram(version: string): Built {
   const built: Built = { root, invocation: undefined }
   const groups = new Map<string, CommanderCommand>()
   for (const [name, command] of Object.entries(catalogue) as [CommandName, Command][]) addCommand(built, { name, command, parent: p2p, groups })
+  // Also without p2p, where people look for it first.
+  addCommand(built, { name: 'help', command: catalogue.help, parent: root, groups })
   for (const [word, group] of groups) addGroupHelp(word, group)
   for (const each of [root, p2p, ...groups.values()]) addGlobals(each)
   return built
@@ -102,6 +94,7 @@ function groupOf(words: readonly string[], root: CommanderCommand, groups: Map<s
 
 const groupHelp: ReadonlyMap<string, string> = new Map([
   ['relay', 'what this node does for others'],
+  ['service', 'have the daemon started whenever you log in; alone it tells how that stands'],
   ['peer', 'who is trusted: names, rights and blocks; alone it lists paired and blocked peers'],
   ['circuit', 'onion circuits to peers: with a PEER it builds one, measures it, and says what it hides and what not'],
   ['agent', 'agents behind this node; alone it lists them'],

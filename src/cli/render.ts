@@ -3,11 +3,14 @@ import { circuitLines, circuitListLines, initOnionLines, onionText } from './cir
 import { changeLines, contactListLines, pendingLines, standingText } from './contact-lines.ts'
 import { gatewayLines, tokenLines } from './gateway-lines.ts'
 import { handledLines } from './listen/listen-lines.ts'
+import { benchLines, completionLines, contextLines, helpLines, topLines, traceLines } from './comfort-lines.ts'
 import { natLines, ratesText } from './nat-lines.ts'
 import { netcheckLines } from './netcheck-lines.ts'
+import { verbatim } from './layout.ts'
 import { type Output, safe, safeBody } from './output.ts'
 import { inviteListLines, joinLines, pairedLines } from './pairing-lines.ts'
 import { relayRows, relayServeLines } from './relay-lines.ts'
+import { serviceInstallLines, servicePrintLines, serviceStatusLines, serviceUninstallLines } from './service-lines.ts'
 import { bytes, count, milliseconds, seconds, table, timeOf } from './text.ts'
 
 /** `input`: what was asked for, where the answer is read by it. */
@@ -121,12 +124,12 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
       ? `nothing was remembered of ${safe(value.name)}`
       : `${tick(output)} forgotten of ${safe(value.name)}: ${value.forgotten.map((what) => (what === 'levels' ? 'its hybrid levels' : 'its ML-DSA-65 key')).join(' and ')}; what it shows next is remembered anew`
   ],
-  metrics: (value) => [safeBody(value.text.trimEnd())],
   gateway: (value, output) => gatewayLines(value, output),
   gatewayStop: (value, output) => [value.stopped ? `${tick(output)} gateway stopped` : 'no gateway ran'],
   tokenCreate: (value) => [value.token],
   tokenList: (value, output) => tokenLines(value, output),
   tokenRevoke: (value, output) => [`${tick(output)} the token ${safe(value.name)} is void`],
+  metrics: (value) => verbatim(safeBody(value.text.trimEnd())),
   configGet: (value) => table(value.options.map(({ option, value: now, source }) => [option, safe(JSON.stringify(now)), source])),
   configSet: (value, output) => [
     `${tick(output)} ${value.option} = ${safe(JSON.stringify(value.value))}${value.changed ? '' : ' (as before)'}`,
@@ -140,6 +143,16 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
       ['socket', safe(value.socket)]
     ]),
   configCheck: (value, output) => [`${tick(output)} ${safe(value.file)} is valid, ${count(value.options, 'option')} set`],
+  top: (value, output) => topLines(value, output),
+  trace: (value, output) => traceLines(value, output),
+  bench: (value, output) => benchLines(value, output),
+  serviceInstall: (value, output) => serviceInstallLines(value, output),
+  serviceUninstall: (value, output) => serviceUninstallLines(value, output),
+  serviceStatus: (value) => serviceStatusLines(value),
+  servicePrint: (value) => servicePrintLines(value),
+  completion: (value) => completionLines(value),
+  context: (value) => contextLines(value),
+  help: (value, output) => helpLines(value, output),
   demo: (value, output) => [
     '',
     ...table([

@@ -1,15 +1,19 @@
+import { displayWidth, padded } from './display-width.ts'
+import { cellGap } from './layout.ts'
+
 /** Words, numbers and columns as all commands show them. */
 
-/** Columns of even width; the last is left as it is. */
+/** Rows with columns of even width; the last is left as it is. A row that does not fit the terminal is laid out anew by the output. */
 export function table(rows: readonly (readonly string[])[]): readonly string[] {
   const widths: number[] = []
-  for (const row of rows) for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length)
-  return rows.map((row) =>
-    row
-      .map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0)))
-      .join('  ')
-      .trimEnd()
-  )
+  for (const row of rows) for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, displayWidth(cell))
+  return rows.map((row) => {
+    const last = row.findLastIndex((cell) => cell.trim() !== '')
+    return row
+      .slice(0, last + 1)
+      .map((cell, index) => (index === last ? cell.trimEnd() : padded(cell, widths[index] ?? 0)))
+      .join(cellGap)
+  })
 }
 
 export const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`

@@ -5,12 +5,13 @@ import { webhookSecret } from './webhook-secret.ts'
 import { inspectProfile, prepareProfile, setOption } from './profile.ts'
 
 /** What the daemon's bundle offers to the command line. */
-export function createDaemonModule(parts: DaemonParts): DaemonModule {
+export function createDaemonModule(parts: DaemonParts, benchmark: DaemonModule['benchmark']): DaemonModule {
   return {
     prepareProfile: (paths, settings, environment) => prepareProfile(parts, { paths, settings, environment }),
     inspectProfile,
     setOption,
     webhookSecret,
+    benchmark,
     startDaemon: (paths, environment) => Daemon.start(parts, paths, environment)
   }
 }

@@ -19,6 +19,9 @@ const parts: DaemonParts = {
   }
 }
 
-export const { prepareProfile, inspectProfile, setOption, startDaemon, webhookSecret } = createDaemonModule(parts)
+export const { prepareProfile, inspectProfile, setOption, startDaemon, webhookSecret, benchmark } = createDaemonModule(parts, async (call) => {
+  const measure = await import('../node/benchmark.ts')
+  return measure.benchmark(call)
+})
 
 if (import.meta.main) await runProcess(parts, process.argv.slice(2))

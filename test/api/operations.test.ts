@@ -31,6 +31,7 @@ const inputs: { readonly [Name in OperationName]: object } = {
   quantum: { peer: 'agent-001', level: 3 },
   status: { detailed: true },
   stop: {},
+  trace: { peer: 'agent-001' },
   trust: { peer: 'agent-001' },
   wait: { peers: 1 }
 }

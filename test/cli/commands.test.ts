@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { z } from 'zod'
 import { catalogue, type CommandName } from '../../src/api/index.ts'
 import { type ErrorCode, errorTable } from '../../src/core/base/index.ts'
+import { checkTerminals, steady } from './narrow.ts'
 import { Home } from './support.ts'
 
 /** One line of each command, in an order in which each has something to say. */
@@ -54,6 +55,24 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
   ['configCheck', ['config', 'check']],
   ['logs', ['logs', '--lines', '1']],
   ['wait', ['wait', '--peers', '2']],
+  ['top', ['top', '--once']],
+  ['trace', ['trace', 'agent-001']],
+  ['bench', ['bench']],
+  ['bench', ['bench', 'agent-001', '--seconds', '1']],
+  ['servicePrint', ['service', 'print', '--kind', 'systemd']],
+  ['servicePrint', ['service', 'print', '--kind', 'launchd']],
+  ['serviceInstall', ['service', 'install', '--kind', 'systemd']],
+  ['serviceInstall', ['service', 'install', '--kind', 'systemd', '--print']],
+  ['serviceStatus', ['service', '--kind', 'systemd']],
+  ['serviceUninstall', ['service', 'uninstall', '--kind', 'launchd']],
+  ['serviceUninstall', ['service', 'uninstall', '--kind', 'systemd']],
+  ['completion', ['completion', 'bash']],
+  ['completion', ['completion', 'zsh']],
+  ['completion', ['completion', 'fish']],
+  ['context', ['context', 'stop']],
+  ['help', ['help']],
+  ['help', ['help', 'privacy']],
+  ['help', ['help', 'inbox', 'ack']],
   ['restart', ['restart']],
   ['stop', ['stop']],
   ['start', ['start']],
@@ -80,12 +99,21 @@ async function runAll(home: Home, extra: readonly string[]): Promise<ReadonlyMap
 }
 
 test('under --json every command prints exactly one JSON value (a stream one a line) of the shape that its schema tells', async (t) => {
-  const answers = await runAll(new Home(t), ['--json'])
+  const home = new Home(t)
+  const answers = await runAll(home, ['--json'])
   for (const [line, { name, stdout }] of answers) {
     const values = stdout.trimEnd().split('\n')
     assert.equal(values.length, 1, line)
     assert.doesNotThrow(() => catalogue[name].output(z).parse(JSON.parse(values[0] ?? '')), line)
   }
+  await t.test('on terminals of 40 and 80 columns tables turn into lines, and colours go with NO_COLOR: test/cli/golden-40.txt', async () => {
+    const places = [
+      [home.folder, '/home/me'],
+      [process.execPath, '/usr/bin/node']
+    ] as const
+    const values = [...answers].map(([line, { name, stdout }]) => ({ line, name, value: steady(name, stdout, places) }))
+    await checkTerminals(values, new URL('./golden-40.txt', import.meta.url))
+  })
   // Those run nodes of their own.
   const elsewhere: ReadonlySet<string> = new Set(['demo', 'relayServe'])
   assert.deepEqual(new Set([...answers.values()].map(({ name }) => name)), new Set(Object.keys(catalogue).filter((name) => !elsewhere.has(name))))
@@ -97,9 +125,18 @@ const goldenFile = new URL('./golden.txt', import.meta.url)
 const settled = (text: string, home: Home): string =>
   text
     .replaceAll(home.folder, 'HOME')
+    .replaceAll(process.execPath, 'NODE')
+    .replaceAll(/[^"<>]*\/fake-daemon\.js/g, 'DAEMON')
     .replaceAll(/pid[ =]\d+/g, 'pid PID')
     .replaceAll(/[\d.]+ MiB of memory/g, 'N MiB of memory')
     .replaceAll(/after [\d.]+ s/g, 'after N s')
+    .replaceAll(/(up [\d.]+ s {3})[\d.]+ MiB/g, '$1N MiB')
+    .replaceAll(/^([✓✗] [a-z-]+ +)[\d.]+ ms +/gm, '$1N ms  ')
+    .replaceAll(/answers; [\d.]+ ms in all/g, 'answers; N ms in all')
+    .replaceAll(/measured in [\d.]+ s/g, 'measured in N s')
+    .replaceAll(/^ {2}round trip {2}.*$/gm, '  round trip  …')
+    .replaceAll(/^ {2}machine .*$/gm, '  machine     …')
+    .replaceAll(/^(\S+\.service: [a-z]+), .*$/gm, '$1, …')
     .replaceAll(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ (info|warn|error)/gm, 'TIME $1')
 
 /** Lines that fail, and how. */

@@ -1,6 +1,7 @@
 import { agentAdd, agentList, agentRemove, inboxConsumers, listen, listenStream } from './agents.ts'
 import { circuitClose, circuitList, circuitOpen } from './circuit.ts'
 import { approve, peerBlock, peerList, peerRemove, peerRename, peerTrust, pending } from './contacts.ts'
+import { bench, completion, context, help, top, trace } from './comfort.ts'
 import { configCheck, configGet, configPath, configSet } from './config.ts'
 import { daemon, demo, init, logs, metrics, restart, start, status, stop } from './daemon.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
@@ -10,6 +11,7 @@ import { netcheck } from './netcheck.ts'
 import { relayServe } from './relay.ts'
 import { invite, inviteList, inviteRevoke, inviteWait, join } from './pairing.ts'
 import { discover, peers, ping, quantum, trust, wait } from './peers.ts'
+import { serviceInstall, servicePrint, serviceStatus, serviceUninstall } from './service.ts'
 
 export { messageTypeNames } from './fields.ts'
 
@@ -68,6 +70,16 @@ export const catalogue = {
   configPath,
   configCheck,
   relayServe,
+  top,
+  trace,
+  bench,
+  serviceInstall,
+  serviceUninstall,
+  serviceStatus,
+  servicePrint,
+  completion,
+  context,
+  help,
   demo
 } as const
 
@@ -110,6 +122,7 @@ export const operations = {
   circuitList,
   circuitClose,
   trust,
+  trace,
   metrics,
   gateway,
   gatewayStop,

@@ -1,4 +1,5 @@
 import { agentErrors } from './agent-errors.ts'
+import { comfortErrors } from './comfort-errors.ts'
 import type { ErrorEntry } from './error-entry.ts'
 import { groupErrors } from './group-errors.ts'
 import { localErrors } from './local-errors.ts'
@@ -15,7 +16,8 @@ export const errorTable = {
   ...trustErrors,
   ...groupErrors,
   ...agentErrors,
-  ...toolErrors
+  ...toolErrors,
+  ...comfortErrors
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorTable

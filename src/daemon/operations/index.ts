@@ -11,6 +11,7 @@ import { nat } from './nat.ts'
 import { netcheck } from './netcheck.ts'
 import { invite, inviteList, inviteRevoke, inviteWait, join } from './pairing.ts'
 import { discover, peers, ping, quantum, trust, wait } from './peers.ts'
+import { trace } from './trace.ts'
 
 export type { Context } from './context.ts'
 
@@ -59,6 +60,7 @@ export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: 
   tokenCreate,
   tokenList,
   tokenRevoke,
+  trace,
   trust,
   wait
 }

@@ -1,0 +1,48 @@
+import { ControlClient } from '../../api/index.ts'
+import type { ProfilePaths } from '../../core/options/index.ts'
+import type { Candidate, Kind } from './complete.ts'
+
+/** How long a shell waits at most for names. Nothing is started for them. */
+export const namesMs = 300
+/** Only what can do nothing else on a command line: letters, digits and a few marks, never at the beginning. Whatever else a peer calls itself is not offered. */
+const harmless = /^[\p{L}\p{N}][\p{L}\p{N}\p{M}._:@+-]{0,127}$/u
+const most = 200
+
+/** Names of what the running daemon knows, for people to choose from; none when it does not run or takes longer than 300 ms. */
+export async function liveNames(kind: Kind, paths: ProfilePaths): Promise<readonly Candidate[]> {
+  const client = new ControlClient(paths)
+  const deadline = AbortSignal.timeout(namesMs)
+  const asked = askers[kind]?.map((ask) => ask(client, deadline)) ?? []
+  const answers = await Promise.allSettled(asked)
+  const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+  const byValue = new Map(found.filter(({ value }) => harmless.test(value)).map((each) => [each.value, each]))
+  return [...byValue.values()].slice(0, most)
+}
+
+type Ask = (client: ControlClient, signal: AbortSignal) => Promise<readonly Candidate[]>
+
+/** Peers by the names that resolve: paired ones by alias or name, others by their id. */
+const peers: Ask = async (client, signal) => {
+  const { peers: known } = await client.call('peers', {}, { signal })
+  return known.map(({ peerId, name, paired, connected }) => ({
+    value: paired && harmless.test(name) ? name : peerId,
+    about: `${paired ? 'paired' : 'not paired'}${connected ? ', connected' : ''}`
+  }))
+}
+
+const messages: Ask = async (client, signal) => {
+  const { messages: unread } = await client.call('inboxList', { limit: 50 }, { signal })
+  return unread.map(({ id, type }) => ({ value: id, about: type }))
+}
+
+const circuits: Ask = async (client, signal) => {
+  const { circuits: open } = await client.call('circuitList', {}, { signal })
+  return open.map(({ circuit, state }) => ({ value: circuit, about: state }))
+}
+
+const askers: Readonly<Partial<Record<Kind, readonly Ask[]>>> = {
+  peer: [peers],
+  destination: [peers],
+  message: [messages],
+  circuit: [circuits]
+}
