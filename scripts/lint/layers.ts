@@ -17,7 +17,7 @@ const layerPackages: Readonly<Record<string, RegExp>> = {
   core: /^(?:@noble\/|cborg(?:\/|$))/,
   mesh: /^(?:@libp2p\/(?:interface|peer-id|crypto|utils)(?:\/|$)|@multiformats\/multiaddr|multiformats(?:\/|$)|@noble\/|cborg(?:\/|$))/,
   api: /^(?:zod(?:\/|$)|node:)/,
-  cli: /^(?:commander$|node:)/
+  cli: /^(?:commander$|uqr$|node:)/
 }
 
 /** The folder of core that its siblings share. */

@@ -15,6 +15,7 @@ import type {
   SendOptions,
   SendReport
 } from '../../src/mesh/mesh.ts'
+import type { Invites } from '../../src/mesh/invite-info.ts'
 import type { NatReport } from '../../src/mesh/nat-report.ts'
 import type { NetcheckReport } from '../../src/mesh/netcheck-report.ts'
 import type { CircuitCall, CircuitInfo, CircuitReport } from '../../src/mesh/onion/circuit-report.ts'
@@ -32,6 +33,8 @@ const idOf = (name: string): string =>
     .slice(0, 44)}`
 const relayFra = { peerId: idOf('relay-fra'), name: 'relay-fra' }
 const epoch = Date.UTC(2026, 10, 23, 12)
+const fakeInviteId = '1f2e3d4c5b6a7988'
+const fakeWords = ['abandon', 'ability', 'able'] as const
 
 /**
  * A node in memory whose peers are named after what they do with a message: `agent-001` and `agent-002` store, `offline` never answers,
@@ -150,6 +153,19 @@ export class FakeMesh implements Mesh {
 
   readonly inbox = new FakeInbox(this.received, (name) => this.#peer(name).peerId)
   readonly agents = new FakeAgents()
+  readonly upkeep: Mesh['upkeep'] = {
+    check: async ({ deep = false } = {}) => ({
+      clockStepMs: 0,
+      comparedClocks: 0,
+      clocks: [],
+      inbox: { messages: this.received.length, bytes: 0 },
+      outbox: { messages: 0, bytes: 0 },
+      store: deep ? { problems: [], messages: this.received.length, damaged: 0 } : undefined
+    }),
+    snapshot: async () => {
+      this.calls.push('snapshot')
+    }
+  }
 
   readonly outbox: Outbox = {
     list: async (query = {}) => [...this.sent.values()].filter((each) => query.states?.includes(each.status) ?? true).slice(0, query.limit ?? 50),
@@ -177,15 +193,32 @@ export class FakeMesh implements Mesh {
     return { method: options.method ?? 'all', wanted: options.count ?? 10, found: peers.length, elapsedMs: 120, peers }
   }
 
-  async invite(options: { readonly expiresInS?: number } = {}): ReturnType<Mesh['invite']> {
+  async invite(options: Parameters<Mesh['invite']>[0] = {}): ReturnType<Mesh['invite']> {
     this.pairs.push({ invite: 'made', alias: undefined })
-    return { invite: 'synaptic-invite-1-abcdef', expiresAt: wallMillis(epoch + (options.expiresInS ?? 86_400) * 1000) }
+    return { id: fakeInviteId, invite: 'synaptic-invite-1-abcdef', expiresAt: wallMillis(epoch + (options.expiresInS ?? 86_400) * 1000) }
   }
 
-  async join(invite: string, options: { readonly alias?: string } = {}): ReturnType<Mesh['join']> {
+  readonly invites: Invites = {
+    list: async () => {
+      const common = { expiresAt: wallMillis(epoch), failures: 0, commands: true, usedBy: undefined }
+      const used = { ...common, id: 'aa00bb11cc22dd33', state: 'used', failures: 2, commands: false, usedBy: this.#peer('agent-001') } as const
+      return [{ ...common, id: fakeInviteId, state: 'open' }, used]
+    },
+    revoke: async (id) => {
+      if (!fakeInviteId.startsWith(id)) throw new MeshError('INVITE_UNKNOWN', { id })
+      this.pairs.push({ invite: 'revoked', alias: undefined })
+      return fakeInviteId
+    },
+    wait: async (id) => {
+      if (!fakeInviteId.startsWith(id)) throw new MeshError('INVITE_UNKNOWN', { id })
+      return { peerId: idOf('agent-001'), name: 'agent-001', alias: undefined, words: fakeWords }
+    }
+  }
+
+  async join(invite: string, options: Parameters<Mesh['join']>[1] = {}): ReturnType<Mesh['join']> {
     if (!invite.startsWith('synaptic-invite-1-')) throw new MeshError('INVITE_INVALID', { reason: 'it does not begin as one' })
     this.pairs.push({ invite: 'used', alias: options.alias })
-    return { peerId: idOf('agent-001'), name: 'agent-001', alias: options.alias }
+    return { peerId: idOf('agent-001'), name: 'agent-001', alias: options.alias, words: fakeWords }
   }
 
   async peers(): Promise<readonly PeerInfo[]> {
@@ -216,7 +249,8 @@ export class FakeMesh implements Mesh {
       labels: [],
       rttMs: found === 'offline' ? undefined : 1.5,
       lastSeen: wallMillis(epoch),
-      foundBy: ['kademlia']
+      foundBy: ['kademlia'],
+      words: undefined
     }
   }
 
