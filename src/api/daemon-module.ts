@@ -1,3 +1,4 @@
+import type { ProfileTools } from './profile-tools.ts'
 import type { MeshOptions, OptionKey, OptionValue, ProfilePaths, ResolvedOptions } from '../core/options/index.ts'
 import type { bench } from './catalogue/comfort.ts'
 import type { OutputOf } from './command.ts'
@@ -50,6 +51,8 @@ export interface DaemonModule {
     change: { readonly key: OptionKey; readonly value: OptionValue },
     environment: NodeJS.ProcessEnv
   ): { readonly changed: boolean }
+  /** What works on a profile's files; loaded when it is asked for. */
+  tools(): Promise<ProfileTools>
   /** Measures this machine in a temporary folder, `seconds` for each figure. @throws {MeshError} ABORTED, DISK_FULL */
   benchmark(call: {
     readonly seconds: number

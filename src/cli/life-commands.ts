@@ -1,11 +1,15 @@
+import { resolve } from 'node:path'
 import { type Catalogue, ControlClient, type InputOf } from '../api/index.ts'
 import { MeshError } from '../core/base/index.ts'
-import { checkOption, type OptionKey, type OptionValue } from '../core/options/index.ts'
+import { checkOption, environmentName, type OptionKey, type OptionValue } from '../core/options/index.ts'
 import type { CommandContext } from './context.ts'
 import { daemonArguments, daemonEnvironment, ensureDaemonProcess, requireProfile, startDaemonProcess, stopDaemon, whoRuns } from './daemon-process.ts'
 import { renderers } from './render.ts'
 
 type InitInput = InputOf<Catalogue['init']>
+
+/** A path from where the command line is: the daemon is elsewhere. A zero byte is told by the option. */
+const absolutePath = (path: string): string => (path === '' || path.includes('\0') ? path : resolve(path))
 
 /** Which option each flag of `init` sets. */
 const settingsOf = (input: InitInput): readonly (readonly [OptionKey, OptionValue | undefined, string])[] => [
@@ -23,6 +27,7 @@ const settingsOf = (input: InitInput): readonly (readonly [OptionKey, OptionValu
   ['quantum_resistant', input.quantum, '--quantum'],
   ['onion_routing', input.onion, '--onion'],
   ['onion_relay', input.noRelay === undefined ? undefined : !input.noRelay, '--no-relay'],
+  ['passphrase_file', input.passphraseFile === undefined ? undefined : absolutePath(input.passphraseFile), '--passphrase-file'],
   ['shadow_addresses', input.shadow, '--shadow']
 ]
 
@@ -95,17 +100,22 @@ export async function start(input: InputOf<Catalogue['start']>, context: Command
   const client = new ControlClient(context.paths)
   const running = await whoRuns(client, context)
   if (running !== undefined) throw new MeshError('DAEMON_RUNNING', { profile: context.paths.profile, pid: running.pid })
-  if (input.foreground) return runInForeground(context)
-  await reportStart(context, client, 'start')
+  const unlocked = withPassphrase(context, input.passphraseFile)
+  if (input.foreground) return runInForeground(unlocked)
+  await reportStart(unlocked, client, 'start')
   return undefined
 }
 
-export async function restart(_input: object, context: CommandContext): Promise<void> {
+/** The daemon is told by its environment where its passphrase is; the passphrase itself is in no argument and no environment. */
+const withPassphrase = (context: CommandContext, file: string | undefined): CommandContext =>
+  file === undefined ? context : { ...context, environment: { ...context.environment, [environmentName('passphrase_file')]: absolutePath(file) } }
+
+export async function restart(input: InputOf<Catalogue['restart']>, context: CommandContext): Promise<void> {
   requireProfile(context)
   const client = new ControlClient(context.paths)
   context.output.progress('stopping the daemon')
   await stopDaemon(context, client)
-  await reportStart(context, client, 'restart')
+  await reportStart(withPassphrase(context, input.passphraseFile), client, 'restart')
 }
 
 async function reportStart(context: CommandContext, client: ControlClient, name: 'start' | 'restart'): Promise<void> {

@@ -103,7 +103,8 @@ const groupHelp: ReadonlyMap<string, string> = new Map([
   ['gateway token', 'tokens of the gateway that outlast restarts'],
   ['inbox', 'messages that arrived; alone it lists them'],
   ['outbox', 'messages that were sent; alone it lists them'],
-  ['config', 'options of the profile; alone it prints them']
+  ['config', 'options of the profile; alone it prints them'],
+  ['keys', 'identity, passphrase and backups; alone it prints the public key']
 ])
 
 /** `timeout`: what --timeout means here, where it means something of its own. */

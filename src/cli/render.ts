@@ -10,6 +10,7 @@ import { verbatim } from './layout.ts'
 import { type Output, safe, safeBody } from './output.ts'
 import { inviteListLines, joinLines, pairedLines } from './pairing-lines.ts'
 import { relayRows, relayServeLines } from './relay-lines.ts'
+import { bugreportLines, doctorLines, keysBackupLines, keysPasswdLines, keysRestoreLines, keysShowLines } from './tool-lines.ts'
 import { serviceInstallLines, servicePrintLines, serviceStatusLines, serviceUninstallLines } from './service-lines.ts'
 import { bytes, count, milliseconds, seconds, table, timeOf } from './text.ts'
 
@@ -142,6 +143,12 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
       ['log', safe(value.log)],
       ['socket', safe(value.socket)]
     ]),
+  keysShow: (value) => keysShowLines(value),
+  keysBackup: (value, output) => keysBackupLines(value, output),
+  keysRestore: (value, output) => keysRestoreLines(value, output),
+  keysPasswd: (value, output) => keysPasswdLines(value, output),
+  doctor: (value, output) => doctorLines(value, output),
+  bugreport: (value, output) => bugreportLines(value, output),
   configCheck: (value, output) => [`${tick(output)} ${safe(value.file)} is valid, ${count(value.options, 'option')} set`],
   top: (value, output) => topLines(value, output),
   trace: (value, output) => traceLines(value, output),

@@ -130,7 +130,7 @@ export class Daemon implements RunningDaemon {
       signal,
       caller,
       claims: this.#claims,
-      self: { profile, socket: socketPath, pid: this.pid, version: this.#parts.version },
+      self: { profile, stateFolder: this.#paths.stateFolder, socket: socketPath, pid: this.pid, version: this.#parts.version },
       requestStop: () => this.#stopSoon()
     }
     // The catalogue has checked that the input is the operation's own.

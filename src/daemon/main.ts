@@ -19,7 +19,7 @@ const parts: DaemonParts = {
   }
 }
 
-export const { prepareProfile, inspectProfile, setOption, startDaemon, webhookSecret, benchmark } = createDaemonModule(parts, async (call) => {
+export const { prepareProfile, inspectProfile, setOption, startDaemon, webhookSecret, tools, benchmark } = createDaemonModule(parts, async (call) => {
   const measure = await import('../node/benchmark.ts')
   return measure.benchmark(call)
 })

@@ -6,8 +6,11 @@ import type { LineSink } from './log.ts'
 export interface DaemonParts {
   /** The running node of a profile. */
   createMesh(paths: ProfilePaths, options: MeshOptions, onLog: (record: LogRecord) => void): Promise<Mesh>
-  /** Reads the identity, or makes it where there is none. @throws {MeshError} KEY_CORRUPT, PERMISSIONS_UNSAFE, PATH_UNSAFE */
-  ensureIdentity(paths: ProfilePaths): Promise<{ readonly peerId: string; readonly created: boolean }>
+  /**
+   * Reads the identity, or makes it where there is none; one that is plain is encrypted when a passphrase file is named ('' = none).
+   * @throws {MeshError} KEY_CORRUPT, PASSPHRASE_NEEDED, PASSPHRASE_WRONG, PERMISSIONS_UNSAFE, PATH_UNSAFE
+   */
+  ensureIdentity(paths: ProfilePaths, passphraseFile: string): Promise<{ readonly peerId: string; readonly created: boolean }>
   /** Also gets every line of the log. */
   readonly logCopy?: LineSink
   /** The package's version. */

@@ -38,7 +38,7 @@ export async function prepareProfile(
     .map(([option, value]) => ({ option, value }))
   ensurePrivateFolder(paths.stateFolder)
   ensurePrivateFolder(dirname(paths.configFile))
-  const identity = await parts.ensureIdentity(paths)
+  const identity = await parts.ensureIdentity(paths, options.passphraseFile)
   if (file.text === undefined || changed.length > 0) changeConfigFile(file, Object.fromEntries(changed.map(({ option, value }) => [option, value])))
   return { peerId: identity.peerId, created: identity.created, changed, options }
 }

@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { type Signer, MeshError, equalBytes, fromHex, toHex, utf8 } from '../core/base/index.ts'
+import type { Signer } from '../core/base/index.ts'
 import type { PqIdentity } from '../core/session/index.ts'
 import { createPqIdentity, pqSeedOf } from '../crypto/pq-identity.ts'
-import { createSigner, ed25519FromSeed, ed25519KeyBytes, sha256 } from '../crypto/index.ts'
-import { createPrivateFile, ensurePrivateFolder, readPrivateFile } from './files.ts'
+import { createSigner, ed25519FromSeed, ed25519KeyBytes } from '../crypto/index.ts'
+import { createPrivateFile, ensurePrivateFolder } from './files.ts'
+import { encodeKeyFile, readSeed } from './key-file.ts'
 import { dirname } from 'node:path'
 
 /** A node's key pair, in the forms that its users want. */
@@ -21,22 +22,22 @@ export interface Identity {
   pqIdentity(network: string): PqIdentity
 }
 
-/** The identity in `file`; undefined when there is none. @throws {MeshError} KEY_CORRUPT, PERMISSIONS_UNSAFE, PATH_UNSAFE */
-export async function loadIdentity(file: string): Promise<Identity | undefined> {
-  const bytes = readPrivateFile(file)
-  if (bytes === undefined) return undefined
-  const seed = decodeSeed(bytes, file)
-  bytes.fill(0)
-  return identityOf(seed)
+/**
+ * The identity in `file`; undefined when there is none. @param passphraseFile - of an encrypted identity; '' = none is known
+ * @throws {MeshError} KEY_CORRUPT, PASSPHRASE_NEEDED, PASSPHRASE_WRONG, PASSPHRASE_UNUSABLE, PERMISSIONS_UNSAFE, PATH_UNSAFE
+ */
+export async function loadIdentity(file: string, passphraseFile = ''): Promise<Identity | undefined> {
+  const seed = await readSeed(file, passphraseFile)
+  return seed === undefined ? undefined : identityOf(seed)
 }
 
-/** The identity in `file`; a new one is made when there is none. What cannot be read is never replaced. */
-export async function ensureIdentity(file: string): Promise<{ readonly identity: Identity; readonly created: boolean }> {
-  const known = await loadIdentity(file)
+/** The identity in `file`; a new one is made when there is none, encrypted when a passphrase is named. What cannot be read is never replaced. */
+export async function ensureIdentity(file: string, passphraseFile = ''): Promise<{ readonly identity: Identity; readonly created: boolean }> {
+  const known = await loadIdentity(file, passphraseFile)
   if (known !== undefined) return { identity: known, created: false }
   ensurePrivateFolder(dirname(file))
   const seed = new Uint8Array(randomBytes(ed25519KeyBytes))
-  createPrivateFile(file, encodeSeed(seed))
+  createPrivateFile(file, await encodeKeyFile(seed, passphraseFile))
   return { identity: await identityOf(seed), created: true }
 }
 
@@ -57,23 +58,3 @@ export async function identityOf(seed: Uint8Array): Promise<Identity> {
       createPqIdentity({ seed: pqSeedOf(secret), network, signer: createSigner(secret, network), levels: [1, 3, 5], sequence: 1 })
   }
 }
-
-const firstLine = 'synaptic-mesh identity 1'
-
-/** The text of a key file: a version, the seed, its public key, and SHA-256 over these lines. */
-export function encodeSeed(seed: Uint8Array): Uint8Array {
-  const lines = [firstLine, `ed25519-seed ${toHex(seed)}`, `ed25519-public ${toHex(ed25519FromSeed(seed).publicKey)}`, ''].join('\n')
-  return utf8(`${lines}sha256 ${toHex(sha256(utf8(lines)))}\n`)
-}
-
-/** The seed of a key file. Only the exact bytes that `encodeSeed` makes are taken. @throws {MeshError} KEY_CORRUPT */
-export function decodeSeed(bytes: Uint8Array, file: string): Uint8Array {
-  const [first = '', second = ''] = Buffer.from(bytes).toString('latin1').split('\n', 2)
-  const seedText = /^ed25519-seed ([0-9a-f]{64})$/.exec(second)?.[1]
-  if (first !== firstLine || seedText === undefined) throw corrupt(file, 'it is not a key file of version 1')
-  const seed = fromHex(seedText)
-  if (!equalBytes(encodeSeed(seed), bytes)) throw corrupt(file, 'its checksum does not fit')
-  return seed
-}
-
-const corrupt = (file: string, reason: string): MeshError => new MeshError('KEY_CORRUPT', { file, reason })

@@ -27,7 +27,7 @@ const parts: DaemonParts = {
   }
 }
 
-export const { prepareProfile, inspectProfile, setOption, startDaemon, webhookSecret, benchmark } = createDaemonModule(parts, async ({ onStep }) => {
+export const { prepareProfile, inspectProfile, setOption, startDaemon, webhookSecret, tools, benchmark } = createDaemonModule(parts, async ({ onStep }) => {
   onStep('nothing')
   const times = { count: 100, minMs: 0.5, medianMs: 1.25, p95Ms: 3, maxMs: 12 }
   return {

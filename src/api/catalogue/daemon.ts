@@ -25,6 +25,7 @@ export const init = command({
     quantum: { type: 'boolean', negatable: true, help: optionTable.quantum_resistant.help },
     onion: { type: 'boolean', negatable: true, help: optionTable.onion_routing.help },
     noRelay: { type: 'boolean', help: 'with --onion, do not carry the circuits of others (the option onion_relay)' },
+    passphraseFile: { type: 'text', max: 4_000, placeholder: 'FILE', help: optionTable.passphrase_file.help },
     shadow: { type: 'boolean', help: `${optionTable.shadow_addresses.help} (not in this version)` }
   },
   examples: [
@@ -39,6 +40,9 @@ export const init = command({
     'NOT_AVAILABLE',
     'CONFIG_MALFORMED',
     'KEY_CORRUPT',
+    'PASSPHRASE_NEEDED',
+    'PASSPHRASE_WRONG',
+    'PASSPHRASE_UNUSABLE',
     'PERMISSIONS_UNSAFE',
     'PATH_UNSAFE',
     'DAEMON_START_FAILED',
@@ -65,17 +69,32 @@ export const init = command({
     })
 })
 
+const passphraseFile = {
+  type: 'text',
+  min: 1,
+  max: 4_000,
+  local: true,
+  placeholder: 'FILE',
+  help: 'the passphrase of an encrypted identity, for this time; the option passphrase_file is for good'
+} as const
+
 export const start = command({
   words: ['start'],
   help: "start the profile's daemon",
-  fields: { foreground: { type: 'boolean', default: false, local: true, help: 'stay in the foreground, for a service manager' } },
-  examples: ['synaptic-mesh p2p start', 'synaptic-mesh p2p start --foreground'],
+  fields: {
+    foreground: { type: 'boolean', default: false, local: true, help: 'stay in the foreground, for a service manager' },
+    passphraseFile
+  },
+  examples: ['synaptic-mesh p2p start', 'synaptic-mesh p2p start --foreground', 'synaptic-mesh p2p start --passphrase-file passphrase'],
   errors: [
     'NOT_INITIALIZED',
     'DAEMON_RUNNING',
     'DAEMON_START_FAILED',
     'LISTEN_FAILED',
     'KEY_CORRUPT',
+    'PASSPHRASE_NEEDED',
+    'PASSPHRASE_WRONG',
+    'PASSPHRASE_UNUSABLE',
     'CONFIG_MALFORMED',
     'PERMISSIONS_UNSAFE',
     'STATE_NEWER',
@@ -97,7 +116,7 @@ export const stop = command({
 export const restart = command({
   words: ['restart'],
   help: "stop the profile's daemon and start it again",
-  fields: {},
+  fields: { passphraseFile },
   examples: ['synaptic-mesh p2p restart'],
   errors: start.errors,
   output: start.output

@@ -6,6 +6,8 @@ import { configCheck, configGet, configPath, configSet } from './config.ts'
 import { daemon, demo, init, logs, metrics, restart, start, status, stop } from './daemon.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
 import { events, gateway, gatewayStop, tokenCreate, tokenList, tokenRevoke } from './gateway.ts'
+import { bugreport, doctor, upkeep } from './doctor.ts'
+import { keysBackup, keysPasswd, keysRestore, keysShow, snapshot } from './keys.ts'
 import { nat } from './nat.ts'
 import { netcheck } from './netcheck.ts'
 import { relayServe } from './relay.ts'
@@ -69,6 +71,12 @@ export const catalogue = {
   configSet,
   configPath,
   configCheck,
+  keysShow,
+  keysBackup,
+  keysRestore,
+  keysPasswd,
+  doctor,
+  bugreport,
   relayServe,
   top,
   trace,
@@ -124,6 +132,8 @@ export const operations = {
   trust,
   trace,
   metrics,
+  snapshot,
+  upkeep,
   gateway,
   gatewayStop,
   tokenCreate,

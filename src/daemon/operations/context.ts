@@ -19,7 +19,7 @@ export interface Context {
   readonly signal: AbortSignal
   /** Who has which messages in hand. */
   readonly claims: Claims
-  readonly self: { readonly profile: string; readonly pid: number; readonly socket: string; readonly version: string }
+  readonly self: { readonly profile: string; readonly stateFolder: string; readonly pid: number; readonly socket: string; readonly version: string }
   /** Stops the daemon once the answer is out. */
   requestStop(): void
 }

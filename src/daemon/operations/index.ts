@@ -11,6 +11,7 @@ import { nat } from './nat.ts'
 import { netcheck } from './netcheck.ts'
 import { invite, inviteList, inviteRevoke, inviteWait, join } from './pairing.ts'
 import { discover, peers, ping, quantum, trust, wait } from './peers.ts'
+import { snapshot, upkeep } from './upkeep.ts'
 import { trace } from './trace.ts'
 
 export type { Context } from './context.ts'
@@ -55,6 +56,7 @@ export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: 
   pending,
   ping,
   quantum,
+  snapshot,
   status,
   stop,
   tokenCreate,
@@ -62,6 +64,7 @@ export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: 
   tokenRevoke,
   trace,
   trust,
+  upkeep,
   wait
 }
 
