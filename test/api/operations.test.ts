@@ -12,6 +12,9 @@ const inputs: { readonly [Name in OperationName]: object } = {
   circuitOpen: { peer: 'agent-001', hops: 3 },
   daemon: {},
   discover: { method: 'kademlia', count: 2 },
+  events: { after: '0', count: 1 },
+  gateway: { port: 0, print: true },
+  gatewayStop: {},
   inboxAck: { id: ['m1'] },
   inboxList: {},
   inboxRead: { limit: 1 },
@@ -25,12 +28,22 @@ const inputs: { readonly [Name in OperationName]: object } = {
   outboxList: {},
   outboxRetry: {},
   peers: {},
+  pending: { show: true },
+  approve: { peer: 'stranger', as: 'guest', command: false },
+  peerList: {},
+  peerRename: { peer: 'agent-001', alias: 'planner' },
+  peerTrust: { peer: 'agent-001', command: true },
+  peerBlock: { peer: 'stranger', delete: true },
+  peerRemove: { peer: 'agent-002' },
   nat: { peer: 'agent-001' },
   netcheck: {},
   ping: { peer: 'agent-001' },
   quantum: { peer: 'agent-001', level: 3 },
   status: { detailed: true },
   stop: {},
+  tokenCreate: { name: 'reporter' },
+  tokenList: {},
+  tokenRevoke: { name: 'reporter' },
   trace: { peer: 'agent-001' },
   trust: { peer: 'agent-001' },
   wait: { peers: 1 }
@@ -40,6 +53,7 @@ test('each operation answers in the shape that its schema tells, and nothing bes
   const { client, mesh } = await startRig(t)
   mesh.receive({ id: 'm1', body: Uint8Array.of(0xff, 0xfe) })
   mesh.receive({ id: 'm2' })
+  mesh.receive({ id: 'm3', state: 'held', paired: false })
   await client.call('message', { destination: 'offline', content: 'x', id: 'waiting' })
   const names = (Object.keys(operations) as OperationName[]).filter((name) => name !== 'stop' && name !== 'inboxAck')
   for (const name of [...names, 'inboxAck', 'stop'] as const) {

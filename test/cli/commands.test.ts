@@ -31,6 +31,14 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
   ['join', ['join', 'synaptic-invite-1-abc', '--as', 'bob']],
   ['peers', ['peers']],
   ['peers', ['peers', 'stranger']],
+  ['pending', ['pending']],
+  ['pending', ['pending', '--show']],
+  ['approve', ['approve', 'stranger', '--as', 'guest', '--command']],
+  ['peerList', ['peer']],
+  ['peerRename', ['peer', 'rename', 'agent-001', 'planner']],
+  ['peerTrust', ['peer', 'trust', 'agent-001', '--no-command']],
+  ['peerBlock', ['peer', 'block', 'stranger', '--delete']],
+  ['peerRemove', ['peer', 'remove', 'agent-002']],
   ['discover', ['discover', '--method', 'kademlia', '--count', '20']],
   ['discover', ['discover', '--method', 'mdns', '--count', '5']],
   ['ping', ['ping', 'agent-001', '--count', '2']],
@@ -48,6 +56,12 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
   ['status', ['status', '--detailed']],
   ['trust', ['trust', 'agent-001']],
   ['metrics', ['metrics']],
+  ['tokenCreate', ['gateway', 'token', 'create', '--name', 'reporter', '--scope', 'read']],
+  ['tokenList', ['gateway', 'token', 'list']],
+  ['tokenRevoke', ['gateway', 'token', 'revoke', 'reporter']],
+  ['tokenList', ['gateway', 'token', 'list']],
+  ['gateway', ['gateway', '--port', '0', '--print']],
+  ['gatewayStop', ['gateway', 'stop']],
   ['configGet', ['config', 'get', 'max_peers']],
   ['configGet', ['config', 'get']],
   ['configSet', ['config', 'set', 'max_peers', '7']],
@@ -130,6 +144,10 @@ const settled = (text: string, home: Home): string =>
     .replaceAll(/pid[ =]\d+/g, 'pid PID')
     .replaceAll(/[\d.]+ MiB of memory/g, 'N MiB of memory')
     .replaceAll(/after [\d.]+ s/g, 'after N s')
+    .replaceAll(/smt_[\w-]{43}/g, 'smt_TOKEN')
+    .replaceAll(/(synaptic_mesh_api_requests_total\S*) \d+/g, '$1 N')
+    .replaceAll(/127\.0\.0\.1:\d{4,5}(?=\/v1|\/metrics|\n)/g, '127.0.0.1:PORT')
+    .replaceAll(/(made|used) \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/g, '$1 TIME')
     .replaceAll(/(up [\d.]+ s {3})[\d.]+ MiB/g, '$1N MiB')
     .replaceAll(/^([✓✗] [a-z-]+ +)[\d.]+ ms +/gm, '$1N ms  ')
     .replaceAll(/answers; [\d.]+ ms in all/g, 'answers; N ms in all')

@@ -36,6 +36,7 @@ import { aliceOptions, bobOptions, End, openPair, settle } from '../core/session
 import { cardOf, network, seeded, signerOf, verifier } from '../core/peers/support.ts'
 import { circuitProducers } from './circuit-producers.ts'
 import { startTestHost, takePlace } from './support.ts'
+import { trustProducers } from './trust-producers.ts'
 
 /**
  * Every code of the error table comes out of the software itself: each producer calls the code that reports it, and makes no error of its own.
@@ -307,6 +308,7 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
     return takePlace(node, String(relay.libp2p.getMultiaddrs()[0]))
   },
   ...circuitProducers,
+  ...trustProducers((code) => sendReport(entry('failed', code), to).error),
   NETWORK_MISMATCH: ({ me }) => me.join(encodeInvite({ ...invite, network: 'elsewhere' })),
   INTERNAL: async ({ rig }) => {
     rig.mesh.status = () => Promise.reject(new TypeError('unforeseen'))

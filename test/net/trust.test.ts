@@ -17,7 +17,9 @@ const sendTo = (from: Mesh, to: Mesh, body: string, options: Parameters<Mesh['se
   from.send(addressOf(to), body, { timeoutMs: 20_000, ...options })
 
 /** Two nodes that are connected and not paired: whoever decides, and a stranger to it. */
-async function strangers(config: Parameters<typeof createTestnet>[1] = {}): Promise<{ readonly net: Testnet; readonly me: Mesh; readonly stranger: Mesh }> {
+async function strangers(
+  config: Parameters<typeof createTestnet>[1] = {}
+): Promise<{ readonly net: Testnet; readonly me: Mesh; readonly stranger: Mesh }> {
   const net = await createTestnet(2, config)
   return { net, me: net.node(0), stranger: net.node(1) }
 }

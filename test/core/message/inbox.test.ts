@@ -307,6 +307,37 @@ describe('inbox: flow', () => {
   })
 })
 
+describe('inbox: what is refused before the store is asked', () => {
+  it('is what agents handed on more than eight times', () => {
+    const inbox = new Inbox()
+    const hops = [8, 9].map((hop) => envelope({ id: `hop-${hop}`, sequence: hop, thread: { root: 'r', hop, automatic: true } }))
+    inbox.batch(batchFrame(hops.map(encodeEnvelope)))
+    assert.deepEqual(
+      inbox.last('admit').messages.map(({ id }) => id),
+      ['hop-8']
+    )
+    inbox.admitted(stored())
+    assert.deepEqual(
+      inbox.receipts().map(({ id, state, code }) => [id, state, code]),
+      [
+        ['hop-9', 'refused', 'HOP_LIMIT'],
+        ['hop-8', 'stored', undefined]
+      ]
+    )
+  })
+
+  it('is nothing of a blocked peer: the store decides, and the refusal is signed', () => {
+    const inbox = new Inbox()
+    inbox.batch(batchOf(1), { peer: { ...fromAlice, limits: { ...limits, paired: false, commands: false, blocked: true } } })
+    assert.equal(inbox.last('admit').limits.blocked, true)
+    inbox.admitted({ outcome: 'refused', code: 'NOT_ALLOWED', repeat: false })
+    assert.deepEqual(
+      inbox.receipts().map(({ state, code }) => [state, code]),
+      [['refused', 'NOT_ALLOWED']]
+    )
+  })
+})
+
 describe('inbox: volatile messages', () => {
   const volatileFrame = (inbox: Inbox, frame: Uint8Array, peer = fromAlice): readonly InboxOutput[] =>
     inbox.input({ type: 'volatile', stream: 1, peer, frame })
@@ -322,6 +353,17 @@ describe('inbox: volatile messages', () => {
     assert.deepEqual(
       outputs.map((output) => output.type === 'refused' && [output.code, output.messages]),
       [['NOT_PAIRED', 2]]
+    )
+  })
+
+  it('that are Commands of a peer without the right are dropped and counted, and the others are handed on', () => {
+    const peer = { ...fromAlice, limits: { ...limits, commands: false } }
+    const outputs = volatileFrame(new Inbox(), encodeVolatile([volatileMessage({ id: 'a' }), volatileMessage({ type: 'Command' })]), peer)
+    assert.deepEqual(
+      outputs.map((output) =>
+        output.type === 'refused' ? [output.code, output.messages] : output.type === 'volatile' && output.messages.map(({ id }) => id)
+      ),
+      [['a'], ['COMMAND_NOT_ALLOWED', 1]]
     )
   })
 

@@ -51,6 +51,18 @@ test('a prefix counts from the part of the id that differs, in six characters or
   assert.equal(resolveName('AAAAAAb', { ...book, paired: twins }).peerId, id('AAAAAAb'))
 })
 
+test('a short id as it is shown means the peer whose id ends so: a paired one, and only for show a stranger', () => {
+  const known = { ...book, paired: [{ ...alice, peerId: id('A').slice(0, -8).concat('gu8UwZdi') }, bob] }
+  for (const text of ['…gu8UwZdi', '...gu8UwZdi']) assert.deepEqual(resolveName(text, known), { ...resolveName('alice', known), by: 'short-id' })
+  for (const text of ['gu8UwZdi', '…u8UwZdi', '…gu8UwZd0', '….gu8UwZdi']) assert.throws(() => resolveName(text, known), failure('PEER_UNKNOWN'))
+  const stranger = { peerId: id('C').slice(0, -8).concat('9u8UwZdi'), name: '', labels: [] }
+  const claimed = resolveName('…9u8UwZdi', { paired: [], claims: [stranger] })
+  assert.deepEqual([claimed.peerId, claimed.claimed], [stranger.peerId, true])
+  const twin = { ...stranger, peerId: id('D').slice(0, -8).concat('9u8UwZdi') }
+  assert.throws(() => resolveName('…9u8UwZdi', { paired: [], claims: [stranger, twin] }), failure('NAME_AMBIGUOUS'))
+  assert.throws(() => resolveName('…xxxxxxxx', { ...book, paired: [alice, bob] }), failure('NAME_AMBIGUOUS'))
+})
+
 test('a whole peer id and a multiaddr mean themselves, paired or not', () => {
   assert.deepEqual(resolveName(id('Z'), book), { peerId: id('Z'), by: 'peer-id', claimed: false, address: undefined })
   const address = `/ip4/192.0.2.1/tcp/9000/p2p/${id('Z')}`
