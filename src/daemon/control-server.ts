@@ -152,7 +152,8 @@ class Exchange {
   }
 
   async #events(items: AsyncIterable<FeedItem>): Promise<void> {
-    this.#response.writeHead(200, { ...securityHeaders, 'content-type': eventStreamType })
+    // Its end is the end of the connection, so that the reader sees it at once.
+    this.#response.writeHead(200, { ...securityHeaders, 'content-type': eventStreamType, connection: 'close' })
     this.#parts.onAnswer?.(200)
     await writeEventStream(this.#response, items, this.#gone.signal)
   }

@@ -107,13 +107,14 @@ function expected({ route, kind, token, host, origin }: Case): number | undefine
   if (origin !== 'none' || kind === 'upgrade') return 403
   if (token === 'read') {
     const isOwn = kind === 'own' || (kind !== 'OPTIONS' && (kind === 'form' || kind === 'text' ? 'POST' : 'GET') === route.method)
-    if (isOwn && route.scope !== 'read') return 403
+    if (isOwn && (route.scope !== 'read' || route.socketOnly === true)) return 403
     return isOwn && kind !== 'form' && kind !== 'text' ? undefined : isOwn ? 415 : 404
   }
   if (token !== 'good') return 401
   if (kind === 'OPTIONS') return 404
   const method = kind === 'form' || kind === 'text' ? 'POST' : 'GET'
   if (method !== route.method) return 404
+  if (route.socketOnly === true) return 403
   return method === 'POST' ? 415 : undefined
 }
 

@@ -96,7 +96,9 @@ export class EventReader {
   }
 
   #event(block: string): void {
-    const fields = new Map(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')).trim(), line.slice(line.indexOf(':') + 1).trim()] as const))
+    const fields = new Map(
+      block.split('\n').map((line) => [line.slice(0, line.indexOf(':')).trim(), line.slice(line.indexOf(':') + 1).trim()] as const)
+    )
     const event = fields.get('event')
     if (event === undefined) return
     this.#events.push({ event, id: fields.get('id') ?? '', data: JSON.parse(fields.get('data') ?? 'null') })
@@ -110,12 +112,16 @@ export class Talk {
   #wake: () => void = () => undefined
   closeCode: number | undefined
 
-  constructor(t: TestContext, rig: Pick<Rig, 'port'>, options: { readonly token?: string; readonly headers?: Readonly<Record<string, string>> } = {}) {
+  constructor(
+    t: TestContext,
+    rig: Pick<Rig, 'port'>,
+    options: { readonly token?: string; readonly headers?: Readonly<Record<string, string>> } = {}
+  ) {
     const headers = { ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }), ...options.headers }
     this.socket = new WebSocket(`ws://127.0.0.1:${rig.port}/v1/ws`, { headers })
     this.socket.on('error', () => undefined)
-    this.socket.on('message', (data) => {
-      this.#frames.push(JSON.parse(String(data)) as Readonly<Record<string, unknown>>)
+    this.socket.on('message', (data: Buffer) => {
+      this.#frames.push(JSON.parse(data.toString()) as Readonly<Record<string, unknown>>)
       this.#wake()
     })
     this.socket.on('close', (code) => {

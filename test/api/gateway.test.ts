@@ -38,9 +38,12 @@ test('the option starts it with the daemon, and a port that is taken is LISTEN_F
   const rig = await startRig(t, { gateway: true, gateway_port: port })
   assert.equal((await get(port, '/v1/status', rig.token('read'))).status, 200)
   const other = await startRig(t)
-  await assert.rejects(async () => {
-    for await (const _place of other.client.stream('gateway', { port })) assert.fail('it cannot listen')
-  }, { code: 'LISTEN_FAILED' })
+  await assert.rejects(
+    async () => {
+      for await (const _place of other.client.stream('gateway', { port })) assert.fail('it cannot listen')
+    },
+    { code: 'LISTEN_FAILED' }
+  )
 })
 
 test('a lasting token is shown once, kept as a hash in a private file, good for its scope, void when it expires or is revoked, and outlasts a restart', async (t) => {

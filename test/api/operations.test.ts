@@ -45,6 +45,9 @@ const inputs: { readonly [Name in OperationName]: object } = {
   tokenList: {},
   tokenRevoke: { name: 'reporter' },
   trace: { peer: 'agent-001' },
+  tokenCreate: { name: 'reporter' },
+  tokenList: {},
+  tokenRevoke: { name: 'reporter' },
   trust: { peer: 'agent-001' },
   wait: { peers: 1 }
 }
