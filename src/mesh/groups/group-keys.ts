@@ -10,6 +10,7 @@ import {
   groupLimits,
   type GroupRecord,
   groupTag,
+  isAdmin,
   membersDigest
 } from '../../core/group/index.ts'
 import type { GroupChange, GroupDirectory, KnownGroup } from './group-types.ts'
@@ -89,7 +90,7 @@ export class GroupKeys {
     if (this.#keys.has(toHex(tag))) return
     const group = this.#options.directory.find(toHex(message.group))
     const isEarly = group === undefined || message.epoch > group.signed.record.epoch
-    if (group !== undefined && !isEarly && !isAdmin(group, source)) throw new MeshError('GROUP_NOT_ADMIN', { group: group.signed.record.name })
+    if (group !== undefined && !isEarly && !isAdminOf(group, source)) throw new MeshError('GROUP_NOT_ADMIN', { group: group.signed.record.name })
     await this.#makeRoom(message, isEarly)
     await this.#keep({ ...message, tag, maker: source, counter: 0, isTold: true })
   }
@@ -97,14 +98,14 @@ export class GroupKeys {
   /** The key under which messages of a group are sealed now; undefined while there is none, and each member gets its own message. */
   current({ signed: { record }, state }: KnownGroup): StoredGroupKey | undefined {
     if (state !== 'joined') return undefined
-    return [...this.#of(record.id)].find((key) => isFor(key, record) && record.mandate.admins.some((admin) => equalBytes(admin, key.maker)))
+    return [...this.#of(record.id)].find((key) => isFor(key, record) && isAdmin(record, key.maker))
   }
 
   /** The key of a frame, with the group that it belongs to; undefined when this node is not meant, or not any more. */
   find(tag: Uint8Array): { readonly key: StoredGroupKey; readonly group: KnownGroup } | undefined {
     const key = this.#keys.get(toHex(tag))?.stored
     const group = key === undefined ? undefined : this.#options.directory.find(toHex(key.group))
-    if (key === undefined || group === undefined || group.state !== 'joined' || !isAdmin(group, key.maker)) return undefined
+    if (key === undefined || group === undefined || group.state !== 'joined' || !isAdminOf(group, key.maker)) return undefined
     const { epoch } = group.signed.record
     return key.epoch > epoch || key.epoch < epoch - epochsBack ? undefined : { key, group }
   }
@@ -190,5 +191,5 @@ const isFor = (key: StoredGroupKey, record: GroupRecord): boolean =>
   key.epoch === record.epoch && equalBytes(key.members, membersDigest(record.members))
 
 /** By the record of now or the one before: what an admin made who is none any more may still be on its way. */
-const isAdmin = ({ signed, before }: KnownGroup, key: Uint8Array): boolean =>
-  [signed, before].some((each) => each?.record.mandate.admins.some((admin) => equalBytes(admin, key)) === true)
+const isAdminOf = ({ signed, before }: KnownGroup, key: Uint8Array): boolean =>
+  [signed, before].some((each) => each !== undefined && isAdmin(each.record, key))
