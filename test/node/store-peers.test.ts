@@ -22,7 +22,10 @@ const invite = (name: string): InviteRecord => ({
   secret: keyOf(`secret ${name}`).slice(0, 16),
   expiresAt: wallMillis(9),
   failures: 0,
-  usedBy: ''
+  usedBy: '',
+  done: false,
+  revoked: false,
+  commands: false
 })
 
 test('pairs and invites are there again after a restart; saving again replaces', async (t) => {
@@ -50,6 +53,38 @@ test('redeeming burns the invite and adds the peer together, once', async (t) =>
   )
   const burnt = await peerStore.invite(invite('one').inviteId)
   assert.deepEqual([burnt?.usedBy, burnt?.secret.length], ['id-ada', 0])
+})
+
+test('an invite is burnt by its fifth failure, taken back once, and done when it was used; each erases the secret, and none can be redeemed then', async (t) => {
+  const { stores, reopen } = await testStores(t)
+  const [burnt, revoked, used] = [invite('burnt'), invite('revoked'), invite('used')]
+  for (const each of [burnt, revoked, used]) await stores.peerStore.saveInvite(each)
+  for (let failure = 1; failure <= 5; failure++) assert.equal(await stores.peerStore.failInvite(burnt.inviteId), failure)
+  await assert.rejects(stores.peerStore.redeem(burnt.inviteId, pair('ada')), { code: 'INVITE_USED' })
+  assert.deepEqual([await stores.peerStore.revokeInvite(revoked.inviteId), await stores.peerStore.revokeInvite(revoked.inviteId)], [true, false])
+  await assert.rejects(stores.peerStore.redeem(revoked.inviteId, pair('ada')), { code: 'INVITE_REVOKED' })
+  await stores.peerStore.finishInvite(used.inviteId)
+  await stores.peerStore.redeem(used.inviteId, pair('ada'))
+  // Its answer may have been lost: once more, until it is done.
+  await stores.peerStore.redeem(used.inviteId, pair('ada'))
+  await stores.peerStore.finishInvite(used.inviteId)
+  await assert.rejects(stores.peerStore.redeem(used.inviteId, pair('ada')), { code: 'INVITE_USED' })
+  assert.equal(await stores.peerStore.revokeInvite(used.inviteId), false)
+  const { peerStore } = await reopen()
+  const facts = new Map(
+    (await peerStore.invites()).map(({ inviteId, secret, failures, revoked: isRevoked, done }) => [
+      inviteId.join(),
+      [secret.length, failures, isRevoked, done]
+    ])
+  )
+  assert.deepEqual(
+    [burnt, revoked, used].map(({ inviteId }) => facts.get(inviteId.join())),
+    [
+      [0, 5, false, false],
+      [0, 0, true, false],
+      [0, 0, false, true]
+    ]
+  )
 })
 
 test('a request that fails takes none of those that share its transaction with it', async (t) => {
