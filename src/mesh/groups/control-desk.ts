@@ -36,7 +36,7 @@ export class ControlDesk {
   }
 
   /** Names who handles messages of a media type. */
-  handle(contentType: string, handler: ControlHandler): void {
+  assign(contentType: string, handler: ControlHandler): void {
     this.#handlers.set(contentType, handler)
   }
 

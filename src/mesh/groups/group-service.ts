@@ -53,7 +53,7 @@ export class GroupService {
   constructor(options: GroupServiceOptions) {
     this.#options = options
     this.#ownKey = options.platform.signer.publicKey
-    options.desk.handle(groupContentTypes.record, ({ source, envelope }) => this.#inTurn(() => this.#control(source, envelope)))
+    options.desk.assign(groupContentTypes.record, ({ source, envelope }) => this.#inTurn(() => this.#control(source, envelope)))
   }
 
   /** Reads what an earlier process left. Before anything arrives. */

@@ -15,7 +15,7 @@ export interface LargeGroupsOptions {
   readonly gossip: GossipPort
   readonly network: string
   readonly directory: GroupDirectory
-  readonly desk: Pick<ControlDesk, 'handle'>
+  readonly desk: Pick<ControlDesk, 'assign'>
   readonly delivery: GroupDelivery
   readonly tracker: Tracker
   readonly log: (record: LogRecord) => void
@@ -42,7 +42,7 @@ export class LargeGroups {
       tell: (member, key, body) => this.#tell(member, key, body)
     })
     this.#gossip = new GroupGossip({ ...options, keys: this.#keys, onionRouting: via === 'onion' })
-    desk.handle(groupContentTypes.key, ({ source, envelope }) => this.#keys.learn({ source, body: envelope.body }))
+    desk.assign(groupContentTypes.key, ({ source, envelope }) => this.#keys.learn({ source, body: envelope.body }))
   }
 
   /** How messages to a large group go out. */
