@@ -5,7 +5,7 @@ export const cellGap = '\u001f'
 /** Before a line that stands as it is, however long: a script, a file, a format of others. */
 const verbatimMark = '\u001e'
 /** The narrowest column in which a value beside its name is wrapped. */
-const leastColumn = 16
+const leastColumn = 24
 
 /** The lines of a text that is data for other programs: never wrapped. */
 export const verbatim = (text: string): readonly string[] => text.split('\n').map((line) => verbatimMark + line)

@@ -32,6 +32,8 @@ export class Output {
   readonly #environment: NodeJS.ProcessEnv
   readonly #profileFlags: string
   #spinner: NodeJS.Timeout | undefined
+  /** Whether something of the spinner stands on the terminal. */
+  #isSpinning = false
 
   constructor(streams: Streams, options: OutputOptions) {
     this.#streams = streams
@@ -93,7 +95,11 @@ export class Output {
     let frame = 0
     this.#spinner = setInterval(() => {
       if (Date.now() - started < spinnerAfterMs) return
-      stderr.write(`\r\u001b[2K${spinnerFrames[frame++ % spinnerFrames.length] ?? ''} ${safe(text)} (${Math.round((Date.now() - started) / 1000)} s)`)
+      const line = `${spinnerFrames[frame++ % spinnerFrames.length] ?? ''} ${safe(text)} (${Math.round((Date.now() - started) / 1000)} s)`
+      // A line that were broken by the terminal could not be taken back.
+      const [shown = line] = fitted([line], (this.columns('stderr') ?? Infinity) - 1)
+      this.#isSpinning = true
+      stderr.write(`\r\u001b[2K${shown}`)
     }, spinnerEveryMs)
     this.#spinner.unref()
   }
@@ -102,7 +108,8 @@ export class Output {
     if (this.#spinner === undefined) return
     clearInterval(this.#spinner)
     this.#spinner = undefined
-    this.#streams.stderr.write('\r\u001b[2K')
+    if (this.#isSpinning) this.#streams.stderr.write('\r\u001b[2K')
+    this.#isSpinning = false
   }
 
   /** `text` in a colour where the stream shows any. */

@@ -23,7 +23,7 @@ buildSync({
   banner: { js: "import{createRequire as nodeCreateRequire}from'node:module';const require=nodeCreateRequire(import.meta.url);" }
 })
 writeFileSync(join(bundles, 'package.json'), '{"type":"module"}')
-const fakeBin = join(bundles, 'fake-bin.js')
+export const fakeBin = join(bundles, 'fake-bin.js')
 export const repository = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface Result {

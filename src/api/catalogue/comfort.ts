@@ -167,7 +167,7 @@ export const context = command({
   fields: {
     command: {
       type: 'list',
-      maxItems: 2,
+      maxItems: 3,
       maxCharacters: 40,
       position: 0,
       flag: false,

@@ -84,14 +84,12 @@ function splitFlag(current: string, typed: readonly string[], at: number): reado
   return one === '=' && two?.startsWith('--') === true ? [two, current] : [undefined, current]
 }
 
-/** The command of the words after `p2p`: the longest that fits. */
-function commandOf([program, first, second]: readonly string[]): Command | undefined {
+/** The command of the words after `p2p`: the longest that fits, or what its first words alone do. */
+function commandOf([program, ...rest]: readonly string[]): Command | undefined {
   if (program !== 'p2p') return undefined
-  const named = commands.filter(({ words }) => words[0] === first)
-  return (
-    named.find(({ words }) => words[1] === second && words.length === 2) ??
-    named.find(({ words, isDefault }) => words.length === 1 || isDefault === true)
-  )
+  const named = commands.filter(({ words }) => words.every((word, index) => word === rest[index]))
+  const longest = named.toSorted((one, other) => other.words.length - one.words.length)[0]
+  return longest ?? commands.find(({ words, isDefault }) => isDefault === true && words.slice(0, -1).every((word, index) => word === rest[index]))
 }
 
 function openOf(command: Command | undefined, flag: string): Open | undefined {
@@ -148,25 +146,30 @@ function flagsOf(words: readonly string[], given: ReadonlySet<string>): readonly
 }
 
 /** Commands while they are not complete, then what the next argument is. */
-function wordsOf(words: readonly string[]): Pick<Completion, 'candidates' | 'kind'> {
-  const [program, first, second] = words
-  if (program === undefined) return { candidates: [{ value: 'p2p', about: 'the node, its peers and their messages' }] }
-  if (program !== 'p2p') return { candidates: [] }
-  if (first === undefined) return { candidates: firstWords() }
-  const members = commands.filter(({ words: [word, next] }) => word === first && next !== undefined)
-  const subcommands = second === undefined ? members.map(({ words: [, value = ''], help }) => ({ value, about: help })) : []
-  const command = commandOf(words)
-  const isNamed = command !== undefined && command.words.length === 2 && command.words[1] === second
-  const argument = argumentAt(command, words.length - (isNamed ? 3 : 2))
-  if (argument === undefined) return { candidates: subcommands }
+function wordsOf(typed: readonly string[]): Pick<Completion, 'candidates' | 'kind'> {
+  const [program, ...rest] = typed
+  if (program === undefined) return { candidates: [{ value: 'p2p', about: 'the node, its peers and their messages' }, helpWord] }
+  if (program !== 'p2p') return { candidates: [], ...(program === 'help' ? { kind: 'topic' as const } : {}) }
+  const next = nextWords(rest)
+  const command = commandOf(typed)
+  const isNamed = command?.words.every((word, index) => word === rest[index]) === true
+  const named = command === undefined ? 0 : command.words.length - (isNamed ? 0 : 1)
+  const argument = argumentAt(command, rest.length - named)
+  if (argument === undefined) return { candidates: next }
   const { candidates, kind } = valuesOf(argument)
-  return { candidates: [...subcommands, ...candidates], kind }
+  return { candidates: [...next, ...candidates], kind }
 }
 
-function firstWords(): readonly Candidate[] {
-  const first = new Map<string, string>()
-  for (const { words, help } of commands) if (!first.has(words[0] ?? '')) first.set(words[0] ?? '', help)
-  return [...first].map(([value, about]) => ({ value, about }))
+const helpWord = { value: 'help', about: catalogue.help.help }
+
+/** What may follow the words of a command that are typed so far. */
+function nextWords(typed: readonly string[]): readonly Candidate[] {
+  const found = new Map<string, string>()
+  for (const { words, help } of commands) {
+    const next = words[typed.length]
+    if (next !== undefined && typed.every((word, index) => word === words[index]) && !found.has(next)) found.set(next, help)
+  }
+  return [...found].map(([value, about]) => ({ value, about }))
 }
 
 function argumentAt(command: Command | undefined, position: number): Open | undefined {
