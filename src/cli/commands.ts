@@ -42,6 +42,12 @@ const simple =
       | 'inviteRevoke'
       | 'inviteWait'
       | 'metrics'
+      | 'groupCreate'
+      | 'groupAdd'
+      | 'groupRemove'
+      | 'groupList'
+      | 'groupLeave'
+      | 'groupDelete'
       | 'gatewayStop'
       | 'tokenList'
       | 'tokenRevoke'
@@ -158,6 +164,12 @@ export const commands: {
   circuitList: simple('circuitList', 'looking at circuits'),
   circuitClose: simple('circuitClose', 'ending the circuit'),
   trust: simple('trust', 'forgetting what the peer could do'),
+  groupCreate: simple('groupCreate', 'making the group'),
+  groupAdd: simple('groupAdd', 'adding members'),
+  groupRemove: simple('groupRemove', 'removing members'),
+  groupList: simple('groupList', 'looking at groups'),
+  groupLeave: simple('groupLeave', 'leaving the group'),
+  groupDelete: simple('groupDelete', 'ending the group'),
   metrics: simple('metrics', 'asking the daemon'),
   gateway: async (input, context) => (await import('./gateway-commands.ts')).gateway(input, context),
   gatewayStop: simple('gatewayStop', 'stopping the gateway'),

@@ -5,6 +5,7 @@ type Report = OutputOf<Catalogue['outboxCancel']>
 
 /** What a report of sending means for the exit code: undefined when it went as asked. */
 export function outcomeOf(report: Report, asked: { readonly wait: string; readonly volatile: boolean }): MeshError | undefined {
+  if (report.members !== undefined) return groupOutcome(report, asked)
   const peer = report.to.map(({ name }) => name).join(', ')
   switch (report.status) {
     case 'stored':
@@ -20,6 +21,19 @@ export function outcomeOf(report: Report, asked: { readonly wait: string; readon
     case 'expired-unknown':
       return new MeshError('EXPIRED_UNKNOWN', { what: `The message ${report.id}` })
   }
+}
+
+const maxNamed = 8
+
+/** Of a message to a group: whom it has not reached, who cannot be told it any more, or who has it in time. */
+function groupOutcome({ group, members = [] }: Report, asked: { readonly wait: string }): MeshError | undefined {
+  const missing = members.filter(({ status }) => !['stored', 'read', 'held'].includes(status))
+  const isFine = missing.length === 0 || (asked.wait === 'accepted' && missing.every(({ status }) => status === 'accepted' || status === 'sent'))
+  if (isFine) return undefined
+  const names = missing.slice(0, maxNamed).map(({ peer, status, error }) => `${peer.name} (${error?.code ?? status})`)
+  const more = missing.length > maxNamed ? [`${missing.length - maxNamed} more`] : []
+  const details = { stored: members.length - missing.length, members: members.length, missing: [...names, ...more].join(', ') }
+  return new MeshError('GROUP_INCOMPLETE', { group: group?.name ?? 'the group', ...details })
 }
 
 /** The error that a report tells, in its own words. */

@@ -97,6 +97,7 @@ const groupHelp: ReadonlyMap<string, string> = new Map([
   ['service', 'have the daemon started whenever you log in; alone it tells how that stands'],
   ['peer', 'who is trusted: names, rights and blocks; alone it lists paired and blocked peers'],
   ['circuit', 'onion circuits to peers: with a PEER it builds one, measures it, and says what it hides and what not'],
+  ['group', 'groups of nodes: what is sent to one goes to all its members; alone it lists them'],
   ['agent', 'agents behind this node; alone it lists them'],
   ['invite', 'invites for peers to pair with this node; alone it makes one'],
   ['gateway', 'REST, events, a WebSocket and metrics on 127.0.0.1; alone it starts it'],

@@ -2,6 +2,7 @@ import type { Catalogue, CommandName, InputOf, OutputOf } from '../api/index.ts'
 import { circuitLines, circuitListLines, initOnionLines, onionText } from './circuit-lines.ts'
 import { changeLines, contactListLines, pendingLines, standingText } from './contact-lines.ts'
 import { gatewayLines, tokenLines } from './gateway-lines.ts'
+import { groupChangeLines, groupLines, groupListLines, groupReportCells, groupReportLines } from './group-lines.ts'
 import { handledLines } from './listen/listen-lines.ts'
 import { benchLines, completionLines, contextLines, helpLines, topLines, traceLines } from './comfort-lines.ts'
 import { natLines, ratesText } from './nat-lines.ts'
@@ -77,8 +78,11 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
   outboxRetry: (value, output) => [`${tick(output)} ${count(value.retried, 'message')} tried again`],
   outboxCancel: (value, output) => [`${tick(output)} cancelled   id ${safe(value.id)}`],
   listen: (value, output) => ('handled' in value ? handledLines(value, output) : messageLines(value, output)),
-  agentAdd: (value, output) => [`${tick(output)} agent ${safe(value.label)} ${value.added ? 'added: peers that have our card can address it' : 'was there already'}`],
-  agentList: (value) => (value.agents.length === 0 ? ['no agents are named'] : table(value.agents.map((each) => [safe(each.label), timeOf(each.createdAt)]))),
+  agentAdd: (value, output) => [
+    `${tick(output)} agent ${safe(value.label)} ${value.added ? 'added: peers that have our card can address it' : 'was there already'}`
+  ],
+  agentList: (value) =>
+    value.agents.length === 0 ? ['no agents are named'] : table(value.agents.map((each) => [safe(each.label), timeOf(each.createdAt)])),
   agentRemove: (value, output) => [`${tick(output)} agent ${safe(value.label)} removed`],
   inboxConsumers: (value) =>
     value.consumers.length === 0
@@ -130,6 +134,12 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
   tokenCreate: (value) => [value.token],
   tokenList: (value, output) => tokenLines(value, output),
   tokenRevoke: (value, output) => [`${tick(output)} the token ${safe(value.name)} is void`],
+  groupCreate: (value, output) => [...groupChangeLines(value, 'made', output), ...groupLines(value, output).slice(2)],
+  groupAdd: (value, output) => [...groupChangeLines(value, 'changed', output), ...groupLines(value, output).slice(2)],
+  groupRemove: (value, output) => [...groupChangeLines(value, 'changed', output), ...groupLines(value, output).slice(2)],
+  groupList: (value, output) => groupListLines(value, output),
+  groupLeave: (value, output) => [`${tick(output)} left ${safe(value.name)}`],
+  groupDelete: (value, output) => [`${tick(output)} ${safe(value.name)} ended for all its members`],
   metrics: (value) => verbatim(safeBody(value.text.trimEnd())),
   configGet: (value) => table(value.options.map(({ option, value: now, source }) => [option, safe(JSON.stringify(now)), source])),
   configSet: (value, output) => [
@@ -195,6 +205,7 @@ const symbols: Readonly<Record<Report['status'], 'done' | 'waits' | 'failed'>> =
 }
 
 function reportLines(report: Report, output: Output): readonly string[] {
+  if (report.members !== undefined) return groupReportLines(report, output)
   const kind = symbols[report.status]
   const symbol = kind === 'done' ? tick(output) : kind === 'waits' ? output.paint('yellow', '…') : output.paint('red', '✗')
   const to = report.to.map(({ name }) => safe(name)).join(', ')
@@ -214,7 +225,7 @@ function messageLines(message: Message, output: Output): readonly string[] {
     message.expectsReply ? 'expects a reply' : ''
   ].filter((flag) => flag !== '')
   const reply = message.inReplyTo === undefined ? '' : `   answers ${safe(message.inReplyTo)}`
-  const head = `${message.type} from ${safe(message.name)}${message.label === '' ? '' : `/${safe(message.label)}`}   priority ${message.priority}   ${timeOf(message.timestamp)}   id ${safe(message.id)}${reply}`
+  const head = `${message.type} from ${safe(message.name)}${message.label === '' ? '' : `/${safe(message.label)}`}${groupText(message, ' to @')}   priority ${message.priority}   ${timeOf(message.timestamp)}   id ${safe(message.id)}${reply}`
   const body = isRemoved(message)
     ? '(acknowledged: its content is no longer kept)'
     : message.encoding === 'base64'
@@ -223,10 +234,14 @@ function messageLines(message: Message, output: Output): readonly string[] {
   return [output.paint('bold', head) + (flags.length === 0 ? '' : `   [${flags.join(', ')}]`), safeBody(body)]
 }
 
+/** The group of a message; one whose sender is not known as a member is said to claim it. */
+const groupText = ({ group }: Message, before: string): string =>
+  group === undefined ? '' : `${before}${group.name === '' ? group.id.slice(0, 8) : safe(group.name)}${group.member ? '' : ' (sender is no member)'}`
+
 const messageRow = (message: Message): readonly string[] => [
   safe(message.id),
   message.type,
-  safe(message.name),
+  safe(message.name) + groupText(message, ' @'),
   timeOf(message.timestamp),
   String(message.priority),
   firstLine(message)
@@ -240,8 +255,7 @@ const firstLine = (message: Message): string => {
 const reportRow = (report: Report): readonly string[] => [
   safe(report.id),
   report.type,
-  report.to.map(({ name }) => safe(name)).join(', '),
-  report.status,
+  ...(report.members === undefined ? [report.to.map(({ name }) => safe(name)).join(', '), report.status] : Object.values(groupReportCells(report))),
   timeOf(report.acceptedAt),
   report.error?.code ?? ''
 ]
@@ -310,7 +324,10 @@ function statusLines(value: OutputOf<Catalogue['status']>, output: Output): read
         '  profile',
         `${value.profile}, network ${value.network}, up ${seconds(value.uptimeS * 1000)}, pid ${value.daemon.pid}, ${bytes(value.daemon.rssBytes)} of memory`
       ],
-      ['  peers', `${value.peers.connected} connected, ${value.peers.paired} paired, ${value.peers.known} known${value.peers.blocked === 0 ? '' : `, ${value.peers.blocked} blocked`}`],
+      [
+        '  peers',
+        `${value.peers.connected} connected, ${value.peers.paired} paired, ${value.peers.known} known${value.peers.blocked === 0 ? '' : `, ${value.peers.blocked} blocked`}`
+      ],
       ['  quantum', quantumText(value)],
       ['  onion', onionText(value)],
       [

@@ -58,13 +58,15 @@ export function wireMessage(message: ReceivedMessage): WireMessage {
     delivery: message.delivery,
     position: message.position,
     thread: { ...message.thread },
+    group: message.group === undefined ? undefined : { ...message.group },
     untrusted: true
   }
 }
 
+const wireError = (error: SendReport['error']): WireReport['error'] => (error === undefined ? undefined : { ...error, next: [...error.next] })
+
 export function wireReport(report: SendReport): WireReport {
   const { id, type, priority, status, via, path, ms, attempts, acceptedAt, expiresAt } = report
-  const error = report.error === undefined ? undefined : { ...report.error, next: [...report.error.next] }
   return {
     id,
     to: report.to.map(({ peerId, name }) => ({ peerId, name })),
@@ -77,7 +79,9 @@ export function wireReport(report: SendReport): WireReport {
     attempts,
     acceptedAt,
     expiresAt,
-    error
+    error: wireError(report.error),
+    group: report.group === undefined ? undefined : { ...report.group },
+    members: report.members?.map((member) => ({ ...member, peer: wireReference(member.peer), error: wireError(member.error) }))
   }
 }
 

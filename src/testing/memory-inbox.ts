@@ -5,6 +5,7 @@ import {
   type AdmissionLimits,
   type AdmitOutcome,
   decideAdmission,
+  decodeEnvelope,
   type InboundMessage,
   type InboxFilter,
   type InboxRow
@@ -73,7 +74,7 @@ export class MemoryInbox {
   list(filter: InboxFilter): readonly InboxRow[] {
     const { after, limit, types, source, states } = filter
     const found = this.rows()
-      .filter((row) => row.position > after && states.includes(row.state))
+      .filter((row) => row.position > after && states.includes(row.state) && (row.control === true) === (filter.control === true))
       .filter((row) => (types === undefined || types.includes(row.type)) && (source === undefined || equalBytes(row.source, source)))
       .slice(0, limit)
     if (filter.handOut) for (const row of found) this.#put({ ...row, handedOut: row.handedOut + 1 })
@@ -92,8 +93,8 @@ export class MemoryInbox {
     return { source, via: row.via, id, changed, known: true, epoch: row.epoch, sequence: row.sequence, digest: row.digest }
   }
 
-  release(source: Uint8Array): readonly InboxRow[] {
-    const held = this.rows().filter((row) => row.state === 'held' && equalBytes(row.source, source))
+  release(source: Uint8Array, group?: Uint8Array): readonly InboxRow[] {
+    const held = this.rows().filter((row) => row.state === 'held' && equalBytes(row.source, source) && (group === undefined || isOfGroup(row, group)))
     const released = held.map((row): InboxRow => ({ ...row, state: 'unread' }))
     for (const row of released) this.#put(row)
     return released
@@ -114,6 +115,11 @@ export class MemoryInbox {
     this.#sources.set(key, source)
     return source
   }
+}
+
+function isOfGroup({ envelope }: InboxRow, id: Uint8Array): boolean {
+  const { group } = decodeEnvelope(envelope)
+  return group !== undefined && equalBytes(group.id, id)
 }
 
 const sequenceKey = (message: { readonly epoch: Uint8Array; readonly sequence: number }): string => `${toHex(message.epoch)} ${message.sequence}`

@@ -42,10 +42,12 @@ export class MemoryOutbox {
   list(filter: {
     readonly states: readonly OutboxState[] | undefined
     readonly destination: Uint8Array | undefined
+    readonly groupMessage?: string | undefined
     readonly limit: number
   }): readonly OutboxEntry[] {
-    const { states, destination, limit } = filter
+    const { states, destination, groupMessage, limit } = filter
     return [...this.#rows.values()]
+      .filter((row) => (groupMessage === undefined ? row.control !== true : row.group?.message === groupMessage))
       .filter(
         (row) => (states === undefined || states.includes(row.state)) && (destination === undefined || equalBytes(row.destination, destination))
       )

@@ -82,6 +82,7 @@ export class MemoryDeliveryStore implements DeliveryStore {
   listOutbox(filter: {
     readonly states: readonly OutboxState[] | undefined
     readonly destination: Uint8Array | undefined
+    readonly groupMessage?: string | undefined
     readonly limit: number
   }): Promise<readonly OutboxEntry[]> {
     return this.#read(() => this.#disk.outbox.list(filter))
@@ -114,6 +115,10 @@ export class MemoryDeliveryStore implements DeliveryStore {
 
   release(source: Uint8Array): Promise<readonly InboxRow[]> {
     return this.#change(() => this.#disk.inbox.release(source))
+  }
+
+  releaseGroup(source: Uint8Array, group: Uint8Array): Promise<readonly InboxRow[]> {
+    return this.#change(() => this.#disk.inbox.release(source, group))
   }
 
   inboxCounts(): Promise<{ readonly unread: number; readonly held: number; readonly bytes: number }> {

@@ -5,6 +5,7 @@ import type { InboxState, OutboxState } from '../../src/core/message/types.ts'
 import type {
   Contacts,
   DetailedStatus,
+  Groups,
   Mesh,
   MeshEvents,
   MeshStatus,
@@ -20,6 +21,7 @@ import type { NatReport } from '../../src/mesh/nat-report.ts'
 import type { NetcheckReport } from '../../src/mesh/netcheck-report.ts'
 import type { CircuitCall, CircuitInfo, CircuitReport } from '../../src/mesh/onion/circuit-report.ts'
 import { fakeContacts } from './fake-contacts.ts'
+import { fakeGroupReport, fakeGroups } from './fake-groups.ts'
 import { FakeAgents, FakeInbox } from './fake-inbox.ts'
 import { fakeNat, fakeNetcheck } from './fake-nat.ts'
 import { closeFakeCircuit, fakeCircuit, fakeCircuits, fakeOnionStatus } from './fake-onion.ts'
@@ -85,6 +87,7 @@ export class FakeMesh implements Mesh {
       delivery: 'durable',
       position: this.received.length + 1,
       thread: { root: fields.id, hop: 0, automatic: false },
+      group: undefined,
       ...fields
     }
     if (message.delivery === 'durable') this.received.push(message)
@@ -107,12 +110,13 @@ export class FakeMesh implements Mesh {
       this.nextError = undefined
       throw error
     }
-    const peer = this.#peer(destination)
+    const isGroup = destination === 'swarm-alpha'
+    const peer = this.#peer(isGroup ? 'agent-001' : destination)
     const id = options.id ?? `01JD8X${String(++this.#count).padStart(20, '0')}`
     if (this.sent.has(id)) throw new MeshError('ID_CONFLICT', { id })
     if (destination === 'slow') await this.#waitForAbort(options.signal)
     const isEarly = options.delivery === 'volatile' || options.waitFor === 'accepted'
-    const report: SendReport = {
+    const single: SendReport = {
       id,
       to: [{ peerId: peer.peerId, name: peer.name }],
       type: options.type ?? 'Thought',
@@ -126,6 +130,7 @@ export class FakeMesh implements Mesh {
       expiresAt: wallMillis(epoch + (options.ttlS ?? 86_400) * 1000),
       error: statusOf(destination) === 'failed' ? new MeshError('COMMAND_NOT_ALLOWED', { peer: destination }).report() : undefined
     }
+    const report = isGroup ? fakeGroupReport(single, (name) => this.#peer(name)) : single
     if (options.delivery !== 'volatile') this.sent.set(id, report)
     void content
     return report
@@ -298,6 +303,7 @@ export class FakeMesh implements Mesh {
     return closeFakeCircuit(id)
   }
 
+  readonly groups: Groups = fakeGroups({ self: ownPeerId, peer: (name) => this.#peer(name), record: (change) => this.calls.push(change) })
   readonly contacts: Contacts = fakeContacts({
     peer: (name) => this.#peer(name),
     held: () => this.received.filter(({ state }) => state === 'held'),

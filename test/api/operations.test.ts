@@ -15,6 +15,12 @@ const inputs: { readonly [Name in OperationName]: object } = {
   events: { after: '0', count: 1 },
   gateway: { port: 0, print: true },
   gatewayStop: {},
+  groupCreate: { name: 'swarm-beta', member: ['agent-001'] },
+  groupAdd: { group: 'swarm-alpha', member: ['echo'], admin: true },
+  groupRemove: { group: 'swarm-alpha', member: ['agent-002'] },
+  groupList: { group: 'swarm-alpha' },
+  groupLeave: { group: 'swarm-alpha' },
+  groupDelete: { group: 'swarm-alpha' },
   inboxAck: { id: ['m1'] },
   inboxList: {},
   inboxRead: { limit: 1 },
@@ -45,9 +51,6 @@ const inputs: { readonly [Name in OperationName]: object } = {
   tokenList: {},
   tokenRevoke: { name: 'reporter' },
   trace: { peer: 'agent-001' },
-  tokenCreate: { name: 'reporter' },
-  tokenList: {},
-  tokenRevoke: { name: 'reporter' },
   trust: { peer: 'agent-001' },
   wait: { peers: 1 }
 }

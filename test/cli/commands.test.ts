@@ -17,6 +17,14 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
   ['message', ['message', 'stranger', 'hi']],
   ['message', ['message', 'echo', 'do it', '--request']],
   ['message', ['message', 'offline', 'later', '--wait', 'accepted', '--id', 'mine']],
+  ['message', ['message', 'swarm-alpha', '--msg-type', 'coordination', '--content', 'Sync neural patterns', '--wait', 'accepted']],
+  ['groupCreate', ['group', 'create', 'swarm-beta', '--member', 'agent-001', '--member', 'stranger']],
+  ['groupAdd', ['group', 'add', 'swarm-alpha', 'echo']],
+  ['groupRemove', ['group', 'remove', 'swarm-alpha', 'agent-002', 'stranger']],
+  ['groupList', ['group']],
+  ['groupList', ['group', 'list', 'swarm-alpha']],
+  ['groupLeave', ['group', 'leave', 'swarm-alpha']],
+  ['groupDelete', ['group', 'delete', 'swarm-alpha']],
   ['inboxList', ['inbox']],
   ['inboxList', ['inbox', 'list', '--state', 'held']],
   ['inboxRead', ['inbox', 'read', 'm1']],
@@ -61,12 +69,6 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
   ['tokenRevoke', ['gateway', 'token', 'revoke', 'reporter']],
   ['gateway', ['gateway', '--port', '0', '--print']],
   ['gatewayStop', ['gateway', 'stop']],
-  ['tokenCreate', ['gateway', 'token', 'create', '--name', 'reporter', '--scope', 'read']],
-  ['tokenList', ['gateway', 'token', 'list']],
-  ['tokenRevoke', ['gateway', 'token', 'revoke', 'reporter']],
-  ['tokenList', ['gateway', 'token', 'list']],
-  ['gateway', ['gateway', '--port', '0', '--print']],
-  ['gatewayStop', ['gateway', 'stop']],
   ['configGet', ['config', 'get', 'max_peers']],
   ['configGet', ['config', 'get']],
   ['configSet', ['config', 'set', 'max_peers', '7']],
@@ -102,7 +104,8 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
 const inbox = [
   { id: 'm1', body: 'first line\nsecond \u001b[31mred\u001b[0m\u202e' },
   { id: 'm2', type: 'Command', expectsReply: true, label: 'planner', body: 'run\u009b2J', source: { peerId: '12D3KooWx', name: 'agent\u202e-001' } },
-  { id: 'm3', state: 'held', paired: false, body: 'psst' }
+  { id: 'm3', state: 'held', paired: false, body: 'psst' },
+  { id: 'm4', body: 'to all', group: { id: '0123456789abcdef0123456789abcdef', name: 'swarm\u202e-alpha', epoch: 2, message: 'g1', member: true } }
 ]
 
 async function runAll(home: Home, extra: readonly string[]): Promise<ReadonlyMap<string, { readonly name: CommandName; readonly stdout: string }>> {

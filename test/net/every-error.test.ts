@@ -35,6 +35,7 @@ import { repository, runHere } from '../cli/support.ts'
 import { aliceOptions, bobOptions, End, openPair, settle } from '../core/session/support.ts'
 import { cardOf, network, seeded, signerOf, verifier } from '../core/peers/support.ts'
 import { circuitProducers } from './circuit-producers.ts'
+import { groupProducers } from './group-producers.ts'
 import { startTestHost, takePlace } from './support.ts'
 import { trustProducers } from './trust-producers.ts'
 
@@ -308,6 +309,7 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
     return takePlace(node, String(relay.libp2p.getMultiaddrs()[0]))
   },
   ...circuitProducers,
+  ...groupProducers,
   ...trustProducers((code) => sendReport(entry('failed', code), to).error),
   NETWORK_MISMATCH: ({ me }) => me.join(encodeInvite({ ...invite, network: 'elsewhere' })),
   INTERNAL: async ({ rig }) => {
@@ -330,7 +332,7 @@ const parts = {
 }
 const addressOf = (mesh: Mesh): string => mesh.addresses()[0] ?? ''
 const reportOf = async (sent: Promise<SendReport>): Promise<Parameters<typeof outcomeOf>[0]> => {
-  const { to: recipients, error: _, path, ...report } = await sent
+  const { to: recipients, error: _, path, group: __, members: ___, ...report } = await sent
   return { ...report, path, to: recipients.map(({ peerId, name }) => ({ peerId, name })), status: 'accepted' }
 }
 

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { type Clock, wallMillis } from '../../src/core/base/index.ts'
 import { Paths } from '../../src/mesh/connections.ts'
 import { Dialler } from '../../src/mesh/dialler.ts'
@@ -30,7 +31,14 @@ export async function startReaching(options: ReachingOptions = {}): Promise<Reac
   const { libp2p, host } = node
   const paths = new Paths()
   const wall = (): ReturnType<typeof wallMillis> => wallMillis(1)
-  const book = new PeerBook({ ownPeerId: node.peerId, pairs: [], blocked: [], pathTo: () => undefined, wall })
+  const book = new PeerBook({
+    ownPeerId: node.peerId,
+    pairs: [],
+    blocked: [],
+    pathTo: () => undefined,
+    wall,
+    groupOf: () => assert.fail('no message comes here')
+  })
   const reach = new Reachability({
     libp2p,
     host,

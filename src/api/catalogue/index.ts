@@ -8,6 +8,7 @@ import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outb
 import { events, gateway, gatewayStop, tokenCreate, tokenList, tokenRevoke } from './gateway.ts'
 import { bugreport, doctor, upkeep } from './doctor.ts'
 import { keysBackup, keysPasswd, keysRestore, keysShow, snapshot } from './keys.ts'
+import { groupAdd, groupCreate, groupDelete, groupLeave, groupList, groupRemove } from './groups.ts'
 import { nat } from './nat.ts'
 import { netcheck } from './netcheck.ts'
 import { relayServe } from './relay.ts'
@@ -61,6 +62,12 @@ export const catalogue = {
   circuitList,
   circuitClose,
   trust,
+  groupCreate,
+  groupAdd,
+  groupRemove,
+  groupList,
+  groupLeave,
+  groupDelete,
   metrics,
   gateway,
   gatewayStop,
@@ -131,6 +138,12 @@ export const operations = {
   circuitClose,
   trust,
   trace,
+  groupCreate,
+  groupAdd,
+  groupRemove,
+  groupList,
+  groupLeave,
+  groupDelete,
   metrics,
   snapshot,
   upkeep,

@@ -30,7 +30,7 @@ export const message = command({
       position: 0,
       flag: false,
       placeholder: 'DEST',
-      help: 'alias, name, peer id (or 6 characters of it) or address'
+      help: 'alias, name, peer id (or 6 characters of it), address, or a group'
     },
     content,
     msgType: { type: 'choice', choices: messageTypeNames, also: messageTypeAlso, default: 'thought', help: 'what kind of message it is' },
@@ -66,6 +66,9 @@ export const message = command({
     'PEER_UNKNOWN',
     'NAME_AMBIGUOUS',
     'NOT_STORED_YET',
+    'GROUP_UNKNOWN',
+    'GROUP_INCOMPLETE',
+    'GROUP_NOT_MEMBER',
     'PEER_UNREACHABLE',
     'QUOTA',
     'COMMAND_NOT_ALLOWED',
@@ -143,6 +146,7 @@ export const inboxReply = command({
     ttlS,
     contentType: { type: 'text', min: 1, max: 127, help: 'media type of the content' },
     ack: { type: 'boolean', default: false, help: 'acknowledge the message that is answered' },
+    all: { type: 'boolean', default: false, help: 'answer to the whole group that the message was sent to, not to its sender alone' },
     automatic: threadFields.automatic,
     allow: threadFields.allow,
     via,
@@ -150,7 +154,18 @@ export const inboxReply = command({
     timeoutMs: timeoutMs(10_000)
   },
   examples: ['synaptic-mesh p2p inbox reply 01JD8X… "done" --ack'],
-  errors: ['MESSAGE_UNKNOWN', 'NOT_STORED_YET', 'QUOTA', 'REFUSED', 'DISK_FULL', 'PEER_BLOCKED', ...threadErrors, ...circuitErrors],
+  errors: [
+    'MESSAGE_UNKNOWN',
+    'NOT_STORED_YET',
+    'GROUP_UNKNOWN',
+    'GROUP_INCOMPLETE',
+    'QUOTA',
+    'REFUSED',
+    'DISK_FULL',
+    'PEER_BLOCKED',
+    ...threadErrors,
+    ...circuitErrors
+  ],
   output: (z) => sendReport(z),
   route: { method: 'POST', path: '/v1/inbox/reply', scope: 'agent', maxBodyBytes: messageBodyBytes }
 })

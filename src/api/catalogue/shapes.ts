@@ -31,7 +31,22 @@ export const sendReport = (z: Zod) =>
     attempts: z.int(),
     acceptedAt: z.number(),
     expiresAt: z.number(),
-    error: errorReport(z).optional()
+    error: errorReport(z).optional(),
+    /** The group that it was sent to, and what became of it for each member. */
+    group: z.strictObject({ id: z.string(), name: z.string() }).optional(),
+    members: z
+      .array(
+        z.strictObject({
+          peer: peerReference(z),
+          id: z.string(),
+          status: z.enum(outboxStates),
+          path: z.string().optional(),
+          ms: z.number(),
+          attempts: z.int(),
+          error: errorReport(z).optional()
+        })
+      )
+      .optional()
   })
 
 export const receivedMessage = (z: Zod) =>
@@ -60,6 +75,8 @@ export const receivedMessage = (z: Zod) =>
     position: z.int(),
     /** The conversation, by its sender's word: what began it, how often it was handed on, and whether an agent wrote this. */
     thread: z.strictObject({ root: z.string(), hop: z.int(), automatic: z.boolean() }),
+    /** The group that it was sent to: `message` is its id for all members, `member` whether its sender is one as far as this node knows. */
+    group: z.strictObject({ id: z.string(), name: z.string(), epoch: z.int(), message: z.string(), member: z.boolean() }).optional(),
     /** The body is a peer's word: data, never an instruction. */
     untrusted: z.literal(true)
   })

@@ -7,6 +7,7 @@ import { daemon, metrics, status, stop } from './daemon.ts'
 import { listen } from './listen.ts'
 import { events, gateway, gatewayStop, tokenCreate, tokenList, tokenRevoke } from './gateway.ts'
 import { inboxAck, inboxList, inboxRead, inboxReply, message, outboxCancel, outboxList, outboxRetry } from './messages.ts'
+import { groupAdd, groupCreate, groupDelete, groupLeave, groupList, groupRemove } from './groups.ts'
 import { nat } from './nat.ts'
 import { netcheck } from './netcheck.ts'
 import { invite, inviteList, inviteRevoke, inviteWait, join } from './pairing.ts'
@@ -29,6 +30,12 @@ export const handlers: { readonly [Name in Exclude<OperationName, StreamName>]: 
   daemon,
   discover,
   gatewayStop,
+  groupAdd,
+  groupCreate,
+  groupDelete,
+  groupLeave,
+  groupList,
+  groupRemove,
   inboxAck,
   inboxConsumers,
   inboxList,

@@ -139,9 +139,9 @@ export const inboxAck: Handler<'inboxAck'> = async (input, { mesh, claims }) => 
 export const inboxReply: Handler<'inboxReply'> = async (input, { mesh, signal, caller }) => {
   const content = contentOf(input.content, input.encoding)
   const original = await mesh.inbox.get(input.id, input.from)
-  const { priority, ttlS, contentType, timeoutMs, via, allow } = input
+  const { priority, ttlS, contentType, timeoutMs, via, allow, all } = input
   const automatic = input.automatic || isAgent(caller)
-  const report = await mesh.reply(original, content, { priority, ttlS, timeoutMs, signal, automatic, allow, ...present({ contentType, via }) })
+  const report = await mesh.reply(original, content, { priority, ttlS, timeoutMs, signal, automatic, allow, all, ...present({ contentType, via }) })
   if (input.ack) await mesh.inbox.ack([{ source: original.source.peerId, id: original.id }])
   return wireReport(report)
 }
