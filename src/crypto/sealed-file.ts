@@ -55,14 +55,15 @@ export async function createSeal(purpose: SealPurpose, passphrase: Uint8Array, p
 }
 
 /**
- * The seal of a file that begins with `header`. @param file - named in errors
+ * The seal of a file that begins with `bytes`. @param file - named in errors
  * @throws {MeshError} BACKUP_DAMAGED, BACKUP_TRUNCATED, BACKUP_NEWER, PASSPHRASE_WRONG
  */
 export async function openSeal(
-  header: Uint8Array,
+  bytes: Uint8Array,
   purpose: SealPurpose,
   { passphrase, file }: { readonly passphrase: Uint8Array; readonly file: string }
 ): Promise<Seal> {
+  const header = bytes.slice(0, sealHeaderBytes)
   const { cost, plainBytes, salt, noncePrefix, head, check } = readHeader(header, purpose, file)
   const { key, checkKey } = await derive(passphrase, salt, cost)
   if (!equalBytes(checkOf(checkKey, head), check)) throw new MeshError('PASSPHRASE_WRONG', { file })

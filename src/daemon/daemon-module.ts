@@ -11,7 +11,7 @@ export function createDaemonModule(parts: DaemonParts, benchmark: DaemonModule['
     inspectProfile,
     setOption,
     webhookSecret,
-    tools: async () => (await import('./tools/index.ts')).tools,
+    tools: async () => (await import('./profile-tools/index.ts')).tools,
     benchmark,
     startDaemon: (paths, environment) => Daemon.start(parts, paths, environment)
   }

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { toHex, utf8 } from '../../src/core/base/index.ts'
 import { createVerifier } from '../../src/crypto/index.ts'
-import { decodeSeed, encodeSeed, ensureIdentity, ephemeralIdentity, identityOf, loadIdentity } from '../../src/node/identity.ts'
+import { ensureIdentity, ephemeralIdentity, identityOf, loadIdentity } from '../../src/node/identity.ts'
+import { decodeSeed, encodeSeed } from '../../src/node/key-file.ts'
 import { temporaryFolder } from './temp.ts'
 
 test('an identity is made once and is the same afterwards', async (t) => {

@@ -17,33 +17,38 @@ export function writeBugreport({ paths, environment, target, found }: BugreportR
   const report = {
     about: 'Made by synaptic-mesh p2p bugreport. Peer ids, addresses and names are replaced, the same by the same. Read it before you send it.',
     madeAt: new Date().toISOString(),
-    versions: {
-      'synaptic-mesh': version,
-      node: process.versions.node,
-      sqlite: process.versions['sqlite'] ?? '',
-      v8: process.versions.v8,
-      openssl: process.versions.openssl,
-      system: `${process.platform} ${process.arch} ${release()}`,
-      memoryMiB: Math.round(totalmem() / 1_048_576)
-    },
     options: optionsOf({ paths, environment }),
     environment: Object.keys(environment).filter((name) => /^(?:SYNAPTIC_|NODE_|XDG_)/.test(name)),
     ...found,
     log
   }
-  const text = readable(redactor.value(report))
+  // Versions look like addresses, and tell nobody who it is.
+  const text = readable({ versions: versions(), ...asObject(redactor.value(report)) })
   const bytes = utf8(text)
   createPrivateFile(target, bytes)
-  return { file: target, bytes: bytes.length, sections: Object.keys(report), logLines: log.length }
+  return { file: target, bytes: bytes.length, sections: ['versions', ...Object.keys(report)], logLines: log.length }
 }
 
 /** In lines, for whoever reads it before it is sent; escaped as all that is shown. */
-function readable(value: unknown): string {
-  const lines = Object.entries(typeof value === 'object' && value !== null ? value : {}).map(
-    ([name, each]) => `  ${safeJson(name)}: ${Array.isArray(each) && each.length > 0 ? `[\n    ${each.map((item) => safeJson(item)).join(',\n    ')}\n  ]` : safeJson(each ?? null)}`
+function readable(value: object): string {
+  const lines = Object.entries(value).map(
+    ([name, each]) =>
+      `  ${safeJson(name)}: ${Array.isArray(each) && each.length > 0 ? `[\n    ${each.map((item) => safeJson(item)).join(',\n    ')}\n  ]` : safeJson(each ?? null)}`
   )
   return `{\n${lines.join(',\n')}\n}\n`
 }
+
+const asObject = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {})
+
+const versions = (): Readonly<Record<string, string | number>> => ({
+  'synaptic-mesh': version,
+  node: process.versions.node,
+  sqlite: process.versions['sqlite'] ?? '',
+  v8: process.versions.v8,
+  openssl: process.versions.openssl,
+  system: `${process.platform} ${process.arch} ${release()}`,
+  memoryMiB: Math.round(totalmem() / 1_048_576)
+})
 
 function optionsOf({ paths, environment }: Pick<BugreportRequest, 'paths' | 'environment'>): unknown {
   try {
@@ -57,7 +62,9 @@ function optionsOf({ paths, environment }: Pick<BugreportRequest, 'paths' | 'env
 function namesIn(found: unknown, paths: Readonly<Record<string, string>>): readonly (readonly [string, string])[] {
   const names = new Set<string>()
   collectNames(found, names)
-  const folders = Object.entries(paths).filter(([key]) => key !== 'profile').map(([key, path]) => [path, `~${key}`] as const)
+  const folders = Object.entries(paths)
+    .filter(([key]) => key !== 'profile')
+    .map(([key, path]) => [path, `~${key}`] as const)
   return [
     ...folders,
     [homedir(), '~'],

@@ -25,18 +25,32 @@ export async function localDoctor({ paths, environment, deep, fix, isRunning }: 
   ]
 }
 
-async function withoutDaemon({ paths, deep }: Pick<LocalDoctorRequest, 'paths' | 'deep'>, options: MeshOptions | undefined): Promise<readonly Check[]> {
+async function withoutDaemon(
+  { paths, deep }: Pick<LocalDoctorRequest, 'paths' | 'deep'>,
+  options: MeshOptions | undefined
+): Promise<readonly Check[]> {
   const words = lastWords(paths)
   return [
     ...(words === undefined
       ? []
-      : [warn('crash', `The last daemon said before it ended: ${safeText(words, { maxCharacters: 300 })}`, 'Its log has more: synaptic-mesh p2p logs')]),
-    ...(options === undefined ? [skipped('ports', 'Without a valid configuration no port is known')] : await checked('ports', () => checkPorts(options.listenAddrs))),
+      : [
+          warn(
+            'crash',
+            `The last daemon said before it ended: ${safeText(words, { maxCharacters: 300 })}`,
+            'Its log has more: synaptic-mesh p2p logs'
+          )
+        ]),
+    ...(options === undefined
+      ? [skipped('ports', 'Without a valid configuration no port is known')]
+      : await checked('ports', () => checkPorts(options.listenAddrs))),
     ...(await checked('store', () => checkStore(paths, deep)))
   ]
 }
 
-function configOf({ paths, environment }: Pick<LocalDoctorRequest, 'paths' | 'environment'>): { readonly options?: MeshOptions; readonly check: Check } {
+function configOf({ paths, environment }: Pick<LocalDoctorRequest, 'paths' | 'environment'>): {
+  readonly options?: MeshOptions
+  readonly check: Check
+} {
   try {
     return { options: loadOptions(paths, environment), check: ok('config', `${paths.configFile} is valid`) }
   } catch (error) {

@@ -20,13 +20,14 @@ export class Redactor {
 
   text(text: string): string {
     let shown = text
-    for (const [name, kind] of this.#names) shown = shown.replaceAll(name, () => this.#alias(kind, name))
+    for (const [name, kind] of this.#names) shown = withoutName(shown, name, () => this.#alias(kind, name))
     for (const [pattern, kind] of patterns) shown = shown.replace(pattern, (match) => this.#alias(kind, match))
     return shown
   }
 
   #alias(kind: string, text: string): string {
     if (kind.startsWith('~')) return kind
+    if (everywhere.has(text)) return text
     const known = this.#known.get(`${kind} ${text}`)
     if (known !== undefined) return known
     const number = (this.#counts.get(kind) ?? 0) + 1
@@ -36,6 +37,23 @@ export class Redactor {
     return alias
   }
 }
+
+/** `text` with `name` replaced where it stands for itself, not in the middle of a word. Names are a peer's word: no expression is made of them. */
+function withoutName(text: string, name: string, alias: () => string): string {
+  let shown = ''
+  let from = 0
+  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + name.length)) {
+    if (isWordCharacter(text[at - 1]) || isWordCharacter(text[at + name.length])) continue
+    shown += text.slice(from, at) + alias()
+    from = at + name.length
+  }
+  return shown + text.slice(from)
+}
+
+const isWordCharacter = (character: string | undefined): boolean => character !== undefined && /[\p{L}\p{N}]/u.test(character)
+
+/** Addresses that every machine has. */
+const everywhere: ReadonlySet<string> = new Set(['127.0.0.1', '0.0.0.0', '::', '::1'])
 
 const octet = '(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)'
 

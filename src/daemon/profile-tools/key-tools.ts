@@ -32,7 +32,15 @@ export const keyTools: Tools = {
 
   restore: async (request) => {
     const { profile, peerId, createdAt, messages, invites, isIdentityEncrypted, kept } = await restoreBackup({ ...request, now: Date.now() })
-    return { profile, peerId, madeAt: createdAt, expiredUnknown: messages, burntInvites: invites, encryptedIdentity: isIdentityEncrypted, kept: [...kept] }
+    return {
+      profile,
+      peerId,
+      madeAt: createdAt,
+      expiredUnknown: messages,
+      burntInvites: invites,
+      encryptedIdentity: isIdentityEncrypted,
+      kept: [...kept]
+    }
   },
 
   changePassphrase: async ({ paths, environment, from, to }) => {
