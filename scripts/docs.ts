@@ -1,6 +1,7 @@
-/** The pages of docs/ that come from tables in src: `--write` makes them, without it a page that is not current is an error. */
+/** The pages of docs/ and the manual page that come from tables in src: `--write` makes them, without it a page that is not current is an error. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { commandsPage } from './lib/commands-page.ts'
+import { manPage } from './lib/man-page.ts'
 import { errorsPage, metricsPage, optionsPage } from './lib/generated-docs.ts'
 import { inRoot } from './lib/paths.ts'
 
@@ -8,7 +9,8 @@ const pages: readonly (readonly [string, () => string | Promise<string>])[] = [
   ['docs/commands.md', commandsPage],
   ['docs/errors.md', errorsPage],
   ['docs/metrics.md', metricsPage],
-  ['docs/options.md', optionsPage]
+  ['docs/options.md', optionsPage],
+  ['man/synaptic-mesh.1', manPage]
 ]
 
 const isWriting = process.argv.includes('--write')
