@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, fstatSync, ftruncateSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, constants, existsSync, fchmodSync, fstatSync, ftruncateSync, mkdirSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type ControlClient, fromWireError, type StartNotice } from '../api/index.ts'
 import { isMeshError, MeshError } from '../core/base/index.ts'
@@ -75,6 +75,7 @@ function openCrashLog(file: string): number {
     const descriptor = openSync(file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
     const stats = fstatSync(descriptor)
     if (stats.isFile() && stats.nlink === 1 && stats.uid === (process.geteuid?.() ?? stats.uid)) {
+      fchmodSync(descriptor, 0o600)
       ftruncateSync(descriptor)
       return descriptor
     }

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import { chmod, open, readFile, rm, stat, unlink } from 'node:fs/promises'
+import { chmod, lstat, open, readFile, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { ControlClient } from '../api/index.ts'
@@ -77,13 +77,18 @@ async function writeLock(path: string): Promise<void> {
 
 async function isLeftBehind(path: string): Promise<boolean> {
   try {
-    const [pid, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)])
+    const lock = await lstat(path)
+    // No daemon makes anything but a file; reading a pipe would wait for ever.
+    if (!lock.isFile()) throw new MeshError('PATH_UNSAFE', { file: path, reason: 'it is not a regular file' })
+    const { mtimeMs } = lock
+    const pid = await readFile(path, 'utf8')
     if (Date.now() - mtimeMs > bindLockMs) return true
-    // Empty: its owner has not written its pid yet, or was killed before it could.
-    if (pid === '') return Date.now() - mtimeMs > bindLockWriteMs
+    // No pid: its owner has not written it yet, or was killed before it could, or it is nobody's.
+    if (!/^\d{1,10}$/.test(pid)) return Date.now() - mtimeMs > bindLockWriteMs
     process.kill(Number(pid), 0)
     return false
   } catch (error) {
+    if (error instanceof MeshError) throw error
     return errorCode(error) === 'ESRCH' || errorCode(error) === 'ENOENT'
   }
 }

@@ -1,7 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, renameSync, writeSync } from 'node:fs'
 import pino from 'pino'
-import { MeshError, safeText, toMeshError } from '../core/base/index.ts'
+import { safeText, toMeshError } from '../core/base/index.ts'
 import type { LogRecord } from '../mesh/mesh.ts'
+import { openToAppend, somethingAt } from '../node/files.ts'
 
 export type LogLevel = LogRecord['level']
 
@@ -53,8 +54,14 @@ export class RotatingFile {
     this.#path = path
     this.#maxBytes = limits.maxBytes
     this.#kept = limits.kept
+    // What was moved aside by an older version, or stands in its place, is closed to others, too, or refused.
+    for (const old of this.#old) if (somethingAt(old)) closeSync(openToAppend(old))
     this.#descriptor = this.#open()
     this.#bytes = fstatSync(this.#descriptor).size
+  }
+
+  get #old(): readonly string[] {
+    return Array.from({ length: this.#kept }, (_, index) => `${this.#path}.${index + 1}`)
   }
 
   write(line: string): void {
@@ -73,16 +80,7 @@ export class RotatingFile {
   }
 
   #open(): number {
-    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
-    try {
-      return openSync(this.#path, flags, 0o600)
-    } catch (cause) {
-      throw new MeshError(
-        'PATH_UNSAFE',
-        { file: this.#path, reason: cause instanceof Error && 'code' in cause ? String(cause.code) : 'it cannot be written' },
-        { cause }
-      )
-    }
+    return openToAppend(this.#path)
   }
 
   #rotate(): void {

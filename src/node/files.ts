@@ -89,6 +89,21 @@ export function createPrivateFile(file: string, bytes: Uint8Array): void {
   })
 }
 
+/** Opens a file of our own to add to its end, or makes it; one that others could open is closed to them. @throws {MeshError} PATH_UNSAFE (a link, a pipe, a second name, another owner) */
+export function openToAppend(file: string): number {
+  const path = checkedPath(file)
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
+  const descriptor = openChecked(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK)
+  try {
+    checkOwnFile(path, fstatSync(descriptor))
+    fchmodSync(descriptor, fileMode)
+    return descriptor
+  } catch (error) {
+    closeSync(descriptor)
+    throw error
+  }
+}
+
 /** Whether anything stands at `path`: a dangling link counts. */
 export const somethingAt = (path: string): boolean => statOf(checkedPath(path)) !== undefined
 
@@ -135,15 +150,19 @@ function openPrivate(path: string, flags: number): number {
   const descriptor = openChecked(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
     const stats = fstatSync(descriptor)
-    if (!stats.isFile()) throw unsafe(path, 'it is not a regular file')
-    if (stats.nlink !== 1 && !removeDrafts(path, stats)) throw unsafe(path, `it has ${stats.nlink} names (hard links)`)
-    checkOwner(path, stats)
+    checkOwnFile(path, stats)
     checkMode(path, stats, fileMode)
     return descriptor
   } catch (error) {
     closeSync(descriptor)
     throw error
   }
+}
+
+function checkOwnFile(path: string, stats: Stats): void {
+  if (!stats.isFile()) throw unsafe(path, 'it is not a regular file')
+  if (stats.nlink !== 1 && !removeDrafts(path, stats)) throw unsafe(path, `it has ${stats.nlink} names (hard links)`)
+  checkOwner(path, stats)
 }
 
 /** A crash between link and remove in `createPrivateFile` leaves the draft as a second name; returns whether that was all. */
@@ -163,7 +182,7 @@ function removeDrafts(path: string, { ino, dev, nlink }: Stats): boolean {
 
 function openChecked(path: string, flags: number): number {
   try {
-    return openSync(path, flags)
+    return openSync(path, flags, fileMode)
   } catch (cause) {
     if (isCode(cause, 'ELOOP')) throw unsafe(path, 'it is a symbolic link', cause)
     throw fileError(cause, path)
