@@ -1,7 +1,7 @@
 import { MeshError, wallMillis } from '../../src/core/base/index.ts'
 import type { TraversalMethod } from '../../src/core/nat/index.ts'
 import type { MeshOptions } from '../../src/core/options/index.ts'
-import type { InboxState, OutboxState } from '../../src/core/message/types.ts'
+import type { OutboxState } from '../../src/core/message/types.ts'
 import type {
   Contacts,
   DetailedStatus,

@@ -7,6 +7,9 @@ import { startRig } from './harness.ts'
 
 /** An input of each operation that the node in memory answers. */
 const inputs: { readonly [Name in OperationName]: object } = {
+  agentAdd: { label: 'planner' },
+  agentList: {},
+  agentRemove: { label: 'planner' },
   circuitClose: { circuit: '3f9a' },
   circuitList: {},
   circuitOpen: { peer: 'agent-001', hops: 3 },
@@ -22,6 +25,7 @@ const inputs: { readonly [Name in OperationName]: object } = {
   groupLeave: { group: 'swarm-alpha' },
   groupDelete: { group: 'swarm-alpha' },
   inboxAck: { id: ['m1'] },
+  inboxConsumers: { action: 'add', name: 'planner' },
   inboxList: {},
   inboxRead: { limit: 1 },
   inboxReply: { id: 'm1', content: 'yes' },

@@ -34,9 +34,11 @@ import { freePort, identity, pathsIn, raw, type Rig, startRig, temporaryFolder }
 import { repository, runHere } from '../cli/support.ts'
 import { aliceOptions, bobOptions, End, openPair, settle } from '../core/session/support.ts'
 import { cardOf, network, seeded, signerOf, verifier } from '../core/peers/support.ts'
+import { agentProducers } from './agent-producers.ts'
 import { circuitProducers } from './circuit-producers.ts'
 import { groupProducers } from './group-producers.ts'
 import { startTestHost, takePlace } from './support.ts'
+import { keyProducers } from './key-producers.ts'
 import { trustProducers } from './trust-producers.ts'
 
 /**
@@ -308,8 +310,10 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
     t.after(() => Promise.all([relay, node].map((each) => each[Symbol.asyncDispose]())))
     return takePlace(node, String(relay.libp2p.getMultiaddrs()[0]))
   },
+  ...agentProducers,
   ...circuitProducers,
   ...groupProducers,
+  ...keyProducers<World>(cli),
   ...trustProducers((code) => sendReport(entry('failed', code), to).error),
   NETWORK_MISMATCH: ({ me }) => me.join(encodeInvite({ ...invite, network: 'elsewhere' })),
   INTERNAL: async ({ rig }) => {
@@ -379,7 +383,7 @@ test('every code of the error table is produced by the code that reports it', as
 })
 
 test('no producer makes the error that it shows', () => {
-  for (const file of ['every-error.test.ts', 'circuit-producers.ts'])
+  for (const file of ['every-error.test.ts', 'circuit-producers.ts', 'key-producers.ts'])
     assert.doesNotMatch(readFileSync(join(import.meta.dirname, file), 'utf8'), new RegExp(`new ${'Mesh'}Error`))
   assert.deepEqual(new Set(Object.keys(producers)), new Set(errorCodes))
 })

@@ -24,6 +24,7 @@ export function heard(fields: Partial<HeardMessage> = {}): HeardMessage {
     redelivered: false,
     delivery: 'durable',
     position: 1,
+    thread: { root: '01JD8X00000000000000000001', hop: 0, automatic: false },
     untrusted: true,
     ...fields
   }
