@@ -30,14 +30,14 @@ export async function top({ once, intervalMs }: InputOf<Catalogue['top']>, conte
 export function pictureOf(status: Status, before: Picture | undefined, at = Date.now()): Picture {
   const seconds = before === undefined ? 0 : (at - before.at) / 1000
   const rate = (now: number, then: number): number => Math.max(0, (now - then) / seconds)
-  const { bytes } = status
+  const { bytes, peers } = status
   return {
     at,
     peerId: status.peerId,
     name: status.name,
     profile: status.profile,
     uptimeS: status.uptimeS,
-    peers: { ...status.peers },
+    peers: { connected: peers.connected, quantum: peers.quantum, paired: peers.paired, known: peers.known },
     inbox: { unread: status.inbox.unread, held: status.inbox.held },
     outbox: { queued: status.outbox.queued },
     bytes: { sent: bytes.sent, received: bytes.received },

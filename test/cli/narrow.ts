@@ -21,6 +21,7 @@ export class Terminal extends Writable {
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.text += chunk.toString('utf8')
+    this.emit('shown')
     done()
   }
 
