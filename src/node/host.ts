@@ -29,6 +29,7 @@ import { hostLogger } from './host-logger.ts'
 import {
   directAddressesFirst,
   gossipRpc,
+  gossipScores,
   handshakeMs,
   inboundConnectionsPerSecond,
   maxHalfOpen,
@@ -269,6 +270,7 @@ function makeGossip(network: string): (components: GossipSubComponents) => Gossi
     allowedTopics: [gossipTopic(network, 'cards'), gossipTopic(network, 'onion'), gossipTopic(network, 'group')],
     maxInboundStreams: 4,
     maxOutboundStreams: 4,
+    scoreParams: gossipScores,
     maxInboundDataLength: gossipRpc.inboundBytes,
     maxOutboundBufferSize: 4_194_304,
     maxTopicBytesPerPeer: 32_768,

@@ -13,6 +13,12 @@ export function useGossipProtocol<Service extends Pick<GossipSub, 'protocols'>>(
   return service
 }
 
+/**
+ * By default gossipsub scores a peer down for every other one at its address beyond ten, and soon hears nothing of any of them: eleven nodes of one office, or of one machine,
+ * were deaf to each other. How many connections one address gets is bounded where they are made, see host-gater.ts.
+ */
+export const gossipScores = { IPColocationFactorWeight: 0 } as const
+
 export const gossipRpc = {
   /** What is taken in one piece: more resets the stream, and a gossip stream that was reset stays dead. */
   inboundBytes: 131_072,
