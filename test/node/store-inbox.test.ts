@@ -127,7 +127,7 @@ test('bytes are counted for each source and all together', async (t) => {
 
 test('what a stranger sends is held, its Command refused, and pairing releases what is held', async (t) => {
   const { stores, reopen } = await testStores(t)
-  const stranger = { ...generous, paired: false }
+  const stranger = { ...generous, paired: false, commands: false }
   assert.deepEqual(await stores.deliveryStore.admit([inbound('m1', 1), inbound('m2', 2, { type: 'Command' })], 1, stranger), [
     { outcome: 'held', repeat: false, position: 1 },
     refused('COMMAND_NOT_ALLOWED')

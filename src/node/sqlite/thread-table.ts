@@ -2,10 +2,14 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { loopLimits, type SavedThreads } from '../../core/message/index.ts'
 import { number, text } from './rows.ts'
 
+/** Rows that are written between two looks for those that are too many. */
+const trimEvery = 128
+
 /** Conversations that are counted, and which messages belong to them: what the guard against loops remembers. Used on the storage thread. */
 export class ThreadTable {
   readonly #statements: ReturnType<typeof prepare>
   #used: number
+  #untrimmed = trimEvery
 
   constructor(database: DatabaseSync) {
     this.#statements = prepare(database)
@@ -26,8 +30,14 @@ export class ThreadTable {
       if (automatic === 0) this.#statements.forgetCount.run(root)
       else this.#statements.saveCount.run(root, automatic, ++this.#used)
     }
-    if (places.length > 0) this.#statements.trimPlaces.run(loopLimits.places)
-    if (counts.length > 0) this.#statements.trimCounts.run(loopLimits.threads)
+    this.#untrimmed += places.length + counts.length
+    if (this.#untrimmed >= trimEvery) this.#trim()
+  }
+
+  #trim(): void {
+    this.#untrimmed = 0
+    this.#statements.trimPlaces.run(loopLimits.places)
+    this.#statements.trimCounts.run(loopLimits.threads)
   }
 }
 
