@@ -89,7 +89,7 @@ export const top = command({
 })
 
 /** The steps of `trace`, in their order. */
-export const traceSteps = ['name', 'addresses', 'connection', 'encryption', 'session', 'circuit', 'round-trip'] as const
+export const traceSteps = ['name', 'addresses', 'connection', 'encryption', 'circuit', 'session', 'round-trip'] as const
 
 export const trace = command({
   words: ['trace'],
