@@ -200,12 +200,14 @@ export class Neighbourhood {
     for (const { peerId } of this.#options.book.pairs) this.#supervisor.hint(peerId)
   }
 
-  /** Connected peers whose cards are known, paired ones first. */
+  /** Connected peers, paired ones first. */
   #askable(): readonly string[] {
     const { libp2p, book } = this.#options
-    const connected = libp2p.getPeers().map(String).filter((peerId) => this.#cards.get(peerId) !== undefined)
-    const [paired, others] = [true, false].map((isPaired) => connected.filter((peerId) => (book.pairOf(peerId) !== undefined) === isPaired))
-    return [...(paired ?? []), ...(others ?? [])]
+    const isPaired = (peerId: string): boolean => book.pairOf(peerId) !== undefined
+    return libp2p
+      .getPeers()
+      .map(String)
+      .toSorted((one, other) => Number(isPaired(other)) - Number(isPaired(one)))
   }
 
   findings(): readonly HealthFinding[] {
