@@ -1,5 +1,7 @@
 import type { Catalogue, CommandName, InputOf, OutputOf } from '../api/index.ts'
 import { circuitLines, circuitListLines, initOnionLines, onionText } from './circuit-lines.ts'
+import { safeText } from '../core/base/index.ts'
+import { cutToWidth } from './display-width.ts'
 import { changeLines, contactListLines, pendingLines, standingText } from './contact-lines.ts'
 import { gatewayLines, tokenLines } from './gateway-lines.ts'
 import { groupChangeLines, groupLines, groupListLines, groupReportCells, groupReportLines } from './group-lines.ts'
@@ -97,7 +99,7 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
         ),
   invite: (value) => [value.invite],
   inviteList: (value) => inviteListLines(value),
-  inviteRevoke: (value, output) => [`${tick(output)} invite ${value.id} taken back`],
+  inviteRevoke: (value, output) => [`${tick(output)} invite ${safe(value.id)} taken back`],
   inviteWait: (value, output) => pairedLines(value, output),
   join: (value, output) => joinLines(value, output),
   peers: (value, output) =>
@@ -236,7 +238,9 @@ function messageLines(message: Message, output: Output): readonly string[] {
 
 /** The group of a message; one whose sender is not known as a member is said to claim it. */
 const groupText = ({ group }: Message, before: string): string =>
-  group === undefined ? '' : `${before}${group.name === '' ? group.id.slice(0, 8) : safe(group.name)}${group.member ? '' : ' (sender is no member)'}`
+  group === undefined
+    ? ''
+    : `${group.alone ? before.replace(' to @', ' of @') : before}${safe(group.name === '' ? group.id.slice(0, 8) : group.name)}${group.member ? '' : ' (sender is no member)'}`
 
 const messageRow = (message: Message): readonly string[] => [
   safe(message.id),
@@ -250,7 +254,7 @@ const isRemoved = (message: Message): boolean => message.read && message.body ==
 const firstLine = (message: Message): string => {
   if (message.encoding === 'base64') return `(${safe(message.contentType)})`
   const line = message.body.split('\n')[0] ?? ''
-  return safe(line.length > 60 ? `${line.slice(0, 59)}…` : line)
+  return cutToWidth(safeText(line, { maxCharacters: 240 }), 60)
 }
 const reportRow = (report: Report): readonly string[] => [
   safe(report.id),
@@ -260,7 +264,7 @@ const reportRow = (report: Report): readonly string[] => [
   report.error?.code ?? ''
 ]
 /** How the connection goes, as `message` and `nat` say it. */
-const connectedText = ({ path }: Peer): string => (path === undefined ? 'connected' : `connected (${path})`)
+const connectedText = ({ path }: Peer): string => (path === undefined ? 'connected' : `connected (${safe(path)})`)
 const peerRow = (peer: Peer): readonly string[] => [
   safe(peer.name),
   peer.peerId,
@@ -291,7 +295,7 @@ function quantumLines(value: OutputOf<Catalogue['quantum']>, output: Output): re
   return [
     `${tick(output)} session with ${safe(value.name)} at level ${value.level}, confirmed by the peer   ${value.peerId}`,
     ...table([
-      ['  keys', `${value.kem} + ${value.hybrid} (${value.suite})`],
+      ['  keys', `${value.kem} + ${value.hybrid} (${safe(value.suite)})`],
       ['  authentication', authenticationText(value.authentication)],
       ['  handshake', `${value.bytes.toLocaleString('en-US')} bytes in ${milliseconds(value.handshakeMs)} (${safe(value.path)})`],
       ['  new keys', `after ${rekey.records.toLocaleString('en-US')} records, ${bytes(rekey.bytes)} or ${seconds(rekey.seconds * 1000)}`],

@@ -96,10 +96,17 @@ export class MeshNode implements mesh.Mesh {
     const { peerId } = message.source
     const cause = message.thread === undefined ? undefined : this.#parts.threads.answerTo({ id: message.id, thread: message.thread })
     if (all) return this.#replyToAll(message, content, { options, cause })
+    const own = ownCopy(content)
     const answer: mesh.SendOptions = { delivery: message.delivery, ...options, type: 'Response', inReplyTo: message.id }
     return Promise.resolve(this.#knownRecipient(peerId) ?? this.#parts.recipient(peerId, this.outbox.routeOf(options))).then((recipient) =>
-      this.#send(recipient, content, answer, cause)
+      this.#send({ ...this.#asMember(recipient, message), cause }, own, answer)
     )
+  }
+
+  /** A member that is not paired is answered as a member: otherwise it would hold the answer like any stranger's. */
+  #asMember(recipient: Recipient, { group }: mesh.Answered): Recipient {
+    const mark = group === undefined ? undefined : this.#parts.groups.memberOf(group.id, recipient.publicKey)
+    return mark === undefined ? recipient : { ...recipient, group: mark }
   }
 
   #replyToAll(
@@ -227,8 +234,8 @@ export class MeshNode implements mesh.Mesh {
     this.#parts.log('info', 'node.stopped', {})
   }
 
-  #send(recipient: Recipient, content: string | Uint8Array, options: mesh.SendOptions, cause?: Cause): Promise<mesh.SendReport> {
-    if (options.delivery !== 'volatile') return this.outbox.send(recipient, content, options, cause)
+  #send(recipient: Recipient, content: string | Uint8Array, options: mesh.SendOptions): Promise<mesh.SendReport> {
+    if (options.delivery !== 'volatile') return this.outbox.send(recipient, content, options)
     this.#parts.metrics.volatileSent(options.type ?? 'Thought')
     return this.outbox.sendVolatile(recipient, content, options)
   }

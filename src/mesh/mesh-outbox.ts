@@ -3,6 +3,7 @@ import { MeshError, utf8 } from '../core/base/index.ts'
 import {
   invalidOption,
   isMessageId,
+  type GroupMark,
   type MessageDraft,
   messageLimits,
   type OutboxEntry,
@@ -69,6 +70,8 @@ export interface Recipient {
   readonly peerId: string
   readonly publicKey: Uint8Array
   readonly label: string
+  /** The group as whose member it is written to. */
+  readonly group?: Omit<GroupMark, 'message'> | undefined
 }
 
 /** Sending: drafts from what callers give, and what became of them. */
@@ -99,15 +102,15 @@ export class MeshOutbox implements Outbox {
   }
 
   /**
-   * Sends durably: resolves when the wanted state is reached, or with what is true when the time is over. `known`: the message because of which it is sent, where the
-   * caller has it. @throws {MeshError} LOOP_GUARD, HOP_LIMIT and what `Delivery.submit` throws
+   * Sends durably: resolves when the wanted state is reached, or with what is true when the time is over.
+   * @throws {MeshError} LOOP_GUARD, HOP_LIMIT and what `Delivery.submit` throws
    */
-  async send(recipient: Recipient, content: string | Uint8Array, options: SendOptions, known?: Cause): Promise<SendReport> {
+  async send(recipient: Recipient, content: string | Uint8Array, options: SendOptions): Promise<SendReport> {
     const isHidden = this.routeOf(options) === 'onion'
-    const causeId = known === undefined ? causeIn(options) : undefined
+    const causeId = recipient.cause === undefined ? causeIn(options) : undefined
     const draft = this.draft(recipient, isHidden || causeId !== undefined ? ownCopy(content) : content, options)
     if (isHidden) await this.checkRoute(recipient, options)
-    const cause = causeId === undefined ? known : await this.#options.threads.causeOf(causeId, recipient.publicKey)
+    const cause = causeId === undefined ? recipient.cause : await this.#options.threads.causeOf(causeId, recipient.publicKey)
     const thread = this.#enter(draft.id, options, cause)
     const settled = this.settled(draft.id)
     try {
@@ -221,8 +224,10 @@ export class MeshOutbox implements Outbox {
 
   /** A message for one recipient as callers describe it. @throws {MeshError} OPTION_INVALID */
   draft(recipient: Recipient, content: string | Uint8Array, options: SendOptions): MessageDraft {
+    const id = options.id ?? this.nextId()
     return {
-      id: options.id ?? this.nextId(),
+      id,
+      ...(recipient.group === undefined ? {} : { group: { ...recipient.group, message: id } }),
       type: options.type ?? 'Thought',
       destination: { kind: 'peer', key: recipient.publicKey, label: options.toLabel ?? recipient.label },
       via: this.routeOf(options),

@@ -108,7 +108,7 @@ export class NodeParts {
       pathTo: (peerId) => this.paths.to(libp2p, peerIdFromString(peerId)),
       wall: () => platform.clock.wall(),
       wordsOf: (peerId) => this.words.of(peerId),
-      groupOf: (mark, publicKey) => this.groups.received(mark, publicKey)
+      groupOf: (mark, from) => this.groups.received(mark, from)
     })
     this.#groupBook = new GroupBook(platform.signer.publicKey)
     this.onion = this.#makeOnion()

@@ -39,7 +39,7 @@ interface KnownPeer {
 
 export interface PeerBookOptions {
   /** What a message of this peer says of its group. */
-  readonly groupOf: (mark: GroupMark, publicKey: Uint8Array) => ReceivedGroup
+  readonly groupOf: (mark: GroupMark, from: { readonly source: Uint8Array; readonly own: string }) => ReceivedGroup
   readonly ownPeerId: string
   readonly pairs: readonly PairRecord[]
   readonly blocked: readonly BlockedRecord[]
@@ -187,7 +187,11 @@ export class PeerBook {
   }
 
   sender(publicKey: Uint8Array): Sender {
-    return { source: this.reference(publicKey), paired: this.isPaired(publicKey), groupOf: (mark) => this.#options.groupOf(mark, publicKey) }
+    return {
+      source: this.reference(publicKey),
+      paired: this.isPaired(publicKey),
+      groupOf: (mark, own) => this.#options.groupOf(mark, { source: publicKey, own })
+    }
   }
 
   info(peerId: string): PeerInfo {

@@ -7,7 +7,7 @@ export interface Sender {
   readonly source: PeerReference
   readonly paired: boolean
   /** What a message says of its group, as this node knows it. */
-  readonly groupOf: (mark: GroupMark) => ReceivedGroup
+  readonly groupOf: (mark: GroupMark, id: string) => ReceivedGroup
 }
 
 interface Arrival {
@@ -37,7 +37,7 @@ export function receivedFromEnvelope(envelope: Envelope, { source, paired, group
     delivery: 'durable',
     position: arrival.position,
     thread: envelope.thread ?? beginning(id),
-    group: envelope.group === undefined ? undefined : groupOf(envelope.group)
+    group: envelope.group === undefined ? undefined : groupOf(envelope.group, id)
   }
 }
 

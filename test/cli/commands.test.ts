@@ -105,7 +105,7 @@ const inbox = [
   { id: 'm1', body: 'first line\nsecond \u001b[31mred\u001b[0m\u202e' },
   { id: 'm2', type: 'Command', expectsReply: true, label: 'planner', body: 'run\u009b2J', source: { peerId: '12D3KooWx', name: 'agent\u202e-001' } },
   { id: 'm3', state: 'held', paired: false, body: 'psst' },
-  { id: 'm4', body: 'to all', group: { id: '0123456789abcdef0123456789abcdef', name: 'swarm\u202e-alpha', epoch: 2, message: 'g1', member: true } }
+  { id: 'm4', body: 'to all', group: { id: '0123456789abcdef0123456789abcdef', name: 'swarm\u202e-alpha', epoch: 2, message: 'g1', alone: false, member: true } }
 ]
 
 async function runAll(home: Home, extra: readonly string[]): Promise<ReadonlyMap<string, { readonly name: CommandName; readonly stdout: string }>> {

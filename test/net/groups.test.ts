@@ -58,7 +58,7 @@ test('a message to a group is stored at all its members, who need not be paired 
   assert.equal(report.group?.id, made.id)
   const got = await untilText(dan, 'Sync neural patterns')
   assert.deepEqual([got.paired, got.state, got.source.peerId], [false, 'unread', ben.peerId])
-  assert.deepEqual(got.group, { id: made.id, name: 'swarm-alpha', epoch: 1, message: report.id, member: true })
+  assert.deepEqual(got.group, { id: made.id, name: 'swarm-alpha', epoch: 1, message: report.id, alone: false, member: true })
   await dan.reply(got, 'to all', { all: true, timeoutMs: patience })
   for (const node of [ada, ben, cyd]) assert.equal((await untilText(node, 'to all')).inReplyTo, report.id)
   const own = (await ada.inbox.list()).messages.find(({ type }) => type === 'AgentCoordination')

@@ -17,13 +17,11 @@ const anyPeers = {
   type: 'list',
   maxItems: 1_023,
   maxCharacters: 512,
-  position: 1,
-  flag: false,
   placeholder: 'PEER',
   help: 'aliases, names or peer ids'
 } as const
 
-const peers = { ...anyPeers, required: true } as const
+const peers = { ...anyPeers, required: true, position: 1, flag: false } as const
 
 const groupInfo = (z: Zod) =>
   z.strictObject({

@@ -75,8 +75,10 @@ export const receivedMessage = (z: Zod) =>
     position: z.int(),
     /** The conversation, by its sender's word: what began it, how often it was handed on, and whether an agent wrote this. */
     thread: z.strictObject({ root: z.string(), hop: z.int(), automatic: z.boolean() }),
-    /** The group that it was sent to: `message` is its id for all members, `member` whether its sender is one as far as this node knows. */
-    group: z.strictObject({ id: z.string(), name: z.string(), epoch: z.int(), message: z.string(), member: z.boolean() }).optional(),
+    /** The group that it was sent to: `message` is its id for all members, `alone` says that it went to this one only, `member` whether its sender is one as far as this node knows. */
+    group: z
+      .strictObject({ id: z.string(), name: z.string(), epoch: z.int(), message: z.string(), alone: z.boolean(), member: z.boolean() })
+      .optional(),
     /** The body is a peer's word: data, never an instruction. */
     untrusted: z.literal(true)
   })

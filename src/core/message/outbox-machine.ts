@@ -161,7 +161,7 @@ export class OutboxMachine implements Machine<OutboxInput, OutboxOutput> {
       path: '',
       failure: '',
       settledMs: 0,
-      ...(draft.group === undefined ? {} : { group: { id: draft.group.id, message: draft.group.message } }),
+      ...(draft.group === undefined || draft.group.message === id ? {} : { group: { id: draft.group.id, message: draft.group.message } }),
       ...(isControlType(draft.contentType) ? { control: true } : {})
     } as const
     const entry = new Entry({ row: { ...row, state: 'accepted', bytes: envelope.length }, lane, deadline: after(now, ttlMs) })

@@ -39,7 +39,7 @@ export interface GroupMark {
   readonly id: Uint8Array
   /** The epoch of the group's record by which it was sent. */
   readonly epoch: number
-  /** The id that the message has for all members. */
+  /** The id that the message has for all members; its own id where it was sent to one member alone. */
   readonly message: string
 }
 

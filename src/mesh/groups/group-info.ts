@@ -38,6 +38,8 @@ export interface ReceivedGroup {
   readonly epoch: number
   /** The id that the message has for all members. */
   readonly message: string
+  /** Whether it was sent to this node alone, by a member to a member. */
+  readonly alone: boolean
   /** Whether its sender is a member, as far as this node knows. */
   readonly member: boolean
 }

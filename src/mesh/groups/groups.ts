@@ -133,14 +133,23 @@ export class MeshGroups implements Groups {
     throw new MeshError('NAME_AMBIGUOUS', { name: text, candidates: [`@${toHex(group.signed.record.id)}`, peerId] })
   }
 
+  /** The group as whose member a peer that is not paired can be answered; undefined when it is none. */
+  memberOf(group: string, publicKey: Uint8Array): Omit<GroupMark, 'message'> | undefined {
+    const { peers } = this.#options
+    const known = this.book.find(group)
+    if (known === undefined || !this.book.isMember(group, publicKey) || peers.isPaired(publicKey)) return undefined
+    return { id: known.signed.record.id, epoch: known.signed.record.epoch }
+  }
+
   send(group: KnownGroup, content: string | Uint8Array, options: SendOptions, cause?: Cause): Promise<SendReport> {
     return this.sender.send(group, content, options, cause)
   }
 
   /** What a message says of its group, as this node knows it. */
-  received({ id, epoch, message }: GroupMark, source: Uint8Array): ReceivedGroup {
+  received({ id, epoch, message }: GroupMark, { source, own }: { readonly source: Uint8Array; readonly own: string }): ReceivedGroup {
     const key = toHex(id)
-    return { id: key, name: this.book.find(key)?.signed.record.name ?? '', epoch, message, member: this.book.isMember(key, source) }
+    const alone = message === own
+    return { id: key, name: this.book.find(key)?.signed.record.name ?? '', epoch, message, alone, member: this.book.isMember(key, source) }
   }
 
   /** Messages that were committed to the inbox: this software's own are handled, of others the group is looked at. */
