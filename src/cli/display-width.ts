@@ -14,3 +14,16 @@ export function displayWidth(text: string): number {
 
 /** `text` with spaces after it up to `width` columns. */
 export const padded = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - displayWidth(text)))
+
+/** The beginning of a line that fits `columns`, with … where something is missing. */
+export function cutToWidth(text: string, columns: number): string {
+  if (displayWidth(text) <= columns) return text
+  let kept = ''
+  let width = 0
+  for (const character of text) {
+    width += displayWidth(character)
+    if (width > columns - 1) break
+    kept += character
+  }
+  return `${kept}…`
+}

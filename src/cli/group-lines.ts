@@ -17,7 +17,7 @@ export function groupListLines({ groups }: OutputOf<Catalogue['groupList']>, out
       standing(group),
       count(group.members.length, 'member'),
       `epoch ${group.epoch}`,
-      `@${group.id.slice(0, 8)}`
+      `@${safe(group.id.slice(0, 8))}`
     ])
   )
 }
@@ -25,7 +25,7 @@ export function groupListLines({ groups }: OutputOf<Catalogue['groupList']>, out
 /** A group and its members. */
 export function groupLines(group: Group, output: Output): readonly string[] {
   return [
-    `${output.paint('bold', safe(group.name))}   ${standing(group)}   epoch ${group.epoch}   @${group.id}`,
+    `${output.paint('bold', safe(group.name))}   ${standing(group)}   epoch ${group.epoch}   @${safe(group.id)}`,
     `  made by ${safe(group.creator.name)}, changed ${timeOf(group.changedAt)}, ${count(group.members.length, 'member')}`,
     ...table(
       group.members.map(({ name, recordName, peerId, admin, self, paired, connected }) => [

@@ -1,5 +1,6 @@
 import { type ErrorReport, type MeshError, safeJson, safeText, toMeshError } from '../core/base/index.ts'
 import { fitted } from './layout.ts'
+import { guarded } from './guarded.ts'
 
 /** Where a command's words go. Only this file prints. */
 export interface Streams {
@@ -46,13 +47,13 @@ export class Output {
   /** A value under `--json`, else the lines that `render` makes of it. Resolves when it was handed to the reader. */
   async result<T>(value: T, render: (value: T) => readonly string[]): Promise<void> {
     this.endProgress()
-    await this.#write(this.#streams.stdout, this.isJson ? [safeJson(value)] : fitted(render(value), this.columns()))
+    await this.#write(this.#streams.stdout, this.isJson ? [safeJson(value)] : fitted(render(value), this.columns()).map(guarded))
   }
 
   /** Something to know that is not the result; not said under `--quiet` or `--json`. */
   note(text: string): void {
     this.endProgress()
-    if (!this.#isQuiet && !this.isJson) void this.#write(this.#streams.stderr, fitted([text], this.columns('stderr')))
+    if (!this.#isQuiet && !this.isJson) void this.#write(this.#streams.stderr, fitted([text], this.columns('stderr')).map(guarded))
   }
 
   /** An error, on stderr: what happened, why, and what to do next. */
@@ -60,7 +61,7 @@ export class Output {
     this.endProgress()
     await this.#write(
       this.#streams.stderr,
-      this.isJson ? [safeJson({ error: this.#report(error) })] : fitted(this.#errorLines(error), this.columns('stderr'))
+      this.isJson ? [safeJson({ error: this.#report(error) })] : fitted(this.#errorLines(error), this.columns('stderr')).map(guarded)
     )
   }
 
@@ -145,7 +146,7 @@ export class Screen implements Disposable {
   draw(lines: readonly string[]): void {
     const { rows, columns } = this.#stdout
     const shown = fitted(lines, Math.max(leastColumns, columns)).slice(0, Math.max(1, rows))
-    this.#stdout.write(`\u001b[H${shown.map((line) => `${line}\u001b[K`).join('\r\n')}\u001b[J`)
+    this.#stdout.write(`\u001b[H${shown.map((line) => `${guarded(line)}\u001b[K`).join('\r\n')}\u001b[J`)
   }
 
   [Symbol.dispose](): void {

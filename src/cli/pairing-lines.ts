@@ -24,7 +24,7 @@ export function inviteListLines({ invites }: OutputOf<Catalogue['inviteList']>):
   if (invites.length === 0) return ['no invites were given out']
   return table(
     invites.map(({ id, state, expiresAt, failures, commands, usedBy }) => [
-      id,
+      safe(id),
       state,
       usedBy === undefined ? (state === 'open' ? `until ${timeOf(expiresAt)}` : '') : `by ${safe(usedBy.name)}`,
       commands ? '' : 'no Commands',

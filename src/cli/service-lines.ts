@@ -23,7 +23,7 @@ const installedTexts = {
 
 export function serviceStatusLines(value: OutputOf<Catalogue['serviceStatus']>): readonly string[] {
   return [
-    `${value.name}: ${installedTexts[value.installed]}, ${safe(value.enabled)}, ${safe(value.active)}`,
+    `${safe(value.name)}: ${installedTexts[value.installed]}, ${safe(value.enabled)}, ${safe(value.active)}`,
     `  ${safe(value.file)}`,
     ...nextLines(value.next)
   ]

@@ -1,6 +1,6 @@
 import { closeSync, writeSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { safeJson, toMeshError } from '../core/base/index.ts'
+import { safeJson, safeText, toMeshError } from '../core/base/index.ts'
 import { type StartNotice, toWireError } from '../api/index.ts'
 import { profilePaths } from '../node/paths.ts'
 import { Daemon } from './daemon.ts'
@@ -40,7 +40,7 @@ export async function runProcess(parts: DaemonParts, args: readonly string[]): P
     const known = toMeshError(error)
     notify({ ready: false, ...toWireError(known) })
     // In the foreground whoever was notified says it himself, on this same stderr.
-    if (values.foreground !== true || values.notify !== true) process.stderr.write(`${known.code}: ${known.message}\n`)
+    if (values.foreground !== true || values.notify !== true) process.stderr.write(`${known.code}: ${safeText(known.message)}\n`)
     process.exit(known.exitCode)
   }
 }

@@ -1,10 +1,15 @@
 /**
- * What must never reach a terminal or a log from outside: C0 and C1 controls (tab and line feed are decided by the caller), DEL, soft hyphen, zero-width and
- * bidirectional characters, line and paragraph separators, variation selectors, interlinear marks, fillers, tags and lone surrogates.
+ * What may reach a terminal or a log from outside, a list of what is allowed as a list of what is not forgets something: letters, marks, numbers, punctuation, symbols
+ * and spaces (Unicode Standard, section 4.5). That leaves out C0 and C1 controls (tab and line feed are decided by the caller), DEL, format characters (soft hyphen,
+ * zero-width, bidirectional, tags), line and paragraph separators, lone surrogates, private-use characters, and what this version of Unicode does not know.
+ * Among the allowed these show nothing and are left out too: fillers, variation selectors, the blank Braille pattern, the null notehead. More than eight marks on
+ * one letter would be drawn over the lines above and below.
  */
 const unsafe =
-  // eslint-disable-next-line no-control-regex
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]|\p{Cs}/gu
+  /[^\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]|[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\u{16fe4}\u{1d159}\u{e0100}-\u{e01ef}]|\p{M}(?<=\p{M}{9})/gu
+
+/** Most texts: nothing to look for. */
+const plain = /^[\u0020-\u007e]*$/
 
 /** The most characters of one remote text that are shown. */
 export const safeTextCharacters = 4_096
@@ -17,14 +22,24 @@ const visible = (character: string): string => `\\u{${(character.codePointAt(0) 
  */
 export function safeText(text: string, options: { readonly maxCharacters?: number; readonly multiline?: boolean } = {}): string {
   const { maxCharacters = safeTextCharacters, multiline = false } = options
-  const shown = text.length > maxCharacters ? text.slice(0, maxCharacters) : text
-  const escaped = shown.replace(unsafe, (character) => (multiline && (character === '\n' || character === '\t') ? character : visible(character)))
-  return shown === text ? escaped : `${escaped}… (${text.length - maxCharacters} more characters)`
+  const shown = text.length > maxCharacters ? cut(text, maxCharacters) : text
+  const escaped = plain.test(shown)
+    ? shown
+    : shown.replace(unsafe, (character) => (multiline && (character === '\n' || character === '\t') ? character : visible(character)))
+  return shown === text ? escaped : `${escaped}… (${text.length - shown.length} more characters)`
+}
+
+/** The first `max` characters, or one fewer where that would halve one. */
+function cut(text: string, max: number): string {
+  const isHalved = /[\ud800-\udbff]/.test(text.charAt(max - 1)) && /[\udc00-\udfff]/.test(text.charAt(max))
+  return text.slice(0, isHalved ? max - 1 : max)
 }
 
 /** `value` as one line of JSON with the same meaning, in which no such character stands as itself. */
 export function safeJson(value: unknown): string {
-  return JSON.stringify(value).replace(unsafe, (character) => {
+  const text = JSON.stringify(value)
+  if (plain.test(text)) return text
+  return text.replace(unsafe, (character) => {
     let escaped = ''
     for (let index = 0; index < character.length; index++) escaped += `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`
     return escaped
