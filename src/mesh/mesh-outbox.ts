@@ -72,6 +72,8 @@ export interface Recipient {
   readonly label: string
   /** The group as whose member it is written to. */
   readonly group?: Omit<GroupMark, 'message'> | undefined
+  /** The message because of which it is written to, where it is at hand. */
+  readonly cause?: Cause | undefined
 }
 
 /** Sending: drafts from what callers give, and what became of them. */

@@ -13,8 +13,10 @@ const failure = (code: string) => (error: unknown) => isMeshError(error) && erro
 const text = ({ body }: Pick<ReceivedMessage, 'body'>): string => new TextDecoder().decode(body)
 const shortId = ({ peerId }: Pick<Mesh, 'peerId'>): string => `…${peerId.slice(-8)}`
 const addressOf = (mesh: Mesh): string => mesh.addresses()[0] ?? assert.fail('it listens nowhere')
-const sendTo = (from: Mesh, to: Mesh, body: string, options: Parameters<Mesh['send']>[2] = {}): Promise<SendReport> =>
-  from.send(addressOf(to), body, { timeoutMs: 20_000, ...options })
+const sendTo = (from: Mesh, to: Mesh, content: string | (Parameters<Mesh['send']>[2] & { readonly body: string })): Promise<SendReport> => {
+  const { body, ...options } = typeof content === 'string' ? { body: content } : content
+  return from.send(addressOf(to), body, { timeoutMs: 20_000, ...options })
+}
 
 /** Two nodes that are connected and not paired: whoever decides, and a stranger to it. */
 async function strangers(
@@ -30,7 +32,7 @@ test("a stranger's message is held, approved and delivered, and its sender is to
   assert.deepEqual(await me.contacts.pending(), [])
   const report = await sendTo(stranger, me, 'let me in')
   assert.equal(report.status, 'held')
-  await sendTo(stranger, me, 'me again', { type: 'HealthCheck' })
+  await sendTo(stranger, me, { body: 'me again', type: 'HealthCheck' })
   const [waiting, ...others] = await me.contacts.pending()
   assert.ok(waiting !== undefined && others.length === 0)
   assert.deepEqual(
@@ -64,7 +66,7 @@ test('a Command needs a right of its own: a stranger has none, an approved peer 
   const { net, me, stranger } = await strangers()
   await using _ = net
   const command = async (): Promise<string> => {
-    const { status, error } = await sendTo(stranger, me, 'obey', { type: 'Command' })
+    const { status, error } = await sendTo(stranger, me, { body: 'obey', type: 'Command' })
     return error?.code ?? status
   }
   assert.equal(await command(), 'COMMAND_NOT_ALLOWED')
@@ -144,7 +146,7 @@ test('of a peer that is removed what is unread stays, and what follows is held',
   await assert.rejects(me.contacts.remove(stranger.peerId), failure('PEER_NOT_PAIRED'))
   await assert.rejects(me.contacts.trust(stranger.peerId, { commands: true }), failure('PEER_NOT_PAIRED'))
   assert.equal((await sendTo(stranger, me, 'after')).status, 'held')
-  assert.equal((await sendTo(stranger, me, 'obey', { type: 'Command' })).error?.code, 'COMMAND_NOT_ALLOWED')
+  assert.equal((await sendTo(stranger, me, { body: 'obey', type: 'Command' })).error?.code, 'COMMAND_NOT_ALLOWED')
   const { messages } = await me.inbox.list()
   assert.deepEqual(
     messages.map((message) => [text(message), message.paired]),

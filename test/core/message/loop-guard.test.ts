@@ -92,8 +92,10 @@ describe('the guard against loops', () => {
     assert.deepEqual(guard.enter(sending('b')), { root: 'b', hop: 0, automatic: true })
     assert.equal(guard.takeChanges()?.places.length, 0)
   })
+})
 
-  it('remembers where messages stand, the first word about each, over a restart', () => {
+describe('what the guard against loops remembers', () => {
+  it('is where messages stand, the first word about each, over a restart', () => {
     const guard = new LoopGuard()
     guard.arrived('m', { root: 'r', hop: 3, automatic: true })
     guard.arrived('m', { root: 'forged', hop: 0, automatic: true })
@@ -106,7 +108,7 @@ describe('the guard against loops', () => {
     assert.equal(later.countOf('r'), 1)
   })
 
-  it('takes back what was not sent after all', () => {
+  it('is taken back for what was not sent after all', () => {
     const guard = new LoopGuard()
     const mark = guard.enter(sending('a', { cause: { root: 'r', hop: 0 } }))
     assert.ok(mark)
@@ -114,7 +116,7 @@ describe('the guard against loops', () => {
     assert.deepEqual([guard.countOf('r'), guard.takeChanges()?.counts], [0, [{ root: 'r', automatic: 0 }]])
   })
 
-  it('follows volatile messages by what they answer', () => {
+  it('follows, of volatile messages, from what they answer', () => {
     const guard = new LoopGuard()
     guard.enter(sending('v1'))
     guard.follows('v2', 'v1')
@@ -123,7 +125,7 @@ describe('the guard against loops', () => {
     assert.deepEqual(guard.placeOf('x2'), { root: 'x2', hop: 0 })
   })
 
-  it('keeps within its bounds, and forgets what was used longest ago', () => {
+  it('keeps within bounds: what was used longest ago is forgotten', () => {
     const guard = new LoopGuard()
     for (let index = 0; index <= loopLimits.places; index++) guard.arrived(`m${index}`, { root: `r${index}`, hop: 0, automatic: true })
     assert.deepEqual([guard.placeOf('m0').root, guard.countOf('r0')], ['m0', 0])
@@ -131,7 +133,7 @@ describe('the guard against loops', () => {
     assert.equal(guard.countOf(`r${loopLimits.places - loopLimits.threads}`), 0)
   })
 
-  it('never lets more than 30 of agents through without a person, whatever comes in which order', () => {
+  it('never lets more than 30 of agents through with no person, whatever comes in which order', () => {
     const random = seeded('loop-guard')
     const guard = new LoopGuard()
     const run = new Map<string, number>()
