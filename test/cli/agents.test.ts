@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { json, type RealNode, startNode } from './real-nodes.ts'
+import { finished, isAlive } from './support.ts'
+
+async function pairOf(t: TestContext): Promise<readonly [RealNode, RealNode]> {
+  const one = await startNode(t, 'one')
+  const two = await startNode(t, 'two', one.address)
+  const { invite } = await json<{ readonly invite: string }>(one.home, 'invite')
+  await json(two.home, 'join', invite)
+  return [one, two]
+}
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 30_000
+  while (!(await isSo())) {
+    assert.ok(performance.now() < deadline, what)
+    await new Promise((done) => setTimeout(done, 50))
+  }
+}
+
+function program({ home }: RealNode, source: string): string {
+  const file = join(home.folder, `handler-${Math.random().toString(36).slice(2)}.cjs`)
+  writeFileSync(file, source)
+  return `'${process.execPath}' '${file}'`
+}
+
+const idsOf = async ({ home }: RealNode, ...args: readonly string[]): Promise<readonly string[]> =>
+  (await json<{ readonly messages: readonly { readonly id: string }[] }>(home, 'inbox', 'list', ...args)).messages.map(({ id }) => id)
+
+test('an agent is addressed by its label, and its program answers a Command that was asked over real nodes', async (t) => {
+  const [one, two] = await pairOf(t)
+  assert.deepEqual(await json(two.home, 'agent', 'add', 'planner'), { label: 'planner', added: true })
+  assert.deepEqual(await json(two.home, 'agent', 'add', 'planner'), { label: 'planner', added: false })
+  await until('the label is known to the peer', async () => {
+    const { peers } = await json<{ readonly peers: readonly { readonly labels: readonly string[] }[] }>(one.home, 'peers', two.peerId)
+    return peers[0]?.labels.includes('planner') === true
+  })
+  const source = `const { body, toLabel, sender } = JSON.parse(require('node:fs').readFileSync(0, 'utf8')); process.stdout.write([body, toLabel, sender.name, sender.verified, sender.paired].join(' '))`
+  const listener = two.home.spawn([
+    'p2p',
+    'listen',
+    '--exec',
+    program(two, source),
+    '--reply',
+    '--type',
+    'command',
+    '--label',
+    'planner',
+    '--once',
+    '--json'
+  ])
+  const listened = finished(listener)
+  const asked = await json<{ readonly response: { readonly body: string } }>(one.home, 'message', 'planner', 'count', '--request', '--timeout', '60')
+  assert.equal(asked.response.body, 'count planner one true true')
+  const { code, stdout } = await listened
+  assert.equal(code, 0)
+  assert.equal(JSON.parse(stdout).outcome, 'acknowledged')
+  assert.deepEqual(await json(two.home, 'agent', 'remove', 'planner'), { label: 'planner' })
+  const unknown = await two.home.p2p('agent', 'remove', 'planner', '--json')
+  assert.deepEqual([unknown.code, JSON.parse(unknown.stderr).error.code], [5, 'AGENT_UNKNOWN'])
+})
+
+test('what a named reader acknowledged it gets never again, and what it did not it gets again, over kill -9 of the node', async (t) => {
+  const [one, two] = await pairOf(t)
+  for (const name of ['alpha', 'beta']) await json(two.home, 'inbox', 'consumers', 'add', name)
+  const sent: string[] = []
+  for (let index = 0; index < 6; index++) sent.push((await json<{ readonly id: string }>(one.home, 'message', two.peerId, `text ${index}`)).id)
+  await json(two.home, 'inbox', 'ack', sent[0] ?? '', sent[1] ?? '', sent[2] ?? '', '--consumer', 'alpha')
+  await json(two.home, 'inbox', 'ack', sent[1] ?? '', '--consumer', 'beta')
+  assert.equal(
+    (await json<{ readonly messages: readonly { readonly status: string }[] }>(one.home, 'outbox', 'list', '--id', sent[0] ?? '')).messages[0]
+      ?.status,
+    'stored'
+  )
+  const pid = two.home.pid() ?? 0
+  process.kill(pid, 'SIGKILL')
+  await until('the daemon is gone', () => !isAlive(pid))
+  assert.deepEqual(await idsOf(two, '--consumer', 'alpha'), sent.slice(3))
+  assert.deepEqual(await idsOf(two, '--consumer', 'beta'), [sent[0], ...sent.slice(2)])
+  await until('the sender learns that all have read it', async () => {
+    const { messages } = await json<{ readonly messages: readonly { readonly id: string; readonly status: string }[] }>(one.home, 'outbox')
+    return messages.find(({ id }) => id === sent[1])?.status === 'read'
+  })
+})
+
+test('a listener with a program goes on when its daemon restarts, and handles each message once', async (t) => {
+  const [one, two] = await pairOf(t)
+  const log = join(two.home.folder, 'log')
+  const exec = program(
+    two,
+    `require('node:fs').appendFileSync(${JSON.stringify(log)}, JSON.parse(require('node:fs').readFileSync(0, 'utf8')).body + '\\n')`
+  )
+  const listener = two.home.spawn(['p2p', 'listen', '--exec', exec])
+  const listened = finished(listener)
+  const bodies = (): readonly string[] => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [])
+  await json(one.home, 'message', two.peerId, 'before')
+  await until('the first is handled', () => bodies().includes('before'))
+  await until('the first is acknowledged', async () => (await idsOf(two)).length === 0)
+  assert.equal((await two.home.p2p('restart')).code, 0)
+  await json(one.home, 'message', two.peerId, 'after', '--timeout', '60')
+  await until('the second is handled', () => bodies().includes('after'))
+  await until('all are acknowledged', async () => (await idsOf(two)).length === 0)
+  listener.kill('SIGINT')
+  assert.equal((await listened).code, 130)
+  assert.deepEqual(bodies(), ['before', 'after'])
+})
