@@ -97,7 +97,8 @@ export class TokenBook implements TokenJudge {
   }
 }
 
-function parseTokens(bytes: Uint8Array, file: string): readonly StoredToken[] {
+/** The tokens in the bytes of `file`. @throws {MeshError} CONFIG_MALFORMED */
+export function parseTokens(bytes: Uint8Array, file: string): readonly StoredToken[] {
   const malformed = (reason: string, cause?: unknown): MeshError => new MeshError('CONFIG_MALFORMED', { file, reason }, { cause })
   let value: unknown
   try {
