@@ -57,10 +57,12 @@ const isReached = ({ status }: Member): boolean => reached.has(status)
 export function groupReportLines(report: Report, output: Output): readonly string[] {
   const members = report.members ?? []
   const stored = members.filter(isReached).length
+  const held = members.filter(({ status }) => status === 'held').length
+  const reachedText = held === 0 ? `stored at ${stored}` : `stored at ${stored - held} and held at ${held}`
   const isFailed = members.some(({ status }) => status === 'failed' || status === 'expired-unknown')
   const symbol = stored === members.length ? output.paint('green', '✓') : isFailed ? output.paint('red', '✗') : output.paint('yellow', '…')
   return [
-    `${symbol} stored at ${stored} of ${count(members.length, 'member')} of ${groupName(report)} in ${milliseconds(report.ms)}   id ${safe(report.id)}`,
+    `${symbol} ${reachedText} of ${count(members.length, 'member')} of ${groupName(report)} in ${milliseconds(report.ms)}   id ${safe(report.id)}`,
     ...table(
       members.map(({ peer, status, path, ms, error }) => [`  ${safe(peer.name)}`, status, safe(path ?? ''), milliseconds(ms), error?.code ?? ''])
     )
