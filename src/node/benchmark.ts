@@ -175,7 +175,8 @@ async function messageTimes(call: BenchmarkCall, folder: string): Promise<{ read
   await using recipient = await createMesh({ ...config, ...roomy, name: 'bench-recipient' }, { stateFolder: join(folder, 'recipient') })
   const { invite } = await recipient.invite({})
   await sender.join(invite, { signal: call.signal })
-  return stream(call, sender, recipient)
+  // Awaited here: what is returned unawaited goes on after both nodes were stopped.
+  return await stream(call, sender, recipient)
 }
 
 async function stream(call: BenchmarkCall, sender: Mesh, { peerId }: Mesh): Promise<{ readonly times: readonly number[]; readonly ms: number }> {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { catalogue } from '../../src/api/index.ts'
 import { traceSteps } from '../../src/api/catalogue/comfort.ts'
-import { json, startNode } from './real-nodes.ts'
+import { bin, json, startNode } from './real-nodes.ts'
+import { Home } from './support.ts'
 
 const parse = (value: unknown) => catalogue.trace.output(z).parse(value)
 
@@ -53,4 +56,16 @@ test('bench of a peer measures round trips and handshakes and leaves its inbox a
   assert.ok(way.roundTripMs.minMs <= way.roundTripMs.medianMs && way.roundTripMs.medianMs <= way.roundTripMs.maxMs)
   const { unread, held } = await json<{ readonly unread: number; readonly held: number }>(one.home, 'inbox')
   assert.deepEqual([unread, held], [0, 0])
+})
+
+test('bench measures this machine without a profile, and leaves nothing behind', async (t) => {
+  const leftovers = (): readonly string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('synaptic-mesh-bench-'))
+  const before = leftovers()
+  const { local } = catalogue.bench.output(z).parse(await json(new Home(t, bin), 'bench', '--seconds', '1'))
+  assert.ok(local !== undefined)
+  const { signaturesPerSecond, verificationsPerSecond, kemHandshakesPerSecond, commitsPerSecond, messagesPerSecond } = local
+  for (const rate of [signaturesPerSecond, verificationsPerSecond, kemHandshakesPerSecond, commitsPerSecond, messagesPerSecond])
+    assert.ok(Number.isFinite(rate) && rate > 0, JSON.stringify(local))
+  assert.ok(local.messageMs.count > 0 && local.commitMs.minMs <= local.commitMs.p95Ms)
+  assert.deepEqual(leftovers(), before)
 })
