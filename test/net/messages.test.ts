@@ -308,7 +308,7 @@ test('status, peers and metrics say what happened', async () => {
   assert.deepEqual([status.peers.connected, status.peers.paired, status.outbox.queued], [1, 1, 0])
   assert.ok(status.bytes.sent > 0 && status.bytes.received > 0)
   assert.ok((status.latencyMs.p50 ?? 0) > 0)
-  assert.deepEqual((await bob.status()).inbox, { unread: 1, held: 0 })
+  assert.deepEqual((await bob.status()).inbox, { unread: 1, held: 0, strangers: 0 })
   assert.deepEqual(
     (await alice.peers()).map(({ name, paired, connected }) => [name, paired, connected]),
     [['node-1', true, true]]
