@@ -36,6 +36,7 @@ import { aliceOptions, bobOptions, End, openPair, settle } from '../core/session
 import { cardOf, network, seeded, signerOf, verifier } from '../core/peers/support.ts'
 import { agentProducers } from './agent-producers.ts'
 import { circuitProducers } from './circuit-producers.ts'
+import { comfortProducers } from './comfort-producers.ts'
 import { groupProducers } from './group-producers.ts'
 import { startTestHost, takePlace } from './support.ts'
 import { keyProducers } from './key-producers.ts'
@@ -312,6 +313,7 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
   },
   ...agentProducers,
   ...circuitProducers,
+  ...comfortProducers,
   ...groupProducers,
   ...keyProducers<World>(cli),
   ...trustProducers((code) => sendReport(entry('failed', code), to).error),
