@@ -179,6 +179,7 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
       ...value.messages.map(({ type, from, to, status, ms }) => [type, from, to, status, milliseconds(ms)])
     ]),
     `Command answered by ${value.request.response} in ${milliseconds(value.request.ms)}`,
+    `${value.group.name} of ${count(value.group.members, 'node')}: a message stored at ${value.group.stored} of ${value.group.members - 1} members in ${milliseconds(value.group.ms)}`,
     `${value.crash.node} was killed with -9: ${value.crash.deliveredAfterRestart} of ${value.crash.sentWhileDown} messages delivered after its restart, ${value.crash.keptAcrossCrash} kept across the crash`,
     ...value.circuits.map(
       ({ from, to, relays, buildMs, status, ms }) =>

@@ -67,6 +67,7 @@ const elsewhere: readonly Answer[] = [
       discovered: 3,
       messages: [{ type: 'AgentCoordination', from: 'agent-001', to: 'agent-002', status: 'stored', ms: 12 }],
       request: { command: 'count to three', response: 'one, two, three', ms: 30 },
+      group: { name: 'swarm-alpha', members: 8, status: 'stored', stored: 7, ms: 31 },
       crash: { node: 'agent-003', sentWhileDown: 5, deliveredAfterRestart: 5, keptAcrossCrash: 3 },
       circuits: [{ from: 'agent-001', to: 'agent-002', relays: 1, buildMs: 40, rttMs: 2, status: 'stored', path: 'onion', ms: 20 }],
       ok: true

@@ -189,7 +189,7 @@ export const metrics = command({
 
 export const demo = command({
   words: ['demo'],
-  help: 'show a whole mesh on this machine: nodes as real processes, all nine types of message, a crash that loses nothing, onion circuits',
+  help: 'show a whole mesh on this machine: nodes as real processes, all nine types of message, a group, a crash that loses nothing, onion circuits',
   fields: { nodes: { type: 'integer', min: 3, max: 16, default: 8, help: 'how many nodes' } },
   examples: ['synaptic-mesh p2p demo'],
   errors: ['DAEMON_START_FAILED', 'TIMEOUT', 'ABORTED'],
@@ -200,6 +200,13 @@ export const demo = command({
       discovered: z.int(),
       messages: z.array(z.strictObject({ type: z.string(), from: z.string(), to: z.string(), status: z.string(), ms: z.number() })),
       request: z.strictObject({ command: z.string(), response: z.string(), ms: z.number() }),
+      group: z.strictObject({
+        name: z.string(),
+        members: z.int(),
+        status: z.string(),
+        stored: z.int(),
+        ms: z.number()
+      }),
       crash: z.strictObject({ node: z.string(), sentWhileDown: z.int(), deliveredAfterRestart: z.int(), keptAcrossCrash: z.int() }),
       circuits: z.array(
         z.strictObject({

@@ -17,6 +17,7 @@ const discoverMs = 45_000
 const answerMs = 15_000
 const deliverMs = 20_000
 const sentWhileDown = 5
+const groupName = 'swarm-alpha'
 /** More processes that start at one time are only slower. */
 const startsAtOnce = 2 * availableParallelism()
 /** How long before what a killed node missed is tried again by hand: its sender waits longer after each try. */
@@ -52,15 +53,17 @@ class Demo {
     await this.#pairAll()
     const messages = await this.#sendAllTypes()
     const request = await this.#askAndAnswer()
+    const group = await this.#group()
     const crash = await this.#crash()
     const circuits = await new DemoCircuits(this.#nodes, { say: (text) => this.#say(text), signal: this.#context.signal }).run()
     const isOk =
       discovered === this.#nodes.length &&
       messages.every(({ status }) => status === 'stored') &&
+      group.stored === group.members - 1 &&
       crash.deliveredAfterRestart === crash.sentWhileDown &&
       crash.keptAcrossCrash > 0 &&
       circuits.every(({ status, path }) => status === 'stored' && path === 'onion')
-    return { nodes: this.#nodes.length, seconds: this.#seconds(), discovered, messages, request, crash, circuits, ok: isOk }
+    return { nodes: this.#nodes.length, seconds: this.#seconds(), discovered, messages, request, group, crash, circuits, ok: isOk }
   }
 
   #seconds(): number {
@@ -183,6 +186,19 @@ class Demo {
       stop.abort()
       await agent
     }
+  }
+
+  /** The first node makes a group of all and writes to it; its neighbours in the ring are paired with it, the others approve of it. */
+  async #group(): Promise<DemoReport['group']> {
+    const maker = this.#node(0)
+    const others = this.#nodes.slice(1)
+    await maker.client.call('groupCreate', { name: groupName, member: others.map(({ peerId }) => peerId) })
+    await Promise.all(others.slice(1, -1).map(({ client }) => client.call('approve', { peer: maker.peerId })))
+    const input = { destination: groupName, content: 'Sync neural patterns', msgType: 'coordination', via: 'direct', timeoutMs: deliverMs } as const
+    const { members = [], status, ms } = await maker.client.call('message', input, { deadlineMs: deliverMs + answerMs, signal: this.#context.signal })
+    const stored = members.filter((member) => member.status === 'stored').length
+    this.#say(`${maker.name} → ${groupName}: stored at ${stored} of ${members.length} members in ${Math.round(ms)} ms`)
+    return { name: groupName, members: members.length + 1, status, stored, ms }
   }
 
   async #crash(): Promise<DemoReport['crash']> {
