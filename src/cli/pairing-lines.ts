@@ -6,13 +6,18 @@ type Joined = OutputOf<Catalogue['join']>
 type Waited = OutputOf<Catalogue['inviteWait']>
 
 /** What both people do with the words. */
-const wordsLine = (words: readonly string[], output: Output): string =>
-  `  words ${output.paint('bold', words.map(safe).join(' '))}   the other side shows the same three; if not, somebody stands between: ${output.proposal('peer remove PEER')}`
+const wordsLines = ({ peerId, alias, name }: Waited, words: readonly string[], output: Output): readonly string[] => [
+  `  words ${output.paint('bold', words.map(safe).join(' '))}`,
+  '  Compare them: the other side shows the same three, unless somebody stood between when the invite travelled.',
+  `  Others there: ${output.proposal(`peer remove ${safe(alias ?? (name === '' ? peerId : name))}`)}`
+]
 
 /** A pairing as either side is shown it. */
-export const pairedLines = ({ peerId, name, alias, words }: Waited, output: Output): readonly string[] => [
-  `${output.paint('green', '✓')} paired with ${safe(alias ?? (name === '' ? 'a peer without a name' : name))}   ${peerId}`,
-  ...(words === undefined ? [`  its words are no longer kept; fresh ones: ${output.proposal('quantum PEER')}`] : [wordsLine(words, output)])
+export const pairedLines = (value: Waited, output: Output): readonly string[] => [
+  `${output.paint('green', '✓')} paired with ${safe(value.alias ?? (value.name === '' ? 'a peer without a name' : value.name))}   ${value.peerId}`,
+  ...(value.words === undefined
+    ? [`  its words are no longer kept; fresh ones: ${output.proposal(`quantum ${value.peerId}`)}`]
+    : wordsLines(value, value.words, output))
 ]
 
 export const joinLines = (value: Joined, output: Output): readonly string[] => [

@@ -8,7 +8,7 @@ import { json, startNode } from './real-nodes.ts'
 import type { Home, Result } from './support.ts'
 
 const errorCode = ({ stderr }: Result): string => JSON.parse(stderr).error.code
-const threeWords = /^ {2}words (\w+ \w+ \w+) /m
+const threeWords = /^ {2}words (\w+ \w+ \w+)$/m
 
 /** `invite --wait` in a process of its own: its lines as they come, and how it ends. */
 function inviteAndWait(home: Home, ...flags: readonly string[]) {
