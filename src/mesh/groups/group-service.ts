@@ -41,7 +41,8 @@ export interface GroupServiceOptions {
   readonly onMembers: (members: readonly GroupMember[]) => void
   /** Messages of these members to this group that were held are theirs to deliver now. */
   readonly release: (members: readonly Uint8Array[], group: Uint8Array) => Promise<void>
-  readonly onChange: (change: GroupChange) => void
+  /** For a record of this node's own it is called when the members have been told, and waited for: what it has to tell them is in the outbox then, too. */
+  readonly onChange: (change: GroupChange) => Promise<void>
 }
 
 /** The groups of this node: makes and changes its own, takes the records of others, and keeps all members told. Changes run one after the other. */
@@ -73,7 +74,7 @@ export class GroupService {
     const { platform, book, onChange, onMembers, tracker, desk } = this.#options
     for (const group of book.all) {
       if (group.state === 'joined') onMembers(book.others(group))
-      onChange({ group, before: undefined, isOwn: this.#isOwn(group.signed) })
+      void onChange({ group, before: undefined, isOwn: this.#isOwn(group.signed) })
     }
     for (const { id, told } of await platform.groupStore.groups()) {
       const group = book.find(toHex(id))
@@ -171,6 +172,7 @@ export class GroupService {
   async #commitOwn(signed: SignedGroup, before: KnownGroup | undefined): Promise<KnownGroup> {
     const group = await this.#commit(signed, before)
     await this.#tell(group)
+    await this.#options.onChange({ group, before: before?.signed, isOwn: true })
     return group
   }
 
@@ -196,7 +198,7 @@ export class GroupService {
       }
     })
     if (group.state === 'joined') onMembers(book.others(group))
-    onChange({ group, before: before?.signed, isOwn })
+    if (!isOwn) void onChange({ group, before: before?.signed, isOwn })
     if (group.state !== 'joined') return group
     const added = record.members.filter(({ key }) => change.added.includes(toHex(key)) && !equalBytes(key, this.#ownKey)).map(({ key }) => key)
     if (added.length > 0) await release(added, record.id)
@@ -299,7 +301,7 @@ export class GroupService {
       await platform.groupStore.deleteGroup(id)
       book.delete(id)
     } else await this.#save(group, { told: true })
-    onChange({ group, before: known.signed, isOwn: false })
+    void onChange({ group, before: known.signed, isOwn: false })
   }
 
   async #memberLeaves(source: Uint8Array, id: Uint8Array): Promise<void> {

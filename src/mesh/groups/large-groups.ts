@@ -60,9 +60,11 @@ export class LargeGroups {
     this.#gossip.start()
   }
 
-  /** A group has another record, or the node has started. */
-  changed(change: GroupChange): void {
-    this.#options.tracker.track('the key of a group', this.#keys.changed(change))
+  /** A group has another record, or the node has started. Resolves when the keys that it takes are in the outbox; never rejects: without a key each member gets its own message. */
+  async changed(change: GroupChange): Promise<void> {
+    const work = this.#keys.changed(change)
+    this.#options.tracker.track('the key of a group', work)
+    await work.catch(() => undefined)
   }
 
   async #tell(member: Uint8Array, { tag, group, epoch }: StoredGroupKey, body: Uint8Array): Promise<void> {
