@@ -68,6 +68,6 @@ export function metricsPage(): string {
     )
     return [code(entry.name), entry.type, entry.unit, labels.join('; '), entry.help]
   })
-  const intro = `What ${code('synaptic-mesh p2p metrics')} and the route ${code('GET /v1/metrics')} print, in the text format of Prometheus. No label ever names a peer.`
+  const intro = `What ${code('synaptic-mesh p2p metrics')} and ${code('GET /metrics')} of the [gateway](gateway.md) print, in the text format of Prometheus. No label ever names a peer, and each label has at most as many values as are told here: whatever else comes is counted as ${code('other')}. Counters begin anew with the daemon.`
   return page('Metrics', [intro, table(['Metric', 'Type', 'Unit', 'Labels', 'Meaning'], rows)])
 }

@@ -66,6 +66,9 @@ test('a request that is none is told so; many of them, a binary frame or one of 
     [{ id: 1, operation: '__proto__' }, /ROUTE_UNKNOWN/],
     [{ id: 1, operation: 'toString' }, /ROUTE_UNKNOWN/],
     [{ id: 1, operation: 'status', input: { strange: 1 } }, /OPTION_UNKNOWN/],
+    // Even an admin's token makes no others.
+    [{ id: 1, operation: 'tokenCreate', input: { name: 'x' } }, /FORBIDDEN/],
+    [{ id: 1, operation: 'gatewayStop', input: {} }, /FORBIDDEN/],
     [{ id: 1, operation: 'status', input: [] }, /USAGE/],
     ['{"id":1,"operation":"status","input":{"__proto__":{"detailed":true}}}', /OPTION_UNKNOWN/],
     [{ id: 1, operation: 'message', input: { destination: 'agent-001', content: 'x', priority: 99 } }, /OPTION_INVALID/]
