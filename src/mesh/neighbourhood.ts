@@ -1,7 +1,7 @@
 import type { Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
-import { isMeshError } from '../core/base/index.ts'
+import { type ErrorCode, isMeshError } from '../core/base/index.ts'
 import { dialAddress } from '../core/base/dial-address.ts'
 import type { Via } from '../core/message/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
@@ -47,6 +47,8 @@ export interface NeighbourhoodOptions {
   readonly log: (record: LogRecord) => void
   readonly onDiscovered: (peerId: string) => void
   /** Resolves with how many messages were held of the peer, once they are released. */
+  /** A pairing by invite succeeded or failed. */
+  readonly onPairing: (role: 'inviter' | 'joiner', outcome: 'paired' | ErrorCode) => void
   readonly onPaired: (pair: PairRecord) => Promise<number>
   /** The agents of this node, as its card says them. */
   readonly labels: () => readonly string[]
@@ -103,7 +105,8 @@ export class Neighbourhood {
       words: options.words,
       cards: this.#cards,
       onPaired: (pair) => void this.paired(pair),
-      onInvite: (inviteId) => this.invites.changed(inviteId)
+      onInvite: (inviteId) => this.invites.changed(inviteId),
+      onEnded: options.onPairing
     })
     this.invites = this.#makeInvites()
     this.#supervisor = new PeerSupervisor(common)

@@ -87,6 +87,11 @@ export class NodeMetrics {
     increment(this.#sessionFailures, code)
   }
 
+  /** A pairing by invite that succeeded or failed. */
+  pairing(role: 'inviter' | 'joiner', outcome: 'paired' | ErrorCode): void {
+    this.#registry.count('pairings', { role, outcome })
+  }
+
   /** Counts the errors among the log records. */
   logged({ event }: LogRecord): void {
     if (event in errorTable) this.#registry.count('errors', { code: event })

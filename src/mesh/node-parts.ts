@@ -273,6 +273,7 @@ export class NodeParts {
       book: this.book,
       tracker: this.tracker,
       log: (record) => this.#emitLog(record),
+      onPairing: (role, outcome) => this.metrics.pairing(role, outcome),
       onDiscovered: (peerId) => this.events.emit('peer', { type: 'discovered', peer: this.book.info(peerId) }),
       onPaired: (pair) => {
         const released = this.peers.paired(pair)

@@ -1,7 +1,7 @@
 import type { Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
-import { MeshError, equalBytes, isMeshError, toMeshError, wallMillis } from '../core/base/index.ts'
+import { type ErrorCode, MeshError, equalBytes, isMeshError, toMeshError, wallMillis } from '../core/base/index.ts'
 import {
   type Card,
   type Invite,
@@ -44,6 +44,8 @@ export interface PairingServiceOptions {
   readonly onPaired: (pair: PairRecord) => void
   /** An invite was used, or failed. */
   readonly onInvite: (inviteId: Uint8Array) => void
+  /** A pairing came to its end, of who came to us or of ourselves. */
+  readonly onEnded: (role: 'inviter' | 'joiner', outcome: 'paired' | ErrorCode) => void
 }
 
 export interface JoinOptions {
@@ -95,8 +97,11 @@ export class PairingService {
     await this.#checkAlias(alias, invite.publicKey)
     using deadline = startDeadline(platform.timers, { operation: 'join', timeoutMs, signal })
     try {
-      return await this.#ask(invite, options, deadline)
+      const joined = await this.#ask(invite, options, deadline)
+      this.#options.onEnded('joiner', 'paired')
+      return joined
     } catch (error) {
+      this.#options.onEnded('joiner', deadline.signal.aborted ? deadline.error().code : toMeshError(error).code)
       if (deadline.signal.aborted) throw deadline.error()
       if (isMeshError(error, 'PEER_UNREACHABLE') && invite.expiresAt <= platform.clock.wall())
         throw new MeshError('INVITE_EXPIRED', {}, { cause: error })
@@ -194,6 +199,7 @@ export class PairingService {
         return this.#redeem(output.inviteId, output.card, { session, words })
       case 'paired':
         if (output.again) this.#options.words.note(session.peerId, words)
+        else this.#options.onEnded('inviter', 'paired')
         return undefined
       case 'complete':
         await peerStore.finishInvite(output.inviteId)
@@ -207,6 +213,7 @@ export class PairingService {
   }
 
   #refused(peerId: string, error: MeshError): void {
+    this.#options.onEnded('inviter', error.code)
     this.#options.log({ level: 'warn', event: error.code, fields: { what: 'pairing', peer: shortPeerId(peerId), reason: error.message } })
   }
 

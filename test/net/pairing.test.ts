@@ -35,6 +35,8 @@ test('a used invite is INVITE_USED for another peer, and for the one that used i
   const { invite } = await net.node(0).invite()
   await net.node(1).join(invite)
   await assert.rejects(net.node(2).join(invite), failure('INVITE_USED'))
+  assert.match(await net.node(0).metrics(), /^synaptic_mesh_pairings_total\{role="inviter",outcome="INVITE_USED"\} 1$/m)
+  assert.match(await net.node(1).metrics(), /^synaptic_mesh_pairings_total\{role="joiner",outcome="paired"\} 1$/m)
   assert.deepEqual(await pairedWith(net.node(2)), [])
   await assert.rejects(net.node(1).join(invite), failure('INVITE_USED'))
   assert.deepEqual(await pairedWith(net.node(0)), [net.node(1).peerId])

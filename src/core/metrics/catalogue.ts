@@ -92,6 +92,13 @@ export const metricCatalogue = {
     help: 'End-to-end sessions for messages that are open.',
     labels: {}
   }),
+  pairings: metric({
+    name: 'synaptic_mesh_pairings_total',
+    type: 'counter',
+    unit: 'attempts',
+    help: 'Pairings by invite: of peers that came with one, and of this node with the invite of another; `paired`, or the error code.',
+    labels: { role: ['inviter', 'joiner'], outcome: { atMost: 32 } }
+  }),
   handshakeFailures: metric({
     name: 'synaptic_mesh_handshake_failures_total',
     type: 'counter',
