@@ -5,9 +5,9 @@ import type { OutboxEntry, OutboxRecovery, SavedThreads } from '../core/message/
 import { AgentLabels } from './agent-labels.ts'
 import { Arrivals } from './arrivals.ts'
 import { Paths } from './connections.ts'
-import { ContactService } from './contact-service.ts'
+import type { ContactService } from './contact-service.ts'
 import { Delivery } from './delivery.ts'
-import { Diagnostics } from './diagnostics.ts'
+import type { Diagnostics } from './diagnostics.ts'
 import { Dialler } from './dialler.ts'
 import { EventHub } from './event-hub.ts'
 import { GroupBook } from './groups/group-book.ts'
@@ -18,10 +18,10 @@ import type * as mesh from './mesh.ts'
 import { MeshInbox } from './mesh-inbox.ts'
 import type { MeshNodeOptions } from './mesh-node-options.ts'
 import { MeshOutbox, type Recipient } from './mesh-outbox.ts'
-import { ratesOf } from './nat-call.ts'
 import { Neighbourhood } from './neighbourhood.ts'
 import { NodeMetrics } from './node-metrics.ts'
-import { NodeStatus } from './node-status.ts'
+import { makeContacts, makeDiagnostics, makeStatus, makeUpkeep } from './node-makers.ts'
+import type { NodeStatus } from './node-status.ts'
 import { OnionService } from './onion/onion-service.ts'
 import { keyOf, PeerBook } from './peer-book.ts'
 import { PeerComings } from './peer-comings.ts'
@@ -33,7 +33,7 @@ import { Reach } from './reach.ts'
 import { kemLevel, Sessions } from './sessions.ts'
 import { Threads } from './threads.ts'
 import { Tracker } from './tracker.ts'
-import { NodeUpkeep } from './upkeep.ts'
+import type { NodeUpkeep } from './upkeep.ts'
 
 /** How long a session over a circuit stays for an answer where nothing else can bring it. */
 const answerMs = 1_800_000
@@ -90,38 +90,14 @@ export class NodeParts {
     this.metrics.watch(libp2p)
     this.words = new PairingWords(platform.clock)
     this.dialler = new Dialler({ libp2p, port: config.nat.dial, timers: platform.timers })
-    this.host = new ProtocolHost({
-      libp2p,
-      connect: this.dialler.connect.bind(this.dialler),
-      paths: this.paths,
-      clock: platform.clock,
-      timers: platform.timers,
-      log: (record) => this.#emitLog(record),
-      onRefused: ({ protocol, error }) => this.metrics.protocolError(protocol, error.code),
-      isPaired: (peerId) => this.book.pairOf(peerId) !== undefined,
-      ...(config.protocolLimits === undefined ? {} : { limits: config.protocolLimits })
-    })
-    this.book = new PeerBook({
-      ownPeerId: this.peerId,
-      pairs,
-      blocked,
-      pathTo: (peerId) => this.paths.to(libp2p, peerIdFromString(peerId)),
-      wall: () => platform.clock.wall(),
-      wordsOf: (peerId) => this.words.of(peerId),
-      groupOf: (mark, from) => this.groups.received(mark, from)
-    })
+    this.host = this.#makeHost()
+    this.book = this.#makeBook(pairs, blocked)
     this.#groupBook = new GroupBook(platform.signer.publicKey)
     this.onion = this.#makeOnion()
     this.sessions = this.#makeSessions()
     this.delivery = this.#makeDelivery(recovery)
     this.onion.directory.onChange(() => this.delivery.ways.changed())
-    this.threads = new Threads({
-      platform,
-      saved: threads,
-      tracker: this.tracker,
-      log: (record) => this.#emitLog(record),
-      onRefused: (code) => this.metrics.loopRefused(code)
-    })
+    this.threads = this.#makeThreads(threads)
     const parts = { platform, delivery: this.delivery, book: this.book, threads: this.threads }
     this.inbox = new MeshInbox(parts)
     this.outbox = new MeshOutbox({ ...parts, via: config.options.onionRouting ? 'onion' : 'direct' })
@@ -132,7 +108,61 @@ export class NodeParts {
       onChange: () => this.neighbourhood.cardChanged()
     })
     this.requests = new PendingRequests(platform.timers)
-    this.arrivals = new Arrivals({
+    this.arrivals = this.#makeArrivals()
+    this.peers = this.#makePeers()
+    this.reach = this.#makeReach()
+    this.neighbourhood = this.#makeNeighbourhood()
+    this.diagnostics = makeDiagnostics(this, config)
+    this.status = makeStatus(this, config)
+    this.upkeep = makeUpkeep(this, config)
+    this.contacts = makeContacts(this, config)
+    this.groups = this.#makeGroups()
+    this.outbox.withGroups(this.groups.sender)
+    config.denyPeers((peerId) => this.book.isBlocked(peerId))
+  }
+
+  #makeHost(): ProtocolHost {
+    const { libp2p, platform, protocolLimits } = this.#config
+    return new ProtocolHost({
+      libp2p,
+      connect: this.dialler.connect.bind(this.dialler),
+      paths: this.paths,
+      clock: platform.clock,
+      timers: platform.timers,
+      log: (record) => this.#emitLog(record),
+      onRefused: ({ protocol, error }) => this.metrics.protocolError(protocol, error.code),
+      isPaired: (peerId) => this.book.pairOf(peerId) !== undefined,
+      ...(protocolLimits === undefined ? {} : { limits: protocolLimits })
+    })
+  }
+
+  #makeBook(pairs: readonly PairRecord[], blocked: readonly BlockedRecord[]): PeerBook {
+    const { libp2p, platform } = this.#config
+    return new PeerBook({
+      ownPeerId: this.peerId,
+      pairs,
+      blocked,
+      pathTo: (peerId) => this.paths.to(libp2p, peerIdFromString(peerId)),
+      wall: () => platform.clock.wall(),
+      wordsOf: (peerId) => this.words.of(peerId),
+      groupOf: (mark, from) => this.groups.received(mark, from)
+    })
+  }
+
+  #makeThreads(saved: SavedThreads): Threads {
+    const { platform } = this.#config
+    return new Threads({
+      platform,
+      saved,
+      tracker: this.tracker,
+      log: (record) => this.#emitLog(record),
+      onRefused: (code) => this.metrics.loopRefused(code)
+    })
+  }
+
+  #makeArrivals(): Arrivals {
+    const { platform } = this.#config
+    return new Arrivals({
       book: this.book,
       metrics: this.metrics,
       requests: this.requests,
@@ -140,16 +170,6 @@ export class NodeParts {
       wall: () => platform.clock.wall(),
       onMessage: (message) => this.events.emit('message', message)
     })
-    this.peers = this.#makePeers()
-    this.reach = this.#makeReach()
-    this.neighbourhood = this.#makeNeighbourhood()
-    this.diagnostics = this.#makeDiagnostics()
-    this.status = this.#makeStatus()
-    this.upkeep = this.#makeUpkeep()
-    this.contacts = this.#makeContacts()
-    this.groups = this.#makeGroups()
-    this.outbox.withGroups(this.groups.sender)
-    config.denyPeers((peerId) => this.book.isBlocked(peerId))
   }
 
   #makeGroups(): MeshGroups {
@@ -168,16 +188,6 @@ export class NodeParts {
       },
       this.#groupBook
     )
-  }
-
-  #makeContacts(): ContactService {
-    const { libp2p, platform, options } = this.#config
-    return new ContactService({
-      ...{ libp2p, platform, options, book: this.book, host: this.host, inbox: this.inbox },
-      log: (record) => this.#emitLog(record),
-      onPaired: (pair) => this.neighbourhood.paired(pair),
-      onUnpaired: (peerId) => this.neighbourhood.unpaired(peerId)
-    })
   }
 
   #makeOnion(): OnionService {
@@ -303,71 +313,6 @@ export class NodeParts {
       log: (record) => this.#emitLog(record),
       onPeer: (event) => this.events.emit('peer', event)
     })
-  }
-
-  #makeDiagnostics(): Diagnostics {
-    const { libp2p, platform, options, nat, forgetPeer } = this.#config
-    return new Diagnostics({
-      libp2p,
-      clock: platform.clock,
-      timers: platform.timers,
-      options,
-      watch: nat.network,
-      book: this.book,
-      sessions: this.sessions,
-      neighbourhood: this.neighbourhood,
-      reach: this.reach,
-      recipient: (name, via) => this.recipient(name, via),
-      forgetPeer,
-      log: (record) => this.#emitLog(record)
-    })
-  }
-
-  #makeUpkeep(): NodeUpkeep {
-    return new NodeUpkeep({
-      clock: this.#config.platform.clock,
-      port: this.#config.upkeep,
-      inboxCounts: () => this.inbox.counts(),
-      outboxCounts: () => this.delivery.counts,
-      clocks: () => this.neighbourhood.clocks.clocks,
-      nameOf: (peerId) => this.book.referenceOf(peerId).name
-    })
-  }
-
-  #makeStatus(): NodeStatus {
-    const { libp2p, platform, options } = this.#config
-    return new NodeStatus({
-      platform,
-      delivery: this.delivery,
-      book: this.book,
-      libp2p,
-      inbox: this.inbox,
-      latency: this.latency,
-      name: options.name,
-      network: options.network,
-      traffic: this.#config.traffic,
-      versions: this.#config.versions,
-      sessions: this.sessions,
-      paths: this.paths,
-      policy: options.quantumResistant ? 'require' : 'prefer',
-      level: options.mlkemSecurityLevel,
-      failures: { connections: this.#config.handshakeFailures, sessions: this.metrics.sessionFailures },
-      relays: () => this.neighbourhood.relays.relays,
-      serving: () => this.#config.nat.relayServer?.serving,
-      nat: () => ratesOf(this.reach.traversals),
-      keepsPairs: !options.onionRouting,
-      onion: () => this.onion.status(),
-      isLinkPeer: (peerId) => this.onion.links.isLinkPeer(peerId),
-      findings: () => [...this.inbox.findings(), ...this.neighbourhood.findings(), ...this.onion.findings(), ...this.#directFindings()]
-    })
-  }
-
-  /** What was accepted for the direct way stays on it, also where circuits are the rule by now: nothing goes directly in silence. */
-  #directFindings(): readonly mesh.HealthFinding[] {
-    const waiting = this.#config.options.onionRouting ? this.delivery.counts.direct : 0
-    if (waiting === 0) return []
-    const message = `${waiting === 1 ? '1 message waits' : `${waiting} messages wait`} to go directly to its recipient, as it was accepted so`
-    return [{ code: 'DIRECT_WAITING', message, hint: 'To give one up: synaptic-mesh p2p outbox cancel ID' }]
   }
 
   #makeReach(): Reach {
