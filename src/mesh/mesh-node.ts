@@ -188,6 +188,7 @@ export class MeshNode implements mesh.Mesh {
     return this.#parts.metrics.text(await this.#parts.status.status(), {
       outbox: this.#parts.delivery.counts,
       inboxBytes,
+      groups: (await this.groups.list()).map(({ state }) => state),
       onionRelay: this.#parts.onion.relay.counters
     })
   }

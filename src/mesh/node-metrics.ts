@@ -1,12 +1,13 @@
 import type { Libp2p } from '@libp2p/interface'
 import { type ErrorCode, errorTable } from '../core/base/index.ts'
-import { MetricRegistry, prometheusText } from '../core/metrics/index.ts'
+import { metricCatalogue, MetricRegistry, prometheusText } from '../core/metrics/index.ts'
 import type { MessageType, OutboxCounts, OutboxEntry } from '../core/message/index.ts'
 import { resultOf, type TraversalReport } from '../core/nat/index.ts'
 import type { DialOutcome } from '../core/nat/nat-frames.ts'
 import type { DialPurpose } from './dial-rules.ts'
 import type { RelayCounters } from '../core/onion/index.ts'
 import type { GroupFrameEvent } from './groups/group-gossip.ts'
+import type { GroupInfo } from './groups/group-info.ts'
 import type { LogRecord, MeshStatus, RelayServing } from './mesh.ts'
 import { countOnion } from './onion/onion-metrics.ts'
 
@@ -118,13 +119,15 @@ export class NodeMetrics {
   }
 
   /** All metrics in Prometheus text format, with the gauges as they are now. */
-  text(status: MeshStatus, now: { readonly outbox: OutboxCounts; readonly inboxBytes: number; readonly onionRelay: RelayCounters }): string {
+  text(status: MeshStatus, now: Gauges): string {
     const registry = this.#registry
     for (const [type, total] of this.#volatile.sent) registry.countTo('volatileSent', { type }, total)
     for (const [type, total] of this.#volatile.received) registry.countTo('received', { type, delivery: 'volatile' }, total)
     registry.set('uptime', {}, status.uptimeS)
     registry.set('health', {}, status.health.length)
-    for (const state of ['connected', 'quantum', 'paired', 'known'] as const) registry.set('peers', { state }, status.peers[state])
+    for (const state of ['connected', 'quantum', 'paired', 'known', 'blocked'] as const) registry.set('peers', { state }, status.peers[state])
+    registry.set('peers', { state: 'held' }, status.inbox.strangers)
+    for (const state of metricCatalogue.groups.labels.state) registry.set('groups', { state }, now.groups.filter((each) => each === state).length)
     for (const direction of ['sent', 'received'] as const) registry.countTo('bytes', { direction }, status.bytes[direction])
     for (const state of ['unread', 'held'] as const) registry.set('inboxQueue', { state }, status.inbox[state])
     registry.set('inboxBytes', {}, now.inboxBytes)
@@ -150,6 +153,15 @@ export class NodeMetrics {
     for (const kind of ['connection', 'session'] as const)
       for (const [reason, total] of Object.entries(quantum.failures[`${kind}s`])) this.#registry.countTo('handshakeFailures', { kind, reason }, total)
   }
+}
+
+/** What is not in the status. */
+interface Gauges {
+  readonly outbox: OutboxCounts
+  readonly inboxBytes: number
+  readonly onionRelay: RelayCounters
+  /** Of each group, the own part in it. */
+  readonly groups: readonly GroupInfo['state'][]
 }
 
 const increment = <Key>(counts: Map<Key, number>, key: Key): void => void counts.set(key, (counts.get(key) ?? 0) + 1)

@@ -14,7 +14,7 @@ test('metrics tell what became of circuits of our own, and what is carried for o
   metrics.circuitBuilt('relays', 300)
   metrics.circuitBuilt('destination', undefined)
   const status = await new FakeMesh(resolveConfig({})).status()
-  const text = metrics.text(status, { outbox: { queued: 0, direct: 0, bytes: 0, inFlight: 0 }, inboxBytes: 0, onionRelay })
+  const text = metrics.text(status, { outbox: { queued: 0, direct: 0, bytes: 0, inFlight: 0 }, inboxBytes: 0, groups: ['joined'], onionRelay })
   for (const line of [
     'members{role="relay"} 7',
     'members{role="endpoint"} 1',

@@ -12,7 +12,7 @@ const onionRelay = {
   ...{ circuits: 1, queuedBytes: 2, waitingCreates: 3, cellsForward: 4, cellsBackward: 5, handshakes: 6, refused: 7, puzzles: 8 },
   ...{ extends: 9, extendsFailed: 10, violations: 11, stuck: 12 }
 }
-const gauges = { outbox: { queued: 0, direct: 0, bytes: 0, inFlight: 0 }, inboxBytes: 0, onionRelay }
+const gauges = { outbox: { queued: 0, direct: 0, bytes: 0, inFlight: 0 }, inboxBytes: 0, groups: ['joined'], onionRelay } as const
 
 test('every way that was tried is counted by what came of it, and the time to a connection by its path', async () => {
   const metrics = new NodeMetrics(() => 0)

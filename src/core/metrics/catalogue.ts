@@ -54,8 +54,15 @@ export const metricCatalogue = {
     name: 'synaptic_mesh_peers',
     type: 'gauge',
     unit: 'peers',
-    help: 'Peers, by how they are known; quantum: connected with hybrid post-quantum key agreement only.',
-    labels: { state: ['connected', 'quantum', 'paired', 'known'] }
+    help: 'Peers, by how they are known; quantum: connected with hybrid post-quantum key agreement only; held: strangers whose messages wait for a decision.',
+    labels: { state: ['connected', 'quantum', 'paired', 'known', 'blocked', 'held'] }
+  }),
+  groups: metric({
+    name: 'synaptic_mesh_groups',
+    type: 'gauge',
+    unit: 'groups',
+    help: 'Groups that this node knows, by its own part in them.',
+    labels: { state: ['joined', 'left', 'removed', 'ended'] }
   }),
   groupFrames: metric({
     name: 'synaptic_mesh_group_frames_total',

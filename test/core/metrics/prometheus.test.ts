@@ -4,11 +4,14 @@ import { type LabelValues, metricCatalogue, MetricRegistry, prometheusText } fro
 
 describe('metrics', () => {
   it('writes every metric of the catalogue with its help and type', () => {
-    const text = prometheusText(new MetricRegistry())
+    const registry = new MetricRegistry()
+    const texts = { node: prometheusText(registry), daemon: prometheusText(registry, 'daemon') }
     for (const entry of Object.values(metricCatalogue)) {
-      assert.ok(text.includes(`# HELP ${entry.name} ${entry.help}\n# TYPE ${entry.name} ${entry.type}\n`), entry.name)
+      const head = `# HELP ${entry.name} ${entry.help}\n# TYPE ${entry.name} ${entry.type}\n`
+      const isOfDaemon = 'part' in entry
+      assert.deepEqual([texts.node.includes(head), texts.daemon.includes(head)], [!isOfDaemon, isOfDaemon], entry.name)
     }
-    assert.ok(text.endsWith('\n'))
+    for (const text of Object.values(texts)) assert.ok(text.endsWith('\n'))
   })
 
   it('writes lines that follow text format 0.0.4', () => {
