@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
-import { createHmac } from 'node:crypto'
+import { spawn, spawnSync } from 'node:child_process'
+import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { z } from 'zod'
-import { catalogue, type OutputOf } from '../../src/api/index.ts'
+import { catalogue, operations, type OutputOf } from '../../src/api/index.ts'
 import { hostileBodies } from './listen/message.ts'
-import { finished, Home, type Result } from './support.ts'
+import { finished, Home, repository, type Result } from './support.ts'
 
 type Handled = Extract<OutputOf<typeof catalogue.listen>, { readonly handled: string }>
 
@@ -43,7 +44,7 @@ const listen = (home: Home, ...args: readonly string[]): Promise<Result> => home
 
 /** Listens until `count` lines were printed, then Ctrl-C. */
 async function listenFor(home: Home, count: number, ...args: readonly string[]): Promise<Result> {
-  const child = home.spawn(['p2p', 'listen', ...args, '--json'])
+  const child = home.spawn(['p2p', 'listen', '--json', ...args])
   const result = finished(child)
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => {
@@ -291,4 +292,60 @@ test('further words of a program stand after --, as they are', async (t) => {
   const exec = program(home, 'process.stdout.write(JSON.stringify(process.argv.slice(2)))')
   const result = await home.p2p('listen', '--exec', exec, '--once', '--json', '--', '--type', 'a b', '', '$HOME')
   assert.deepEqual(JSON.parse(reports(result)[0]?.stdout ?? ''), ['--type', 'a b', '', '$HOME'])
+})
+
+test('the lines of listen --json keep what a peer wrote in one field, whatever it wrote', async (t) => {
+  const home = await homeWith(
+    t,
+    hostileBodies.map((body, index) => ({ id: `m${index}`, body, paired: index % 2 === 0 }))
+  )
+  const { stdout } = await listenFor(home, hostileBodies.length, '--ack')
+  const lines = stdout.trimEnd().split('\n')
+  assert.equal(lines.length, hostileBodies.length)
+  for (const [index, line] of lines.entries()) {
+    const { body, ...rest } = operations.listen.output(z).parse(JSON.parse(line))
+    assert.equal(body, hostileBodies[index])
+    assert.deepEqual([rest.untrusted, rest.sender.verified, rest.sender.paired], [true, true, index % 2 === 0])
+    assert.ok(!JSON.stringify(rest).includes(JSON.stringify(body).slice(1, -1)))
+    assert.doesNotMatch(line, /[\u0000-\u001f\u007f-\u009f\u200b\u202e\u2028]/)
+  }
+})
+
+test('the handler of examples/agents answers whom this node knows, and leaves strangers alone', async (t) => {
+  if (spawnSync('python3', ['--version']).status !== 0) {
+    t.skip('python3 is not installed here')
+    return
+  }
+  const home = await homeWith(t, [
+    { id: 'question', body: 'how long is this', expectsReply: true },
+    { id: 'stranger', body: 'let me in', paired: false }
+  ])
+  const file = join(repository, 'examples', 'agents', 'answer.py')
+  const [question, stranger] = reports(await listenFor(home, 2, '--exec', 'python3', '--reply', '--attempts', '1', '--', file))
+  assert.deepEqual([question?.outcome, question?.stdout], ['acknowledged', '16 characters, 4 words'])
+  assert.deepEqual([stranger?.outcome, stranger?.stderr], ['given-up', 'from a stranger: left alone\n'])
+})
+
+test('the receiver of examples/agents takes what is signed with the key, and nothing else', async (t) => {
+  const home = await homeWith(t, [{ id: 'one' }, { id: 'two' }])
+  const [file, other] = [join(home.folder, 'key'), join(home.folder, 'other')]
+  for (const each of [file, other]) writeFileSync(each, `whsec_${randomBytes(32).toString('base64')}\n`, { mode: 0o600 })
+  const receiver = spawn(process.execPath, [join(repository, 'examples', 'agents', 'webhook.mjs'), file], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(() => receiver.kill('SIGKILL'))
+  let said = ''
+  receiver.stdout.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')))
+  const listening = /listening on (\S+)/
+  while (!listening.test(said)) await once(receiver.stdout, 'data')
+  const [, url = ''] = listening.exec(said) ?? []
+  const forged = await listen(home, '--webhook', url, '--webhook-secret-file', other, '--once', '--attempts', '1')
+  assert.deepEqual([forged.code, reports(forged)[0]?.httpStatus], [1, 401])
+  const result = await listenFor(home, 2, '--webhook', url, '--webhook-secret-file', file)
+  assert.deepEqual(
+    reports(result).map(({ outcome, httpStatus }) => [outcome, httpStatus]),
+    [
+      ['acknowledged', 204],
+      ['acknowledged', 204]
+    ]
+  )
+  assert.equal(said.match(/Thought from agent-001, 5 characters/g)?.length, 2)
 })
