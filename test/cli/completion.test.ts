@@ -72,6 +72,20 @@ test('peers are completed from the daemon that runs, by their names when paired 
   for (const name of names) assert.match(name, /^[\p{L}\p{N}][\p{L}\p{N}._:@+-]*$/u)
 })
 
+test('groups and agents are completed by their names, messages by their ids', async (t) => {
+  const shell = new Shell(t)
+  await shell.home.p2p('init')
+  await shell.home.p2p('agent', 'add', 'planner')
+  await shell.home.p2p('group', 'create', 'swarm-alpha', '--member', 'agent-001')
+  await shell.home.p2p('message', 'offline', 'later', '--wait', 'accepted', '--id', 'mine-1')
+  assert.deepEqual(shell.reply('p2p', 'agent', 'remove', 'pl'), ['planner'])
+  assert.deepEqual(shell.reply('p2p', 'message', 'x', 'y', '--label', 'pl'), ['planner'])
+  assert.deepEqual(shell.reply('p2p', 'group', 'leave', 'swarm'), ['swarm-alpha'])
+  assert.deepEqual(shell.reply('p2p', 'message', 'swarm'), ['swarm-alpha'])
+  assert.deepEqual(shell.reply('p2p', 'outbox', 'cancel', 'mi'), ['mine-1'])
+  assert.deepEqual(shell.reply('p2p', 'help', 'inbox', 'ac'), ['ack'])
+})
+
 test('nothing is started for a completion, and a daemon that does not answer is not waited for', async (t) => {
   const shell = new Shell(t)
   await shell.home.p2p('init', '--no-start')
@@ -115,7 +129,7 @@ test('every flag of every command is proposed, and every field that names someth
     for (const [name, field] of Object.entries(fields)) {
       const flag = flagOf(name, field)
       if (flag !== undefined) assert.ok(proposed.includes(flag), `${words.join(' ')} ${flag}`)
-      if (field.position === undefined || !['peer', 'destination', 'circuit'].includes(name)) continue
+      if (field.position === undefined || !['peer', 'destination', 'circuit', 'group'].includes(name)) continue
       const filler = Array.from({ length: field.position }, () => 'x')
       assert.equal(complete(['synaptic-mesh', 'p2p', ...words, ...filler, ''], 2 + words.length + filler.length).kind, name)
     }

@@ -9,7 +9,20 @@ export interface Candidate {
 }
 
 /** What a word may be that only the node or the file system knows. */
-export type Kind = 'peer' | 'destination' | 'group' | 'agent' | 'message' | 'circuit' | 'file' | 'folder' | 'topic'
+export type Kind =
+  | 'peer'
+  | 'destination'
+  | 'group'
+  | 'agent'
+  | 'message'
+  | 'sent'
+  | 'consumer'
+  | 'invite'
+  | 'token'
+  | 'circuit'
+  | 'file'
+  | 'folder'
+  | 'topic'
 
 export interface Completion {
   readonly candidates: readonly Candidate[]
@@ -42,6 +55,8 @@ export function complete(typed: readonly string[], at: number): Completion {
 interface Open {
   readonly name: string
   readonly field: Field
+  /** The first word of the command that it belongs to. */
+  readonly group?: string | undefined
 }
 
 interface Typed {
@@ -94,7 +109,7 @@ function commandOf([program, ...rest]: readonly string[]): Command | undefined {
 
 function openOf(command: Command | undefined, flag: string): Open | undefined {
   for (const [name, field] of Object.entries(command?.fields ?? {})) {
-    if (flagOf(name, field) === flag || field.short === flag) return field.type === 'boolean' ? undefined : { name, field }
+    if (flagOf(name, field) === flag || field.short === flag) return field.type === 'boolean' ? undefined : { name, field, group: command?.words[0] }
   }
   const global = globalNames.find(({ name, hasValue }) => name === flag && hasValue)
   return global === undefined ? undefined : { name: flag, field: { type: 'text', max: 1, help: global.about } }
@@ -113,16 +128,26 @@ const kinds: ReadonlyMap<string, Kind> = new Map([
   ['label', 'agent'],
   ['agent', 'agent'],
   ['id', 'message'],
+  ['consumer', 'consumer'],
   ['circuit', 'circuit'],
   ['topic', 'topic'],
   ['--config', 'file'],
   ['--data-dir', 'folder']
 ])
 
-function kindOf({ name, field }: Open): Kind | undefined {
+/** Names that mean something else in one group of commands. */
+const kindsOfGroups: ReadonlyMap<string, Kind> = new Map([
+  ['outbox id', 'sent'],
+  ['invite id', 'invite'],
+  ['message id', 'sent'],
+  ['inbox name', 'consumer'],
+  ['gateway name', 'token']
+])
+
+function kindOf({ name, field, group }: Open): Kind | undefined {
   const placeholder = field.placeholder?.toUpperCase() ?? ''
   if (placeholder.endsWith('FILE') || /(^f|F)ile$/.test(name)) return 'file'
-  return placeholder === 'FOLDER' ? 'folder' : kinds.get(name)
+  return placeholder === 'FOLDER' ? 'folder' : (kindsOfGroups.get(`${group ?? ''} ${name}`) ?? kinds.get(name))
 }
 
 function valuesOf(open: Open): Pick<Completion, 'candidates' | 'kind'> {
@@ -156,6 +181,10 @@ function wordsOf(typed: readonly string[]): Pick<Completion, 'candidates' | 'kin
   const named = command === undefined ? 0 : command.words.length - (isNamed ? 0 : 1)
   const argument = argumentAt(command, rest.length - named)
   if (argument === undefined) return { candidates: next }
+  // Words of a command, as the subject of another one.
+  const subject = rest.slice(named)
+  if (argument.name === 'topic' || argument.name === 'command')
+    return { candidates: nextWords(subject), kind: argument.name === 'topic' && subject.length === 0 ? 'topic' : undefined }
   const { candidates, kind } = valuesOf(argument)
   return { candidates: [...next, ...candidates], kind }
 }
@@ -177,5 +206,5 @@ function argumentAt(command: Command | undefined, position: number): Open | unde
   const exact = all.find(([, field]) => field.position === position)
   // A list takes all that follow.
   const found = exact ?? all.find(([, field]) => field.type === 'list' && (field.position ?? 0) < position)
-  return found === undefined ? undefined : { name: found[0], field: found[1] }
+  return found === undefined ? undefined : { name: found[0], field: found[1], group: command?.words[0] }
 }

@@ -40,9 +40,45 @@ const circuits: Ask = async (client, signal) => {
   return open.map(({ circuit, state }) => ({ value: circuit, about: state }))
 }
 
+const groups: Ask = async (client, signal) => {
+  const { groups: known } = await client.call('groupList', {}, { signal })
+  return known.map(({ name, state, members }) => ({ value: name, about: `group of ${members.length}, ${state}` }))
+}
+
+const agents: Ask = async (client, signal) => {
+  const { agents: own } = await client.call('agentList', {}, { signal })
+  return own.map(({ label }) => ({ value: label, about: 'agent of this node' }))
+}
+
+const sent: Ask = async (client, signal) => {
+  const { messages: rows } = await client.call('outboxList', { limit: 50 }, { signal })
+  return rows.map(({ id, type, status }) => ({ value: id, about: `${type}, ${status}` }))
+}
+
+const consumers: Ask = async (client, signal) => {
+  const { consumers: known } = await client.call('inboxConsumers', {}, { signal })
+  return known.map(({ name }) => ({ value: name, about: 'consumer' }))
+}
+
+const invites: Ask = async (client, signal) => {
+  const { invites: open } = await client.call('inviteList', {}, { signal })
+  return open.map(({ id, state }) => ({ value: id, about: state }))
+}
+
+const tokens: Ask = async (client, signal) => {
+  const { tokens: known } = await client.call('tokenList', {}, { signal })
+  return known.map(({ name, scope }) => ({ value: name, about: scope }))
+}
+
 const askers: Readonly<Partial<Record<Kind, readonly Ask[]>>> = {
   peer: [peers],
-  destination: [peers],
+  destination: [peers, groups],
+  group: [groups],
+  agent: [agents],
+  sent: [sent],
+  consumer: [consumers],
+  invite: [invites],
+  token: [tokens],
   message: [messages],
   circuit: [circuits]
 }
