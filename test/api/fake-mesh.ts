@@ -48,6 +48,8 @@ export class FakeMesh implements Mesh {
   readonly received: ReceivedMessage[] = []
   readonly sent = new Map<string, SendReport>()
   readonly calls: string[] = []
+  /** What the last call of `send` was given. */
+  lastSend: SendOptions | undefined
   readonly pairs: { readonly invite: string; readonly alias: string | undefined }[] = []
   /** The next call of `send` throws this. */
   nextError: MeshError | undefined
@@ -105,6 +107,7 @@ export class FakeMesh implements Mesh {
 
   async send(destination: string, content: string | Uint8Array, options: SendOptions = {}): Promise<SendReport> {
     this.calls.push(`send ${destination}`)
+    this.lastSend = options
     if (this.nextError !== undefined) {
       const error = this.nextError
       this.nextError = undefined
