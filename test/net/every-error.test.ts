@@ -37,6 +37,7 @@ import { cardOf, network, seeded, signerOf, verifier } from '../core/peers/suppo
 import { agentProducers } from './agent-producers.ts'
 import { circuitProducers } from './circuit-producers.ts'
 import { comfortProducers } from './comfort-producers.ts'
+import { gatewayProducers } from './gateway-producers.ts'
 import { groupProducers } from './group-producers.ts'
 import { startTestHost, takePlace } from './support.ts'
 import { keyProducers } from './key-producers.ts'
@@ -314,6 +315,7 @@ const producers: Readonly<Record<ErrorCode, Producer>> = {
   ...agentProducers,
   ...circuitProducers,
   ...comfortProducers,
+  ...gatewayProducers,
   ...groupProducers,
   ...keyProducers<World>(cli),
   ...trustProducers((code) => sendReport(entry('failed', code), to).error),
