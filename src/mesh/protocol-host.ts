@@ -62,7 +62,7 @@ const libp2pInboundStreams = 1_000
 const leastRelayedBytes = {
   pqs: 65_536n,
   card: 16_384n,
-  pair: 16_384n,
+  pair: 65_536n,
   nat: 16_384n,
   ice: 4_096n,
   onion: 1_048_576n,

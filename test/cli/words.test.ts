@@ -76,5 +76,6 @@ test('reading says what becomes of the messages, and an invite what to do with i
   assert.equal((await home.p2p('inbox', 'read', '--ack')).stderr, '1 message acknowledged\n')
   const invite = await home.p2p('invite')
   assert.match(invite.stdout, /^\S+\n$/)
-  assert.match(invite.stderr, /^for one peer, until \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ; there: synaptic-mesh p2p join INVITE\n$/)
+  assert.match(invite.stderr, /^for one peer, until \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ; there: synaptic-mesh p2p join INVITE\n/)
+  assert.match(invite.stderr, /^when it was used, the three words to compare: synaptic-mesh p2p invite wait [0-9a-f]{16}\n$/m)
 })
