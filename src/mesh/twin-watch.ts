@@ -18,8 +18,8 @@ const everyMs = 10_000
 /** While another one is suspected. */
 const soonMs = 2_000
 const asksAtOnce = 2
-/** A peer that did not answer, such as one of other software, is left alone for so long. */
-const silentMs = 300_000
+/** A peer that did not answer, such as one of other software, is left alone for so long, and twice as long each time. */
+const [silentMs, maxSilentMs] = [5_000, 300_000]
 const maxSilent = 1_024
 /** A finding stays so long after the other node was heard last. */
 const staysMs = 600_000
@@ -33,7 +33,7 @@ export class TwinWatch {
   readonly #options: TwinWatchOptions
   readonly #stopped = new AbortController()
   #cancel: () => void = () => undefined
-  readonly #silent = new Map<string, number>()
+  readonly #silent = new Map<string, { readonly until: number; readonly times: number }>()
   #turn = 0
   /** When our card was issued that a twin would have to outdo. */
   #challenge: number | undefined
@@ -78,7 +78,7 @@ export class TwinWatch {
   /** The peers to ask this time. */
   #next(): readonly string[] {
     const now = this.#options.clock.monotonic()
-    const peers = this.#options.peers().filter((peerId) => (this.#silent.get(peerId) ?? 0) <= now)
+    const peers = this.#options.peers().filter((peerId) => (this.#silent.get(peerId)?.until ?? 0) <= now)
     const chosen = Array.from({ length: Math.min(asksAtOnce, peers.length) }, (_, index) => peers[(this.#turn + index) % peers.length])
     this.#turn += asksAtOnce
     return chosen.filter((peer) => peer !== undefined)
@@ -89,6 +89,7 @@ export class TwinWatch {
     const { cards, log } = this.#options
     try {
       const seen = await cards.seenBy(peerId, this.#stopped.signal)
+      this.#silent.delete(peerId)
       if (seen === undefined) await cards.fetch(peerId, this.#stopped.signal)
       if (seen === undefined || seen.isOurs || seen.card.issuedAt < cards.issuedAt) return false
       if (this.#challenge !== undefined && seen.card.issuedAt > this.#challenge) this.#found(seen.card.addresses)
@@ -98,10 +99,15 @@ export class TwinWatch {
       return true
     } catch (error) {
       log({ level: 'debug', event: 'card.not-asked', fields: { peer: shortPeerId(peerId), code: isMeshError(error) ? error.code : 'INTERNAL' } })
-      if (this.#silent.size >= maxSilent) this.#silent.clear()
-      this.#silent.set(peerId, this.#options.clock.monotonic() + silentMs)
+      this.#leave(peerId)
       return false
     }
+  }
+
+  #leave(peerId: string): void {
+    const times = (this.#silent.get(peerId)?.times ?? 0) + 1
+    if (this.#silent.size >= maxSilent) this.#silent.clear()
+    this.#silent.set(peerId, { times, until: this.#options.clock.monotonic() + Math.min(maxSilentMs, silentMs * 2 ** times) })
   }
 
   #found(addresses: readonly string[]): void {

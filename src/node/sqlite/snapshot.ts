@@ -36,7 +36,7 @@ export function renewStore(file: string): Renewed {
   const database = openDatabase(file)
   try {
     database.exec('BEGIN IMMEDIATE')
-    const invites = number(database.prepare('SELECT count(*) AS count FROM invites').get() ?? {}, 'count')
+    const invites = number(database.prepare(`SELECT count(*) AS count FROM invites WHERE used_by = ''`).get() ?? {}, 'count')
     const ended = database.prepare(`UPDATE outbox SET state = 'expired-unknown', failure = '' WHERE state IN ('accepted', 'sent', 'held')`).run()
     database
       .prepare(`INSERT INTO meta (name, value) VALUES ('outbox-epoch', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
