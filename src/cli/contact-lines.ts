@@ -13,11 +13,13 @@ export function pendingLines(
   messageLines: (message: NonNullable<Stranger['held']>[number]) => readonly string[]
 ): readonly string[] {
   if (value.strangers.length === 0) return ['nobody waits for a decision']
+  const missing = value.messages - value.strangers.reduce((sum, { messages }) => sum + messages, 0)
   return [
     ...value.strangers.flatMap((stranger) => [
       ...strangerLines(stranger, output),
       ...(stranger.held ?? []).flatMap((message) => ['', ...messageLines(message)])
     ]),
+    ...(missing > 0 ? ['', `${count(missing, 'message')} of others: ${output.proposal('pending --limit 1000')}`] : []),
     '',
     `to take them in: ${output.proposal('approve PEER --as ALIAS')}    to refuse them: ${output.proposal('peer block PEER --delete')}`
   ]

@@ -8,7 +8,7 @@ import { heldLimits } from './inbox-limits.ts'
 import type { LogRecord, ReceivedMessage } from './mesh.ts'
 import type { MeshInbox } from './mesh-inbox.ts'
 import { keyOf, type PeerBook } from './peer-book.ts'
-import type { PairRecord, Platform } from './ports.ts'
+import type { HeldSource, PairRecord, Platform } from './ports.ts'
 import { type ProtocolHost, shortPeerId } from './protocol-host.ts'
 
 export interface ContactServiceOptions {
@@ -26,6 +26,10 @@ export interface ContactServiceOptions {
 }
 
 const maxShown = 1_000
+const defaultPending = 100
+const maxPending = 1_000
+/** Messages of strangers that are given out at once. */
+const maxShownBytes = 8_388_608
 const maxAliasCharacters = 63
 /** Messages of the outbox that are looked through to say how many go to one peer. */
 const maxQueued = 10_000
@@ -50,18 +54,26 @@ export class ContactService implements Contacts {
     return Promise.resolve(ids.map((peerId) => this.#contact(peerId)))
   }
 
-  async pending({ show = false }: { readonly show?: boolean } = {}): Promise<readonly PendingPeer[]> {
-    const { platform, book, options } = this.#options
-    const limits = heldLimits(options)
-    const found = await platform.trustStore.heldSources()
-    return Promise.all(
-      found.map(async ({ source, messages, bytes, since, types }): Promise<PendingPeer> => {
-        const { peerId, name } = book.reference(source)
-        const { claimedName, connected } = book.info(peerId)
-        const held = show ? await this.#heldOf(peerId) : []
-        return { peerId, name, claimedName, connected, messages, bytes, maxMessages: limits.messages, maxBytes: limits.bytes, since, types, held }
-      })
-    )
+  async pending({ show = false, limit = defaultPending }: { readonly show?: boolean; readonly limit?: number } = {}): Promise<
+    readonly PendingPeer[]
+  > {
+    const found = await this.#options.platform.trustStore.heldSources()
+    const peers: PendingPeer[] = []
+    let shownBytes = 0
+    for (const source of found.slice(0, Math.min(maxPending, Math.max(1, limit)))) {
+      shownBytes += source.bytes
+      peers.push(await this.#pendingPeer(source, show && shownBytes <= maxShownBytes))
+    }
+    return peers
+  }
+
+  async #pendingPeer({ source, messages, bytes, since, types }: HeldSource, show: boolean): Promise<PendingPeer> {
+    const { book, options } = this.#options
+    const { peerId, name } = book.reference(source)
+    const { claimedName, connected } = book.info(peerId)
+    const { messages: maxMessages, bytes: maxBytes } = heldLimits(options)
+    const held = show ? await this.#heldOf(peerId) : []
+    return { peerId, name, claimedName, connected, messages, bytes, maxMessages, maxBytes, since, types, held }
   }
 
   async approve(name: string, { alias, commands }: { readonly alias?: string; readonly commands?: boolean } = {}): Promise<ContactChange> {

@@ -54,7 +54,8 @@ export interface ContactChange extends Contact {
 export interface Contacts {
   /** Peers that are paired or blocked. */
   list(): Promise<readonly Contact[]>
-  pending(options?: { readonly show?: boolean }): Promise<readonly PendingPeer[]>
+  /** Who waits, the longest first. `limit` 1–1,000, default 100. `show`: with the messages, of as many as have 8 MiB together. */
+  pending(options?: { readonly show?: boolean; readonly limit?: number }): Promise<readonly PendingPeer[]>
   /**
    * Pairs with a peer from this side alone: what was held of it is released, and its sender told. Lifts a block. Of one that is paired, alias and rights change when
    * they are given. @throws PEER_UNKNOWN, NAME_AMBIGUOUS, OPTION_INVALID (the alias is taken)

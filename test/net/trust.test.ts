@@ -83,6 +83,28 @@ test('a Command needs a right of its own: a stranger has none, an approved peer 
   )
 })
 
+test('a peer that was invited without the right may not command, and on the other side the joiner says it', async () => {
+  await using net = await createTestnet(2, { bootstrap: false })
+  const [me, other] = [net.node(0), net.node(1)]
+  const { invite } = await me.invite({ commands: false })
+  await other.join(invite, { commands: true })
+  assert.equal((await other.send(me.peerId, 'obey', { type: 'Command', timeoutMs: 20_000 })).error?.code, 'COMMAND_NOT_ALLOWED')
+  assert.equal((await me.send(other.peerId, 'obey', { type: 'Command', timeoutMs: 20_000 })).status, 'stored')
+  assert.deepEqual([(await me.peer(other.peerId)).commands, (await other.peer(me.peerId)).commands], [false, true])
+})
+
+test('of many strangers those are shown who have waited longest', async () => {
+  await using net = await createTestnet(4)
+  const [me, ...others] = net.nodes
+  assert.ok(me)
+  for (const other of others) await sendTo(other, me, 'hello')
+  const shown = await me.contacts.pending({ limit: 2, show: true })
+  assert.deepEqual(
+    shown.map(({ peerId, held }) => [peerId, held.length]),
+    others.slice(0, 2).map(({ peerId }) => [peerId, 1])
+  )
+})
+
 test('a volatile Command without the right is dropped, and what came with it is not', async () => {
   const { net, me, stranger } = await strangers()
   await using _ = net

@@ -29,7 +29,10 @@ const contactChange = (z: Zod) => contact(z).extend({ released: z.int(), held: z
 export const pending = command({
   words: ['pending'],
   help: 'list the strangers whose messages are held until you decide; what they sent is not shown unless you ask',
-  fields: { show: { type: 'boolean', default: false, help: 'also print the messages: the words of strangers' } },
+  fields: {
+    show: { type: 'boolean', default: false, help: 'also print the messages: the words of strangers' },
+    limit: { type: 'integer', min: 1, max: 1_000, default: 100, help: 'at most this many strangers, who waited longest' }
+  },
   examples: ['synaptic-mesh p2p pending', 'synaptic-mesh p2p pending --show --json'],
   errors: [],
   output: (z) =>
@@ -50,8 +53,8 @@ export const pending = command({
           held: z.array(receivedMessage(z)).optional()
         })
       ),
-      messages: z.int(),
-      bytes: z.int()
+      /** Of all of them, also of those that are not in the list. */
+      messages: z.int()
     }),
   route: { method: 'GET', path: '/v1/pending', scope: 'read' }
 })

@@ -6,13 +6,10 @@ import { type Handler, present } from './context.ts'
 type WireContact = OutputOf<Operations['peerList']>['peers'][number]
 type WireStranger = OutputOf<Operations['pending']>['strangers'][number]
 
-export const pending: Handler<'pending'> = async ({ show }, { mesh }) => {
-  const strangers = await mesh.contacts.pending({ show })
-  return {
-    strangers: strangers.map((stranger) => wireStranger(stranger, show)),
-    messages: strangers.reduce((sum, { messages }) => sum + messages, 0),
-    bytes: strangers.reduce((sum, { bytes }) => sum + bytes, 0)
-  }
+export const pending: Handler<'pending'> = async ({ show, limit }, { mesh }) => {
+  const strangers = await mesh.contacts.pending({ show, limit })
+  const { held } = await mesh.inbox.counts()
+  return { strangers: strangers.map((stranger) => wireStranger(stranger, show)), messages: held }
 }
 
 export const approve: Handler<'approve'> = async ({ peer, as: alias, command: commands }, { mesh }) =>
