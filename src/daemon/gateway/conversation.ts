@@ -170,14 +170,15 @@ export class Conversation {
 
 const usage = (problem: string) => toWireError(new MeshError('USAGE', { problem })).error
 
-/** @throws {MeshError} ROUTE_UNKNOWN */
-function found(operation: string): { readonly name: OperationName; readonly route: Route; readonly fields: Command['fields'] } {
+/** The operation that a request names. @throws {MeshError} ROUTE_UNKNOWN */
+export function found(operation: string): { readonly name: OperationName; readonly route: Route; readonly fields: Command['fields'] } {
   const command: Command | undefined = Object.hasOwn(operations, operation) ? operations[operation as OperationName] : undefined
   if (command?.route === undefined) throw new MeshError('ROUTE_UNKNOWN', { route: operation.slice(0, 80) })
   return { name: operation as OperationName, route: command.route, fields: command.fields }
 }
 
-function parseRequest(data: RawData): Request | undefined {
+/** The request in a frame; undefined when it is none. */
+export function parseRequest(data: RawData): Request | undefined {
   try {
     const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer)
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
