@@ -113,7 +113,11 @@ export interface StoredGroup {
   readonly record: Uint8Array
   /** The record before it, as far as it is known. */
   readonly before: Uint8Array | undefined
+  /** The records of `KnownGroup.own`. */
+  readonly own: readonly Uint8Array[]
   readonly state: GroupState
+  /** See `KnownGroup.gone`; 0 when there is none. */
+  readonly gone: number
   /** Whether all members were told of a record that this node signed: it is in the outbox for each. */
   readonly told: boolean
 }

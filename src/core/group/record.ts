@@ -8,7 +8,12 @@ const what = 'group record'
 const maxNumber = 0xffff_ffff
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 const addressPattern = /^\/[\x21-\x7e]{1,127}$/
-const bounds = { what, maxBytes: groupLimits.recordBytes, maxItems: 12 + groupLimits.admins + groupLimits.members * 6, maxDepth: 4 } as const
+const bounds = {
+  what,
+  maxBytes: groupLimits.recordBytes,
+  maxItems: 14 + groupLimits.ancestors + groupLimits.admins + groupLimits.members * 6,
+  maxDepth: 4
+} as const
 
 /** Whether `text` can be the name of a group: 1–63 of A-Z a-z 0-9 . _ -, the first a letter or digit. */
 export const isGroupName = (text: string): boolean => namePattern.test(text)
@@ -72,6 +77,7 @@ const bodyOf = (record: Omit<GroupRecord, 'id'>): CborValue => [
   record.sequence,
   record.epoch,
   record.previous,
+  record.ancestors.slice(),
   record.issuedAt,
   record.members.map(({ key, name, addresses }) => [key, name, [...addresses]]),
   record.author
@@ -88,7 +94,7 @@ function decodeBody(body: Uint8Array): GroupRecord {
   const fields = listOf(decodeCbor(body, bounds))
   const version = fields[0]
   if (typeof version === 'number' && version !== recordVersion) throw new MeshError('UNSUPPORTED_VERSION', { what: 'The group record', version })
-  if (version !== recordVersion || fields.length !== 11) throw malformedCbor(what, 'not an array of 11')
+  if (version !== recordVersion || fields.length !== 12) throw malformedCbor(what, 'not an array of 12')
   const identity = { creator: bytesOf(fields[1], 32), name: textOf(fields[2], namePattern), salt: bytesOf(fields[3], groupLimits.saltBytes) }
   return {
     id: groupIdOf(identity),
@@ -97,9 +103,10 @@ function decodeBody(body: Uint8Array): GroupRecord {
     sequence: numberOf(fields[5], maxNumber),
     epoch: numberOf(fields[6], maxNumber),
     previous: bytesOf(fields[7], 32),
-    issuedAt: wallMillis(numberOf(fields[8], Number.MAX_SAFE_INTEGER)),
-    members: membersOf(fields[9]),
-    author: bytesOf(fields[10], 32)
+    ancestors: ancestorsOf(fields[8]),
+    issuedAt: wallMillis(numberOf(fields[9], Number.MAX_SAFE_INTEGER)),
+    members: membersOf(fields[10]),
+    author: bytesOf(fields[11], 32)
   }
 }
 
@@ -121,6 +128,12 @@ function mandateOf(value: unknown): GroupMandate {
   if (admins.length < 1 || admins.length > groupLimits.admins) throw malformedCbor(what, `${admins.length} admins, 1 to ${groupLimits.admins}`)
   checkAscending(admins)
   return { version: numberOf(fields[0], maxNumber), admins, signature: bytesOf(fields[2], 64) }
+}
+
+function ancestorsOf(value: unknown): readonly Uint8Array[] {
+  const list = listOf(value)
+  if (list.length > groupLimits.ancestors) throw malformedCbor(what, `${list.length} ancestors, at most ${groupLimits.ancestors}`)
+  return list.map((each) => bytesOf(each, groupLimits.ancestorBytes))
 }
 
 function membersOf(value: unknown): readonly GroupMember[] {

@@ -45,6 +45,19 @@ function isSoundStep(next: GroupRecord, current: GroupRecord): boolean {
   )
 }
 
+/** The beginning of a hash, as records name those before them. */
+const beginning = (hash: Uint8Array): Uint8Array => hash.slice(0, groupLimits.ancestorBytes)
+
+const ancestorsAfter = ({ record }: SignedGroup): readonly Uint8Array[] =>
+  record.sequence === 1 ? [] : [beginning(record.previous), ...record.ancestors].slice(0, groupLimits.ancestors)
+
+/** Whether `next` was made by somebody who knew `earlier`; undefined when it is too far back to tell. */
+export function wasMadeKnowing({ record }: SignedGroup, earlier: SignedGroup): boolean | undefined {
+  if (equalBytes(record.previous, earlier.hash)) return true
+  if (record.ancestors.some((ancestor) => equalBytes(ancestor, beginning(earlier.hash)))) return true
+  return record.sequence - earlier.record.sequence > groupLimits.ancestors ? undefined : false
+}
+
 /** Who came and who went from `before` to `next`; without `before` all are new. */
 export function memberChange(next: GroupRecord, before: GroupRecord | undefined): MemberChange {
   const now = next.members.map(({ key }) => toHex(key))
@@ -70,7 +83,10 @@ export function createGroup(plan: GroupPlan, signer: Signer): SignedGroup {
   const identity = { creator, name: plan.name, salt: plan.salt }
   const mandate = signMandate(groupIdOf(identity), { version: 1, admins: [creator] }, signer)
   const previous = new Uint8Array(32)
-  return sign({ ...identity, mandate, sequence: 1, epoch: 1, previous, issuedAt: plan.issuedAt, members: [...own, ...plan.members] }, signer)
+  return sign(
+    { ...identity, mandate, sequence: 1, epoch: 1, previous, ancestors: [], issuedAt: plan.issuedAt, members: [...own, ...plan.members] },
+    signer
+  )
 }
 
 /** What an admin wants to be different. */
@@ -109,6 +125,7 @@ export function editGroup(current: SignedGroup, edit: GroupEdit & { readonly iss
       sequence: record.sequence + 1,
       epoch: record.epoch + (added.length + removed.length > 0 ? 1 : 0),
       previous: current.hash,
+      ancestors: ancestorsAfter(current),
       issuedAt: edit.issuedAt,
       members
     },

@@ -37,6 +37,8 @@ export interface GroupRecord {
   readonly epoch: number
   /** SHA-256 of the whole record before; 32 zero bytes in the first. */
   readonly previous: Uint8Array
+  /** The beginnings, 8 bytes each, of the hashes of the records before that one, the newest first, at most 16: who knows one of them knows that this record was made knowing it. */
+  readonly ancestors: readonly Uint8Array[]
   /** The author's clock. */
   readonly issuedAt: WallMillis
   /** Ascending by key; none twice. A record that ends the group has none. */
@@ -71,6 +73,8 @@ export const groupLimits = {
   nameCharacters: 63,
   addressesOfMember: 2,
   addressCharacters: 128,
+  ancestors: 16,
+  ancestorBytes: 8,
   /** One signed record. */
   recordBytes: 262_144,
   idBytes: 16,

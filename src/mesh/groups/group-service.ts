@@ -15,7 +15,8 @@ import {
   isMemberAddress,
   memberChange,
   type SignedGroup,
-  succession
+  succession,
+  wasMadeKnowing
 } from '../../core/group/index.ts'
 import { type Envelope, type GroupMark } from '../../core/message/index.ts'
 import type { LogRecord } from '../mesh.ts'
@@ -44,6 +45,11 @@ export interface GroupServiceOptions {
   /** For a record of this node's own it is called when the members have been told, and waited for: what it has to tell them is in the outbox then, too. */
   readonly onChange: (change: GroupChange) => Promise<void>
 }
+
+/** Records of its own in a row that a node remembers. */
+const keptOwnRecords = 9
+/** Groups that this node is in no more, and still remembers. */
+const keptOldGroups = 64
 
 /** The groups of this node: makes and changes its own, takes the records of others, and keeps all members told. Changes run one after the other. */
 export class GroupService {
@@ -164,9 +170,9 @@ export class GroupService {
     return editGroup(current, { ...asked, issuedAt: this.#options.platform.clock.wall() }, this.#signer)
   }
 
-  #known({ record, before, state }: StoredGroup): KnownGroup {
-    const { verifier } = this.#options.platform
-    return { signed: decodeGroup(record, verifier), state, before: before === undefined ? undefined : decodeGroup(before, verifier) }
+  #known({ record, before, own, state, gone }: StoredGroup): KnownGroup {
+    const decoded = (bytes: Uint8Array): SignedGroup => decodeGroup(bytes, this.#options.platform.verifier)
+    return { signed: decoded(record), state, gone, before: before === undefined ? undefined : decoded(before), own: own.map(decoded) }
   }
 
   async #commitOwn(signed: SignedGroup, before: KnownGroup | undefined): Promise<KnownGroup> {
@@ -181,7 +187,7 @@ export class GroupService {
     const { book, log, onMembers, onChange, release } = this.#options
     const { record } = signed
     const isOwn = this.#isOwn(signed)
-    const group: KnownGroup = { signed, state: this.#stateOf(signed, before), before: before?.signed }
+    const group: KnownGroup = { signed, state: this.#stateOf(signed, before), before: before?.signed, own: ownAfter(signed, before, isOwn) }
     await this.#save(group, { told: !isOwn })
     const change = memberChange(record, before?.signed.record)
     log({
@@ -209,14 +215,13 @@ export class GroupService {
   #stateOf(signed: SignedGroup, before: KnownGroup | undefined): GroupState {
     const { record } = signed
     if (record.members.length === 0) return 'ended'
-    const isLeaving = before?.state === 'left'
-    if (!isMember(record, this.#ownKey)) return isLeaving || this.#isOwn(signed) ? 'left' : 'removed'
+    const isLeaving = before?.state === 'left' && (before.gone ?? 0) === 0
+    if (!isMember(record, this.#ownKey)) return before?.state === 'left' || this.#isOwn(signed) ? 'left' : 'removed'
     return isLeaving && isMember(before.signed.record, this.#ownKey) ? 'left' : 'joined'
   }
 
   async #save(group: KnownGroup, { told }: { readonly told: boolean }): Promise<void> {
-    const { signed, state, before } = group
-    await this.#options.platform.groupStore.saveGroup({ id: signed.record.id, record: signed.bytes, before: before?.bytes, state, told })
+    await this.#options.platform.groupStore.saveGroup(storedOf(group, told))
     this.#options.book.put(group)
   }
 
@@ -226,7 +231,7 @@ export class GroupService {
     const { signed, before, state } = group
     if (this.#isOwn(signed)) await teller.record(signed, before)
     else if (state === 'left') await teller.leave(signed)
-    await platform.groupStore.saveGroup({ id: signed.record.id, record: signed.bytes, before: before?.bytes, state, told: true })
+    await platform.groupStore.saveGroup(storedOf(group, true))
   }
 
   async #control(source: Uint8Array, { body }: Envelope): Promise<void> {
@@ -250,11 +255,12 @@ export class GroupService {
     if (known === undefined) return this.#first(source, signed)
     if (!isMember(record, source) && !isMember(known.signed.record, source) && !isAdmin(record, source))
       throw new MeshError('GROUP_NOT_MEMBER', { group: record.name, peer: 'The sender of its record' })
+    if (record.sequence <= (known.gone ?? 0)) return
     const result = succession(signed, known.signed)
     if (result === 'broken') throw new MeshError('MESSAGE_MALFORMED', { what: 'group record', reason: 'it does not follow the one that is known' })
     if (result !== 'newer') return
     const group = await this.#commit(signed, known)
-    await this.#again(known, group)
+    await this.#again(group)
   }
 
   /** A group that was not known: this node is in it from now on, as the sender, who is paired or was approved, says. */
@@ -269,20 +275,16 @@ export class GroupService {
   }
 
   /** What this node had changed at the same time as another admin, and which lost, is changed again; so is what a record says that has not heard of our leaving. */
-  async #again(lost: KnownGroup, group: KnownGroup): Promise<void> {
-    const { signed } = group
+  async #again(group: KnownGroup): Promise<void> {
+    const { signed, own = [] } = group
     if (group.state === 'left' && isMember(signed.record, this.#ownKey)) return this.#tell(group)
-    if (!this.#isOwn(lost.signed) || group.state !== 'joined' || signed.record.sequence > lost.signed.record.sequence) return
-    const { added, removed } = memberChange(lost.signed.record, lost.before?.record)
-    const keys = (hex: readonly string[], members: readonly GroupMember[]): readonly GroupMember[] =>
-      members.filter(({ key }) => hex.includes(toHex(key)))
-    const edit = {
-      add: keys(added, lost.signed.record.members).filter(({ key }) => !isMember(signed.record, key)),
-      remove: keys(removed, signed.record.members).map(({ key }) => key)
-    }
+    if (group.state !== 'joined') return
     try {
-      const next = this.#edited(signed, edit)
+      const next = own.length === 0 ? undefined : this.#edited(signed, lostChanges(signed, own))
       if (next !== undefined) await this.#commitOwn(next, group)
+      // Whom only the records had that lost was told by this node, and by nobody else, that it is a member.
+      const told = new Map(own.flatMap(({ record }) => record.members).map(({ key }) => [toHex(key), key]))
+      await this.#options.teller.gone(next ?? signed, [...told.values()])
     } catch (error) {
       // This node is no admin any more: what it wanted is not its to say.
       if (!isMeshError(error, 'GROUP_NOT_ADMIN') && !isMeshError(error, 'GROUP_CREATOR_ONLY')) throw error
@@ -290,18 +292,25 @@ export class GroupService {
   }
 
   async #removed(source: Uint8Array, { group: id, sequence }: { readonly group: Uint8Array; readonly sequence: number }): Promise<void> {
-    const { book, platform, log, onChange } = this.#options
+    const { book, log, onChange } = this.#options
     const known = book.find(toHex(id))
-    if (known === undefined || sequence <= known.signed.record.sequence) return
+    if (known === undefined || sequence <= Math.max(known.signed.record.sequence, known.gone ?? 0)) return
     if (!isAdmin(known.signed.record, source)) throw new MeshError('GROUP_NOT_ADMIN', { group: known.signed.record.name })
     log({ level: 'info', event: 'group.changed', fields: { group: known.signed.record.name, id: toHex(id), state: 'removed' } })
-    const group: KnownGroup = { ...known, state: 'removed' }
-    if (known.state === 'left') {
-      // What this node asked for: nothing is left to remember.
-      await platform.groupStore.deleteGroup(id)
-      book.delete(id)
-    } else await this.#save(group, { told: true })
+    const group: KnownGroup = { ...known, state: known.state === 'left' ? 'left' : 'removed', gone: sequence }
+    await this.#save(group, { told: true })
+    await this.#forgetOld()
     void onChange({ group, before: known.signed, isOwn: false })
+  }
+
+  /** Of groups that this node was in, the newest are remembered. */
+  async #forgetOld(): Promise<void> {
+    const { book, platform } = this.#options
+    const old = book.all.filter(({ state }) => state !== 'joined').toSorted((a, b) => b.signed.record.issuedAt - a.signed.record.issuedAt)
+    for (const { signed } of old.slice(keptOldGroups)) {
+      await platform.groupStore.deleteGroup(signed.record.id)
+      book.delete(signed.record.id)
+    }
   }
 
   async #memberLeaves(source: Uint8Array, id: Uint8Array): Promise<void> {
@@ -320,6 +329,40 @@ export class GroupService {
     const result = this.#turn.then(work)
     this.#turn = result.catch(() => undefined)
     return result
+  }
+}
+
+function storedOf({ signed, before, own = [], state, gone = 0 }: KnownGroup, told: boolean): StoredGroup {
+  const { record, bytes } = signed
+  return { id: record.id, record: bytes, before: before?.bytes, own: own.map((each) => each.bytes), state, gone, told }
+}
+
+/** What this node made one upon the other, once `signed` is the newest record: its own goes on, another one's that was made knowing it begins anew. */
+function ownAfter(signed: SignedGroup, before: KnownGroup | undefined, isOwn: boolean): readonly SignedGroup[] {
+  const { own = [] } = before ?? {}
+  const last = own.at(-1)
+  if (!isOwn) return last === undefined || wasMadeKnowing(signed, last) !== false ? [] : own
+  const goesOn = last !== undefined && equalBytes(signed.record.previous, last.hash)
+  return [...(goesOn ? own : before === undefined ? [] : [before.signed]), signed].slice(-keptOwnRecords)
+}
+
+/** What this node changed and a record of another admin does not know, so that it can be done again: from the newest of our records that it knows. */
+function lostChanges(signed: SignedGroup, own: readonly SignedGroup[]): Required<Pick<GroupEdit, 'add' | 'remove'>> {
+  const known = own.findLastIndex((each) => wasMadeKnowing(signed, each) === true)
+  const add = new Map<string, GroupMember>()
+  const remove = new Map<string, Uint8Array>()
+  for (const [index, { record }] of own.entries()) {
+    const base = own[index - 1]
+    if (base === undefined || index <= known) continue
+    const { added, removed } = memberChange(record, base.record)
+    for (const member of record.members) if (added.includes(toHex(member.key))) add.set(toHex(member.key), member)
+    for (const { key } of base.record.members) if (removed.includes(toHex(key))) remove.set(toHex(key), key)
+    for (const key of added) remove.delete(key)
+    for (const key of removed) add.delete(key)
+  }
+  return {
+    add: [...add.values()].filter(({ key }) => !isMember(signed.record, key)),
+    remove: [...remove.values()].filter((key) => isMember(signed.record, key))
   }
 }
 

@@ -1,5 +1,5 @@
 import { concat, equalBytes, toHex } from '../../core/base/index.ts'
-import { encodeControl, groupContentTypes, type GroupControl, memberChange, type SignedGroup } from '../../core/group/index.ts'
+import { encodeControl, groupContentTypes, type GroupControl, isMember, memberChange, type SignedGroup } from '../../core/group/index.ts'
 import { type GroupMark, messageLimits, type Via } from '../../core/message/index.ts'
 import type { Delivery } from '../delivery.ts'
 import type { Platform } from '../ports.ts'
@@ -37,18 +37,18 @@ export class GroupTeller {
     const mark = { id: record.id, epoch: record.epoch }
     const isEnd = record.members.length === 0
     const { removed } = memberChange(record, before?.record)
-    const gone = (before?.record.members ?? []).filter(({ key }) => removed.includes(toHex(key)))
+    const gone = (before?.record.members ?? []).map(({ key }) => key).filter((key) => removed.includes(toHex(key)))
     const whole: GroupControl = { kind: 'record', record: bytes }
-    const words = [
-      ...record.members.map(({ key }) => ({ to: key, control: whole, mark, about: hash })),
-      ...gone.map(({ key }) => ({
-        to: key,
-        control: isEnd ? whole : ({ kind: 'removed', group: record.id, sequence: record.sequence } as const),
-        mark,
-        about: hash
-      }))
-    ]
-    await this.#sayAll(words)
+    const told = [...record.members.map(({ key }) => key), ...(isEnd ? gone : [])]
+    await this.#sayAll(told.map((to) => ({ to, control: whole, mark, about: hash })))
+    if (!isEnd) await this.gone(signed, gone)
+  }
+
+  /** To those of `keys` who are not in the record: that they are members no longer, and since which one. */
+  async gone({ record, hash }: SignedGroup, keys: readonly Uint8Array[]): Promise<void> {
+    const mark = { id: record.id, epoch: record.epoch }
+    const control: GroupControl = { kind: 'removed', group: record.id, sequence: record.sequence }
+    await this.#sayAll(keys.filter((key) => !isMember(record, key)).map((to) => ({ to, control, mark, about: hash })))
   }
 
   /** That this node leaves, to all who can take it out of the record. */

@@ -6,8 +6,12 @@ import type { Submitted } from '../delivery-calls.ts'
 export interface KnownGroup {
   readonly signed: SignedGroup
   readonly state: GroupState
-  /** The record before, as far as it is known: what a change that lost against another one is made again from. */
+  /** The sequence of the record that has this node no more, as an admin told it: older records that still have it change nothing. */
+  readonly gone?: number
+  /** The record before, as far as it is known. */
   readonly before: SignedGroup | undefined
+  /** The records that this node made one upon the other, newest last, and before them the one from which it began: what another admin's record did not know is done again. */
+  readonly own?: readonly SignedGroup[]
 }
 
 /** What those who depend on the members are told: after the commit of the new record, and once for each group at the start (`before` undefined). */

@@ -4,7 +4,9 @@ export const groupTables = `
     group_id BLOB PRIMARY KEY,
     record BLOB NOT NULL,
     before BLOB NOT NULL,
+    own BLOB NOT NULL,
     state TEXT NOT NULL,
+    gone INTEGER NOT NULL,
     told INTEGER NOT NULL
   ) STRICT;
 

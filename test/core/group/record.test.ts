@@ -30,6 +30,7 @@ function forged(changes: Partial<Record<keyof GroupRecord, unknown>>, author = '
     record.sequence,
     record.epoch,
     record.previous,
+    record.ancestors,
     record.issuedAt,
     (record.members as GroupRecord['members']).map(({ key, name, addresses }) => [key, name, addresses]),
     record.author
