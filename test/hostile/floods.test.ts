@@ -7,6 +7,7 @@ import { decodeInvite, inviteIdOf } from '../../src/core/peers/index.ts'
 import { networkIds } from '../../src/mesh/network-ids.ts'
 import { protocolTable } from '../../src/mesh/protocol-table.ts'
 import { HostileNode, endOf, frame, push } from '../../src/testing/hostile/hostile-node.ts'
+import { HostileSession } from '../../src/testing/hostile/hostile-session.ts'
 import { until } from '../net/support.ts'
 import { startBattlefield, usedBytes } from './support.ts'
 
@@ -171,10 +172,10 @@ test('five wrong proofs burn an invite, also for the one that it was meant for',
   for (let attempt = 1; attempt <= 5; attempt++) {
     await using attacker = await HostileNode.start('testnet')
     const connection = await attacker.connect(field.victim.addresses())
-    const stream = await attacker.open(connection, protocolTable.pair.id)
-    push(stream, frame(new Uint8Array([1, 1, ...inviteIdOf(secret), ...new Uint8Array(32)])))
-    push(stream, frame(new Uint8Array([3, ...hmacSha256(new Uint8Array(16), new Uint8Array(1)), 0, 0])))
-    assert.notEqual(await endOf(stream, 5_000), 'open')
+    const session = await HostileSession.open(attacker, connection, { protocol: 'pair' })
+    // A proof for another session, and no card.
+    session.push(frame(new Uint8Array([1, 2, ...inviteIdOf(secret), ...hmacSha256(secret, new Uint8Array(1)), 0, 0])))
+    assert.notEqual(await endOf(session.stream, 5_000), 'open')
   }
   const late = await field.net.add()
   await assert.rejects(late.join(invite), (error) => isMeshError(error, 'INVITE_USED'))
