@@ -74,7 +74,9 @@ class Keys implements Disposable {
   constructor(stdin: NodeJS.ReadStream, quit: () => void) {
     this.#stdin = stdin
     this.#onKey = (chunk) => {
-      if (/[qQ\u0003\u0004\u001b]/.test(chunk.toString())) quit()
+      const key = chunk.toString()
+      // Arrows and their like begin with the escape character as well.
+      if (key === '\u001b' || /[qQ\u0003\u0004]/.test(key)) quit()
     }
     if (!stdin.isTTY) return
     stdin.setRawMode(true)
