@@ -82,3 +82,28 @@ test('a lasting token is shown once, kept as a hash in a private file, good for 
   assert.equal((await get(rig.port, '/v1/status', admin.token)).status, 200)
   await assert.rejects(rig.client.call('tokenRevoke', { name: 'reporter' }), { code: 'TOKEN_UNKNOWN' })
 })
+
+test('what comes with a token for agents is sent as an agent, who cannot lift the guard against loops; with one for admins it is a person', async (t) => {
+  const rig = await startRig(t)
+  const seen: (boolean | undefined)[] = []
+  const send = rig.mesh.send.bind(rig.mesh)
+  rig.mesh.send = (destination, content, options) => {
+    seen.push(options?.automatic)
+    return send(destination, content, options)
+  }
+  const post = (scope: 'agent' | 'admin', input: object, path = '/v1/messages') => {
+    const body = JSON.stringify(input)
+    const head = [`POST ${path} HTTP/1.1`, `Host: 127.0.0.1:${rig.port}`, `Authorization: Bearer ${rig.token(scope)}`]
+    return raw({ port: rig.port }, [...head, 'Content-Type: application/json', `Content-Length: ${body.length}`, '', body].join('\r\n'))
+  }
+  const message = { destination: 'agent-001', content: 'x' }
+  rig.mesh.receive({ id: 'm1' })
+  assert.equal((await post('agent', message)).status, 200)
+  assert.equal((await post('agent', { ...message, automatic: false })).status, 200)
+  assert.equal((await post('agent', { id: 'm1', content: 'x' }, '/v1/inbox/reply')).status, 200)
+  assert.equal((await post('agent', { ...message, allow: true })).status, 403)
+  assert.equal((await post('agent', { id: 'm1', content: 'x', allow: true }, '/v1/inbox/reply')).status, 403)
+  assert.equal((await post('admin', { ...message, allow: true })).status, 200)
+  assert.equal((await rig.client.call('message', message)).status, 'stored')
+  assert.deepEqual(seen, [true, true, true, false, false])
+})

@@ -1,11 +1,14 @@
 import { ControlClient } from '../../api/index.ts'
+import { safeText } from '../../core/base/index.ts'
 import type { ProfilePaths } from '../../core/options/index.ts'
 import type { Candidate, Kind } from './complete.ts'
 
 /** How long a shell waits at most for names. Nothing is started for them. */
 export const namesMs = 300
 /** Only what can do nothing else on a command line: letters, digits and a few marks, never at the beginning. Whatever else a peer calls itself is not offered. */
-const harmless = /^[\p{L}\p{N}][\p{L}\p{N}\p{M}._:@+-]{0,127}$/u
+const offered = /^[\p{L}\p{N}][\p{L}\p{N}\p{M}._:@+-]{0,127}$/u
+/** Nor what a terminal would not show as it is, such as letters that take no ink. */
+const isHarmless = (value: string): boolean => offered.test(value) && safeText(value) === value
 const most = 200
 
 /** Names of what the running daemon knows, for people to choose from; none when it does not run or takes longer than 300 ms. */
@@ -15,7 +18,7 @@ export async function liveNames(kind: Kind, paths: ProfilePaths): Promise<readon
   const asked = askers[kind]?.map((ask) => ask(client, deadline)) ?? []
   const answers = await Promise.allSettled(asked)
   const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
-  const byValue = new Map(found.filter(({ value }) => harmless.test(value)).map((each) => [each.value, each]))
+  const byValue = new Map(found.filter(({ value }) => isHarmless(value)).map((each) => [each.value, each]))
   return [...byValue.values()].slice(0, most)
 }
 
@@ -25,7 +28,7 @@ type Ask = (client: ControlClient, signal: AbortSignal) => Promise<readonly Cand
 const peers: Ask = async (client, signal) => {
   const { peers: known } = await client.call('peers', {}, { signal })
   return known.map(({ peerId, name, paired, connected }) => ({
-    value: paired && harmless.test(name) ? name : peerId,
+    value: paired && isHarmless(name) ? name : peerId,
     about: `${paired ? 'paired' : 'not paired'}${connected ? ', connected' : ''}`
   }))
 }

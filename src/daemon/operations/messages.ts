@@ -1,6 +1,7 @@
 import { MeshError } from '../../core/base/index.ts'
 import { messageLimits, type Via } from '../../core/message/types.ts'
 import type { Mesh, ReceivedMessage, SendReport } from '../../mesh/mesh.ts'
+import { Denied } from '../access.ts'
 import { messageType, wireMessage, wireReport } from '../convert.ts'
 import { type Context, type Handler, present } from './context.ts'
 
@@ -26,15 +27,19 @@ function fromBase64(text: string): Uint8Array {
 /** Who comes over a port with a token for agents is one. */
 const isAgent = ({ over, scope }: Context['caller']): boolean => over === 'port' && scope === 'agent'
 
+/** Whether a message is an agent's, and whether the guard against loops is lifted for it. @throws {Denied} 403 when an agent would lift it for itself */
+function standing({ automatic, allow }: { readonly automatic: boolean; readonly allow: boolean }, caller: Context['caller']) {
+  if (allow && isAgent(caller)) throw new Denied(403, 'a person lets agents go on, not an agent: with the command line, or a token of scope admin')
+  return { automatic: automatic || isAgent(caller), allow }
+}
+
 export const message: Handler<'message'> = async (input, { mesh, signal, caller }) => {
   const content = contentOf(input.content, input.encoding)
-  const { priority, ttlS, id, label, toLabel, contentType, inReplyTo, via, cause, allow } = input
-  const automatic = input.automatic || isAgent(caller)
+  const { priority, ttlS, id, label, toLabel, contentType, inReplyTo, via, cause } = input
   const delivery = input.volatile ? 'volatile' : 'durable'
   const shared = {
     ...present({ priority, ttlS, id, label, toLabel, contentType, inReplyTo, via, cause }),
-    automatic,
-    allow,
+    ...standing(input, caller),
     delivery,
     signal
   } as const
@@ -139,10 +144,17 @@ export const inboxAck: Handler<'inboxAck'> = async (input, { mesh, claims }) => 
 export const inboxReply: Handler<'inboxReply'> = async (input, { mesh, signal, caller }) => {
   const content = contentOf(input.content, input.encoding)
   const original = await mesh.inbox.get(input.id, input.from)
-  const { priority, ttlS, contentType, timeoutMs, via, allow, all } = input
-  const automatic = input.automatic || isAgent(caller)
-  const report = await mesh.reply(original, content, { priority, ttlS, timeoutMs, signal, automatic, allow, all, ...present({ contentType, via }) })
-  if (input.ack) await mesh.inbox.ack([{ source: original.source.peerId, id: original.id }])
+  const { priority, ttlS, contentType, timeoutMs, via, all } = input
+  const report = await mesh.reply(original, content, {
+    priority,
+    ttlS,
+    timeoutMs,
+    signal,
+    all,
+    ...standing(input, caller),
+    ...present({ contentType, via })
+  })
+  if (input.ack) await mesh.inbox.ack([{ source: original.source.peerId, id: original.id }], present({ consumer: input.consumer }))
   return wireReport(report)
 }
 
