@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { utf8, wallMillis } from '../../src/core/base/index.ts'
 import type { ProfilePaths } from '../../src/core/options/index.ts'
@@ -227,4 +228,25 @@ test('an encrypted identity stays encrypted in its backup', async (t) => {
   assert.equal((await restore(two, file)).isIdentityEncrypted, true)
   await assert.rejects(loadIdentity(two.paths.identityFile), { code: 'PASSPHRASE_NEEDED' })
   assert.equal((await loadIdentity(two.paths.identityFile, key))?.peerId, identity.peerId)
+})
+
+test('no counter under a key of a group is used again, and two restores of one backup share none', async (t) => {
+  const [one, two, three] = [await used(t), machine(t), machine(t)]
+  const store = ({ paths }: Machine): DatabaseSync => new DatabaseSync(join(paths.stateFolder, 'mesh.db'))
+  const before = store(one)
+  before
+    .prepare('INSERT INTO group_keys (tag, group_id, epoch, members, slot, key, maker, counter, told) VALUES (?, ?, 1, ?, 0, ?, ?, 512, 1)')
+    .run(utf8('tag'), utf8('group'), utf8('members'), utf8('key'), utf8('maker'))
+  before.close()
+  const { file } = await backup(one)
+  const counters = [two, three].map(async (each) => {
+    await restore(each, file)
+    const database = store(each)
+    const counter = Number(database.prepare('SELECT counter FROM group_keys').get()?.['counter'])
+    database.close()
+    return counter
+  })
+  const [first = 0, second = 0] = await Promise.all(counters)
+  for (const counter of [first, second]) assert.ok(counter > 2 ** 32 && counter < 2 ** 45, `${counter}`)
+  assert.ok(Math.abs(first - second) > 10_000)
 })

@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { createPrivateFile } from '../files.ts'
 import { openDatabase } from './open.ts'
-import { number } from './rows.ts'
+import { blob, number } from './rows.ts'
 
 /** What a restored store gave up, so that nothing is sent twice. */
 export interface Renewed {
@@ -30,7 +30,7 @@ export function snapshotFile(store: string, file: string): void {
 
 /**
  * Makes a store from a backup fit to go on with. The node that it is a copy of may have sent more since: what was under way then ends as
- * `expired-unknown`, sequences count in a new epoch, invites that were open are burnt, and keys whose counters have moved on elsewhere are dropped.
+ * `expired-unknown`, sequences count in a new epoch, invites that were open are burnt, and counters of frames to groups jump far ahead.
  */
 export function renewStore(file: string): Renewed {
   const database = openDatabase(file)
@@ -42,10 +42,20 @@ export function renewStore(file: string): Renewed {
       .prepare(`INSERT INTO meta (name, value) VALUES ('outbox-epoch', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
       .run(new Uint8Array(randomBytes(16)))
     database.exec('DELETE FROM retries; DELETE FROM invites')
+    skipCounters(database)
     database.exec('COMMIT')
     database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     return { messages: Number(ended.changes), invites }
   } finally {
     database.close()
   }
+}
+
+/** More frames than any node sends under one key; with the spread far fewer than the 2^48 that a counter has room for. */
+const [leastSkip, spreadSkip] = [2 ** 32, 2 ** 44]
+
+/** A counter is a nonce: whatever was sealed since the backup, and whatever another restore of it seals, must not share one. */
+function skipCounters(database: DatabaseSync): void {
+  const skip = database.prepare('UPDATE group_keys SET counter = counter + ? WHERE tag = ?')
+  for (const row of database.prepare('SELECT tag FROM group_keys').all()) skip.run(leastSkip + randomInt(spreadSkip), blob(row, 'tag'))
 }
