@@ -307,6 +307,7 @@ export class Neighbourhood {
 
   #onMdns(peerId: string, addresses: readonly string[]): void {
     const { libp2p, book, tracker } = this.#options
+    if (book.isBlocked(peerId)) return
     // With circuits as the rule a paired peer is visited as strangers are: leaving it out would show it.
     if (this.#seeksPairs && book.pairOf(peerId) !== undefined) return this.#supervisor.hint(peerId, addresses)
     if (libp2p.getPeers().length < sociableBelow) tracker.track('visiting a peer of the local network', this.#visit(peerId, addresses))

@@ -41,9 +41,9 @@ export class Threads {
 
   /** Where the message with this id stands, for one that is sent to `destination`: as it said itself when it is in the inbox, else as it is remembered. */
   async causeOf(id: string, destination: Uint8Array): Promise<Cause> {
-    const rows = await this.#options.platform.deliveryStore.getInbox(id, undefined)
-    const own = await this.#options.platform.deliveryStore.getInbox(id, destination)
-    const row = own[0] ?? rows[0]
+    const { deliveryStore } = this.#options.platform
+    const own = await deliveryStore.getInbox(id, destination)
+    const [row] = own.length > 0 ? own : await deliveryStore.getInbox(id, undefined)
     const thread = row === undefined || row.envelope.length === 0 ? undefined : decodeEnvelope(row.envelope).thread
     return { place: thread ?? this.#guard.placeOf(id), isAnswer: own.length > 0 }
   }
