@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { lstatSync, readdirSync, writeFileSync } from 'node:fs'
+import { lstatSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { bin, json, startNode } from './real-nodes.ts'
@@ -59,6 +59,10 @@ test(
     const kept = ['default/gateway-tokens.json', 'run/default/daemon.pid', 'run/default/control.sock', 'profile.backup', 'report.json']
     for (const name of [...made, ...kept]) assert.ok(running.includes(name), `${name} is not among ${running.join(' ')}`)
     const pid = home.pid() ?? 0
+    // Node's own door to a debugger is shut: the signal that opens it does nothing.
+    process.kill(pid, 'SIGUSR1')
+    await ok(home, 'status')
+    assert.doesNotMatch(readFileSync(join(data, 'default', 'daemon.crash.log'), 'utf8'), /[Dd]ebugger/)
     const second = new Home(t, bin)
     await ok(second, 'keys', 'restore', join(data, 'profile.backup'), '--passphrase-file', passphrase)
     assert.deepEqual(wrongIn(join(second.folder, 'd')), [])

@@ -17,6 +17,8 @@ test('an invite pairs two nodes that know nothing of each other; each pins the n
   const { invite, expiresAt } = await net.node(0).invite({ expiresInS: 600 })
   assert.ok(invite.length <= 300)
   assert.ok(expiresAt > Date.now() && expiresAt <= Date.now() + 602_000)
+  const seen: (readonly string[] | undefined)[] = []
+  for (const node of net.nodes) node.on('peer', ({ type, peer: { words: said } }) => void (type === 'paired' && seen.push(said)))
   const joined = await net.node(1).join(invite, { alias: 'boss' })
   const { words, ...peer } = joined
   assert.deepEqual(peer, { peerId: net.node(0).peerId, name: 'node-0', alias: 'boss' })
@@ -24,6 +26,7 @@ test('an invite pairs two nodes that know nothing of each other; each pins the n
   // Both people can read the same three words to each other.
   assert.deepEqual((await net.node(0).peer('node-1')).words, words)
   assert.deepEqual((await net.node(1).peer('boss')).words, words)
+  assert.deepEqual(seen, [words, words])
   assert.deepEqual(await pairedWith(net.node(0)), [net.node(1).peerId])
   assert.deepEqual(await pairedWith(net.node(1)), [net.node(0).peerId])
   assert.equal((await net.node(1).peer('boss')).peerId, net.node(0).peerId)
