@@ -349,3 +349,17 @@ test('the receiver of examples/agents takes what is signed with the key, and not
   )
   assert.equal(said.match(/Thought from agent-001, 5 characters/g)?.length, 2)
 })
+
+test('a listener whose reader has gone takes no more messages, and ends well', async (t) => {
+  const home = await homeWith(
+    t,
+    Array.from({ length: 20 }, (_, index) => ({ id: `m${index}` }))
+  )
+  const child = home.spawn(['p2p', 'listen', '--exec', program(home, 'setTimeout(() => {}, 300)')])
+  const ended = once(child, 'exit')
+  await once(child.stdout, 'data')
+  child.stdout.destroy()
+  assert.deepEqual(await ended, [0, null])
+  const unread = await unreadOf(home)
+  assert.ok(unread.length > 0 && unread.length < 20, `${unread.length} are unread`)
+})

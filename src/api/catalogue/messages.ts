@@ -146,6 +146,7 @@ export const inboxReply = command({
     ttlS,
     contentType: { type: 'text', min: 1, max: 127, help: 'media type of the content' },
     ack: { type: 'boolean', default: false, help: 'acknowledge the message that is answered' },
+    consumer,
     all: { type: 'boolean', default: false, help: 'answer to the whole group that the message was sent to, not to its sender alone' },
     automatic: threadFields.automatic,
     allow: threadFields.allow,

@@ -80,6 +80,7 @@ export class Dispatcher {
     const started = performance.now()
     const { handle, interrupted, finish, report } = this.#options
     try {
+      if (interrupted.aborted) return { ending: 'interrupted' }
       const handled = await handle(message, interrupted)
       const ms = Math.round(performance.now() - started)
       const tell = (how: Partial<HandledReport> & Pick<HandledReport, 'outcome'>): Promise<void> =>

@@ -92,6 +92,8 @@ class Waker {
   readonly #timeout: AbortSignal | undefined
   /** What this listener works on, or gave up: not taken again when the daemon comes back and gives everything out anew. */
   readonly #inHand = new Set<string>()
+  /** Aborts, with its reason, when a result can be told to nobody: then nothing more is taken. */
+  readonly #failed = new AbortController()
   #last: HandledReport | undefined
   #taken = 0
 
@@ -114,6 +116,8 @@ class Waker {
     const endings: Promise<Ending>[] = []
     try {
       for await (const message of this.#messages()) {
+        // What had arrived together is still to come: it stays in the inbox.
+        if (this.#hasEnded()) break
         const key = keyOf(message)
         if (this.#inHand.has(key)) continue
         this.#inHand.add(key)
@@ -121,13 +125,15 @@ class Waker {
         this.#taken++
         finished.then(
           (ending) => ending === 'acknowledged' && this.#inHand.delete(key),
-          () => undefined
+          (error: unknown) => this.#failed.abort(error)
         )
         if (this.#input.once) endings.push(finished)
       }
     } finally {
       await this.#dispatcher.settle()
     }
+    this.#failed.signal.throwIfAborted()
+    if (this.#context.signal.aborted) throw new MeshError('ABORTED', { operation: 'listen' })
     if (this.#taken === 0 && this.#hasEnded())
       throw new MeshError('TIMEOUT', { operation: 'Listening for a message', timeoutMs: this.#input.timeoutMs })
     const [ending] = await Promise.all(endings)
@@ -138,12 +144,13 @@ class Waker {
   /** What arrives, over restarts of the daemon. */
   async *#messages(): AsyncGenerator<HeardMessage> {
     const request = { ...asked(this.#input), type: typesOf(this.#input), claim: true }
+    const { signal: failed } = this.#failed
+    const limit = this.#timeout === undefined ? failed : AbortSignal.any([this.#timeout, failed])
     for (;;) {
       try {
-        yield* this.#daemon.stream('listen', request, this.#timeout)
+        yield* this.#daemon.stream('listen', request, limit)
         if (this.#input.once || this.#hasEnded()) return
       } catch (error) {
-        if (this.#context.signal.aborted) throw error
         if (this.#hasEnded()) return
         if (!isGone(error)) throw error
       }
@@ -151,8 +158,9 @@ class Waker {
     }
   }
 
+  /** Whether no more shall be taken: the time is over, Ctrl-C, or nobody hears the results. */
   #hasEnded(): boolean {
-    return this.#timeout?.aborted === true
+    return this.#timeout?.aborted === true || this.#failed.signal.aborted || this.#context.signal.aborted
   }
 
   async #finish(message: HeardMessage, handled: Handled): Promise<Finished> {
