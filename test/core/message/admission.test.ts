@@ -120,3 +120,31 @@ describe('admission', () => {
     assert.equal(verdict({ facts: { bytesOfSource: 401 } }), 'QUOTA')
   })
 })
+
+describe('admission of messages to a group', () => {
+  const friends = { maxMessages: 100, maxBytes: 100_000, maxMessagesOfSource: 50, maxBytesOfSource: 50_000 }
+  const stranger = limits({ paired: false, commands: false, maxMessagesOfSource: 1, asMember: friends })
+
+  it('takes what a member sends as unread, with the limits of a friend, and no Command of it', () => {
+    const crowded = facts({ messagesOfSource: 10 })
+    assert.deepEqual(decideAdmission(message({ standing: 'member' }), crowded, stranger), { action: 'insert', state: 'unread' })
+    const full = decideAdmission(message({ standing: 'member' }), facts({ messagesOfSource: 50 }), stranger)
+    assert.deepEqual(full, { action: 'answer', outcome: { outcome: 'refused', code: 'QUOTA', repeat: false } })
+    const command = decideAdmission(message({ standing: 'member', type: 'Command' }), facts(), stranger)
+    assert.deepEqual(command, { action: 'answer', outcome: { outcome: 'refused', code: 'COMMAND_NOT_ALLOWED', repeat: false } })
+  })
+
+  it('refuses what comes from outside, paired or not, and nothing of a blocked peer gets in as a member', () => {
+    const refused = (code: string): unknown => ({ action: 'answer', outcome: { outcome: 'refused', code, repeat: false } })
+    assert.deepEqual(decideAdmission(message({ standing: 'outside' }), facts(), stranger), refused('GROUP_NOT_MEMBER'))
+    assert.deepEqual(decideAdmission(message({ standing: 'outside' }), facts(), limits()), refused('GROUP_NOT_MEMBER'))
+    assert.deepEqual(decideAdmission(message({ standing: 'member' }), facts(), limits({ paired: false, blocked: true })), refused('NOT_ALLOWED'))
+  })
+
+  it('treats what names a group that is not known like any message of its source', () => {
+    assert.deepEqual(decideAdmission(message({ standing: 'unknown' }), facts(), stranger), { action: 'insert', state: 'held' })
+    assert.deepEqual(decideAdmission(message({ standing: 'unknown' }), facts(), limits()), { action: 'insert', state: 'unread' })
+    const full = decideAdmission(message({ standing: 'unknown' }), facts({ messagesOfSource: 1 }), stranger)
+    assert.deepEqual(full, { action: 'answer', outcome: { outcome: 'refused', code: 'QUOTA', repeat: false } })
+  })
+})
