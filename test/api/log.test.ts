@@ -14,7 +14,9 @@ function capture(run: (log: DaemonLog) => void): readonly Readonly<Record<string
 
 test('each error of the table is one record with its code and where it happened', () => {
   for (const code of errorCodes) {
-    const records = capture((log) => log.error(new MeshError(code, { peer: 'p', reason: 'r', candidates: ['a'] }), { route: 'GET /v1/x', ms: 3 }))
+    const records = capture((log) =>
+      log.error(new MeshError(code, { peer: 'p', reason: 'r', candidates: ['a'], names: ['a'], topics: ['a'] }), { route: 'GET /v1/x', ms: 3 })
+    )
     assert.equal(records.length, 1, code)
     const [record] = records
     assert.deepEqual([record?.['event'], record?.['code'], record?.['route'], record?.['ms']], [code, code, 'GET /v1/x', 3])
@@ -27,7 +29,7 @@ test('each error that the node itself throws is one record with the route, throu
   const { mesh, client, log } = await startRig(t)
   for (const code of errorCodes) {
     const before = log().length
-    mesh.nextError = new MeshError(code, { peer: 'agent-001', candidates: ['a'], id: 'i' })
+    mesh.nextError = new MeshError(code, { peer: 'agent-001', candidates: ['a'], names: ['a'], topics: ['a'], id: 'i' })
     await assert.rejects(
       client.call('message', { destination: 'agent-001', content: 'x' }),
       (error) => error instanceof MeshError && error.code === code
