@@ -68,7 +68,7 @@ export class MeshNode implements mesh.Mesh {
     if (known !== undefined) return this.#send(known, content, options)
     const { groups } = this.#parts
     const group = groups.destination(destination)
-    if (group !== undefined) return groups.send(group, content, options)
+    if (group !== undefined) return groups.send(group, content, { options })
     return this.#parts.recipient(destination, this.outbox.routeOf(options)).then((recipient) => this.#send(recipient, content, options))
   }
 
@@ -116,7 +116,7 @@ export class MeshNode implements mesh.Mesh {
   ): Promise<mesh.SendReport> {
     if (group === undefined) throw new MeshError('USAGE', { problem: `The message ${id} was sent to this node alone, not to a group` })
     const { groups } = this.#parts
-    return groups.send(groups.book.require(`@${group.id}`), content, { ...options, type: 'Response', inReplyTo: group.message }, cause)
+    return groups.send(groups.book.require(`@${group.id}`), content, { options: { ...options, type: 'Response', inReplyTo: group.message }, cause })
   }
 
   discover(

@@ -43,7 +43,9 @@ export interface GroupDelivery {
 }
 
 export interface GroupGossipOptions {
-  readonly platform: Pick<Platform, 'clock' | 'crypto' | 'signer' | 'verifier' | 'sha256' | 'deliveryStore'>
+  readonly platform: Pick<Platform, 'clock' | 'crypto' | 'signer' | 'verifier' | 'sha256'> & {
+    readonly deliveryStore: Pick<Platform['deliveryStore'], 'loadOutbox'>
+  }
   readonly gossip: GossipPort
   readonly network: string
   readonly directory: GroupDirectory

@@ -27,6 +27,13 @@ export interface GroupSenderOptions {
   readonly carrier: GroupCarrier
 }
 
+/** How a message is sent to a group. */
+export interface GroupCall {
+  readonly options: SendOptions
+  /** The message because of which it is sent, where the caller has it. */
+  readonly cause?: Cause | undefined
+}
+
 type Outcome = PromiseSettledResult<Submitted>
 
 /** Sends to all members of a group: an ordinary durable message for each, with ids that are derived from the one that the message has for all. */
@@ -41,14 +48,14 @@ export class GroupSender {
    * Resolves when all members have the wanted state, or with what is true when the time is over.
    * @throws {MeshError} GROUP_NOT_MEMBER, LOOP_GUARD, HOP_LIMIT, and what every member's message was refused with
    */
-  async send(group: KnownGroup, content: string | Uint8Array, options: SendOptions, known?: Cause): Promise<SendReport> {
+  async send(group: KnownGroup, content: string | Uint8Array, { options, cause }: GroupCall): Promise<SendReport> {
     const { record } = group.signed
     if (group.state !== 'joined') throw new MeshError('GROUP_NOT_MEMBER', { group: record.name })
     if (options.delivery === 'volatile') throw new MeshError('USAGE', { problem: `${record.name} is a group: what is sent to it is stored` })
     const members = this.#options.groups.others(group)
     if (members.length === 0) throw new MeshError('USAGE', { problem: `${record.name} has no other members yet` })
     const message = options.id ?? this.#options.outbox.nextId()
-    const thread = await this.#thread(message, options, known)
+    const thread = await this.#thread(message, options, cause)
     const mark = { id: record.id, epoch: record.epoch, message }
     const drafts = members.map(({ key }): MessageDraft => {
       const id = memberMessageId({ group: record.id, message, member: key })

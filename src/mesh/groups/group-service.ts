@@ -23,7 +23,7 @@ import type { LogRecord } from '../mesh.ts'
 import type { Platform, StoredGroup } from '../ports.ts'
 import type { Tracker } from '../tracker.ts'
 import type { ControlDesk } from './control-desk.ts'
-import { GroupBook } from './group-book.ts'
+import type { GroupBook } from './group-book.ts'
 import type { GroupTeller } from './group-teller.ts'
 import type { GroupChange, KnownGroup } from './group-types.ts'
 

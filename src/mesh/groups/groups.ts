@@ -7,18 +7,18 @@ import { type GroupMember, isGroupName } from '../../core/group/index.ts'
 import type { Envelope, GroupMark, Via } from '../../core/message/index.ts'
 import type { GossipPort } from '../cards.ts'
 import type { Delivery } from '../delivery.ts'
-import type { LogRecord, SendOptions, SendReport } from '../mesh.ts'
+import type { LogRecord, SendReport } from '../mesh.ts'
 import type { MeshOutbox } from '../mesh-outbox.ts'
 import type { PeerBook } from '../peer-book.ts'
 import type { Platform } from '../ports.ts'
 import { shortPeerId } from '../protocol-host.ts'
-import type { Cause, Threads } from '../threads.ts'
+import type { Threads } from '../threads.ts'
 import type { Tracker } from '../tracker.ts'
 import { ControlDesk } from './control-desk.ts'
-import { GroupBook } from './group-book.ts'
+import type { GroupBook } from './group-book.ts'
 import type { GroupInfo, Groups, ReceivedGroup } from './group-info.ts'
 import type { GroupFrameEvent } from './group-gossip.ts'
-import { GroupSender } from './group-sender.ts'
+import { type GroupCall, GroupSender } from './group-sender.ts'
 import { GroupService, memberAddresses } from './group-service.ts'
 import { GroupTeller } from './group-teller.ts'
 import type { KnownGroup } from './group-types.ts'
@@ -141,8 +141,8 @@ export class MeshGroups implements Groups {
     return { id: known.signed.record.id, epoch: known.signed.record.epoch }
   }
 
-  send(group: KnownGroup, content: string | Uint8Array, options: SendOptions, cause?: Cause): Promise<SendReport> {
-    return this.sender.send(group, content, options, cause)
+  send(group: KnownGroup, content: string | Uint8Array, call: GroupCall): Promise<SendReport> {
+    return this.sender.send(group, content, call)
   }
 
   /** What a message says of its group, as this node knows it. */
