@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { json, type RealNode, startNode } from './real-nodes.ts'
+import { bin, json, type RealNode, startNode } from './real-nodes.ts'
 import { finished, isAlive } from './support.ts'
 
 async function pairOf(t: TestContext): Promise<readonly [RealNode, RealNode]> {
@@ -106,4 +106,19 @@ test('a listener with a program goes on when its daemon restarts, and handles ea
   listener.kill('SIGINT')
   assert.equal((await listened).code, 130)
   assert.deepEqual(bodies(), ['before', 'after'])
+})
+
+test('a command inside of a handler speaks to the same node, and what it sends counts as an agent’s', async (t) => {
+  const [one, two] = await pairOf(t)
+  const source = `const { sender } = JSON.parse(require('node:fs').readFileSync(0, 'utf8'))
+    require('node:child_process').execFileSync(process.execPath, [${JSON.stringify(bin)}, 'p2p', 'message', sender.peerId, 'from the handler', '--json'], { stdio: 'inherit' })`
+  const listened = two.home.p2p('listen', '--exec', program(two, source), '--once', '--json')
+  const { id } = await json<{ readonly id: string }>(one.home, 'message', two.peerId, 'wake up', '--timeout', '60')
+  const { code, stdout, stderr } = await listened
+  assert.equal(code, 0, stdout + stderr)
+  const { messages } = await json<{ readonly messages: readonly { readonly body: string; readonly thread: object }[] }>(one.home, 'inbox')
+  assert.deepEqual(
+    messages.map(({ body, thread }) => [body, thread]),
+    [['from the handler', { root: id, hop: 0, automatic: true }]]
+  )
 })

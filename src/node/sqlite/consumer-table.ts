@@ -72,6 +72,11 @@ export class ConsumerTable {
     this.#statements.forget.run(position)
   }
 
+  /** Forgets what was noted of messages that are gone in another way. */
+  prune(): void {
+    this.#statements.prune.run()
+  }
+
   #consumerOf(row: Row, at: Instant): InboxConsumer {
     const usedAt = wallMillis(number(row, 'used_wall'))
     const used = { bootId: text(row, 'used_boot'), monotonic: millis(number(row, 'used_monotonic')), wall: usedAt }
@@ -94,7 +99,7 @@ export class ConsumerTable {
 function prepare(
   database: DatabaseSync
 ): Record<
-  'list' | 'has' | 'count' | 'use' | 'remove' | 'forgetReader' | 'handOut' | 'acknowledge' | 'isAcknowledged' | 'waiting' | 'forget',
+  'list' | 'has' | 'count' | 'use' | 'remove' | 'forgetReader' | 'handOut' | 'acknowledge' | 'isAcknowledged' | 'waiting' | 'forget' | 'prune',
   StatementSync
 > {
   return {
@@ -112,6 +117,7 @@ function prepare(
       ON CONFLICT (consumer, position) DO UPDATE SET acknowledged = 1`),
     isAcknowledged: database.prepare('SELECT 1 FROM consumer_messages WHERE consumer = ? AND position = ? AND acknowledged = 1'),
     waiting: database.prepare('SELECT DISTINCT position FROM consumer_messages WHERE acknowledged = 1 ORDER BY position'),
-    forget: database.prepare('DELETE FROM consumer_messages WHERE position = ?')
+    forget: database.prepare('DELETE FROM consumer_messages WHERE position = ?'),
+    prune: database.prepare(`DELETE FROM consumer_messages WHERE position NOT IN (SELECT position FROM inbox WHERE state IN ('unread', 'held'))`)
   }
 }

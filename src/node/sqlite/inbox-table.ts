@@ -46,6 +46,7 @@ export class InboxTable {
 
   prune(): undefined {
     this.#sources.prune()
+    this.consumers.prune()
   }
 
   counts(): { readonly unread: number; readonly held: number; readonly bytes: number } {
