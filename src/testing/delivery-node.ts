@@ -2,7 +2,9 @@ import { type Clock, isMeshError, type MeshError, type Millis, millis, toHex, to
 import {
   type AdmissionLimits,
   type ArrivedMessage,
+  decodeEnvelope,
   frameKind,
+  type InboundMessage,
   type InboxInput,
   InboxMachine,
   type InboxOutput,
@@ -14,6 +16,7 @@ import {
   type OutboxInput,
   OutboxMachine,
   type OutboxOutput,
+  remainingLifeMs,
   type Via
 } from '../core/message/index.ts'
 import { MemoryDeliveryStore, MemoryDisk } from './memory-store.ts'
@@ -161,10 +164,26 @@ export class DeliveryNode implements Clock {
   }
 
   /** Submits a message; `done` is called only if the node lives to answer. */
-  submit(draft: MessageDraft, done: (result: OutboxEntry | MeshError) => void): void {
+  submit(draft: MessageDraft, done: (result: OutboxEntry | MeshError) => void, parkMs?: number): void {
     const call = ++this.#lastCall
     this.#life?.calls.set(call, done)
-    this.#outbox({ type: 'submit', call, draft, at: this.instant() })
+    this.#outbox({ type: 'submit', call, draft, at: this.instant(), ...(parkMs === undefined ? {} : { parkMs }) })
+  }
+
+  /** A message that was parked was given to everybody at once, or to nobody. */
+  gossiped(id: string, isGiven: boolean): void {
+    this.#outbox({ type: 'gossiped', ids: [id], isGiven })
+  }
+
+  /** Such a message arrives: the very envelope that its sender has for this node. */
+  hear(bytes: Uint8Array, sentAt: WallMillis): void {
+    const envelope = decodeEnvelope(bytes)
+    const { epoch, sequence, id, type, priority, source } = envelope
+    const message: InboundMessage = {
+      ...{ epoch, sequence, id, type, priority, source: source.key, via: 'direct', envelope: bytes },
+      ...{ digest: nativeSha256(bytes), proof: new Uint8Array(0), received: this.instant(), ttlMs: remainingLifeMs(envelope, sentAt) }
+    }
+    this.#inbox({ type: 'gossip', peer: this.#peer(source.key), message, envelope })
   }
 
   cancel(id: string, done: (result: OutboxEntry | MeshError) => void): void {

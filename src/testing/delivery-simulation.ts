@@ -1,4 +1,4 @@
-import { equalBytes } from '../core/base/index.ts'
+import { equalBytes, type MeshError } from '../core/base/index.ts'
 import {
   type AdmissionLimits,
   type ArrivedMessage,
@@ -22,6 +22,8 @@ export interface DeliveryScheduleOptions {
   readonly messages?: number
   /** Virtual milliseconds with faults; default 60,000. After them everything is mended. */
   readonly chaosMs?: number
+  /** Whether some messages go to everybody at once before they go alone, as in a large group. Default false. */
+  readonly gossip?: boolean
   /** Puts a faulty machine in, to see that the properties catch it. */
   readonly makeInbox?: (options: ConstructorParameters<typeof InboxMachine>[0]) => InboxMachine
 }
@@ -34,6 +36,8 @@ export interface DeliveryReport {
   readonly handedOut: number
   /** Transmissions of messages and receipts, by route. */
   readonly onRoute: Readonly<Record<Via, number>>
+  /** Messages that were given to everybody at once. */
+  readonly gossiped: number
   readonly virtualMs: number
 }
 
@@ -55,10 +59,11 @@ class DeliverySimulation implements DeliveryWorld {
   #onionDownUntil = 0
   #lastLink = 0
   #crashes = 0
+  #gossiped = 0
   #isCalm = false
 
   constructor(options: DeliveryScheduleOptions) {
-    this.#options = { nodes: 3, messages: 24, chaosMs: 60_000, ...options }
+    this.#options = { nodes: 3, messages: 24, chaosMs: 60_000, gossip: false, ...options }
     this.simulator = new Simulator(options.seed)
     const { random } = this.simulator
     this.#network = new SimulatedNetwork(this.simulator, {
@@ -99,6 +104,7 @@ class DeliverySimulation implements DeliveryWorld {
       crashes: this.#crashes,
       handedOut: this.#ledger.handedOut,
       onRoute: this.#ledger.onRoute,
+      gossiped: this.#gossiped,
       virtualMs: this.simulator.now
     }
   }
@@ -131,7 +137,27 @@ class DeliverySimulation implements DeliveryWorld {
 
   #submit(from: DeliveryNode, to: DeliveryNode, draft: MessageDraft): void {
     this.#ledger.drafted(draft)
-    if (from.isUp) from.submit(draft, (result) => this.#ledger.submitted({ from, to, draft, result }))
+    const parks = this.#options.gossip && draft.via === 'direct' && this.simulator.random.chance(0.6)
+    const done = (result: OutboxEntry | MeshError): void => {
+      this.#ledger.submitted({ from, to, draft, result })
+      if (parks) this.#gossip(from, to, draft.id)
+    }
+    if (from.isUp) from.submit(draft, done, parks ? 3_000 : undefined)
+  }
+
+  /** Everybody at once: some never hear it, some twice, some late; and now and then there is nobody to tell. */
+  #gossip(from: DeliveryNode, to: DeliveryNode, id: string): void {
+    const { random } = this.simulator
+    const [row] = from.disk.outbox.load([id])
+    const isGiven = random.chance(0.85)
+    if (isGiven && row !== undefined) {
+      this.#gossiped++
+      const sentAt = row.accepted.wall
+      for (let copies = random.pick([0, 1, 1, 1, 3]); copies > 0; copies--)
+        this.simulator.schedule(random.integer(1, random.pick([50, 2_000, 20_000])), () => to.hear(row.envelope, sentAt))
+    }
+    // A process may die between the two; and one that is told late has waited for nothing.
+    this.simulator.schedule(random.pick([0, 1, 500]), () => from.gossiped(id, isGiven))
   }
 
   #submitAgain(from: DeliveryNode, to: DeliveryNode, draft: MessageDraft): void {

@@ -36,6 +36,8 @@ export class OutboxParking {
     if (entry.parkMs === 0) return this.#ledger.open(entry)
     const at = after(now, entry.parkMs)
     entry.stage = 'parked'
+    // From here on bytes of it may leave at any moment: an end without a receipt is not known to be none.
+    entry.isSent = true
     this.#ledger.watch(entry)
     this.#parked.push({ entry, at })
   }
@@ -47,7 +49,10 @@ export class OutboxParking {
       const entry = this.#ledger.find(id)
       if (entry?.stage !== 'parked') continue
       if (isGiven) this.#sent(entry)
-      else released.add(release(entry))
+      else {
+        entry.isSent = false
+        released.add(release(entry))
+      }
     }
     return released
   }
@@ -63,7 +68,6 @@ export class OutboxParking {
   }
 
   #sent(entry: Entry): void {
-    entry.isSent = true
     entry.attempts++
     entry.path = gossipPath
     entry.state = 'sent'
