@@ -1,7 +1,7 @@
 import { encode } from 'uqr'
 
-/** ISO/IEC 18004 asks for four light modules around the code; two are enough for most cameras. */
-const borders = [4, 2] as const
+/** ISO/IEC 18004 asks for four light modules around the code; two or one are enough for most cameras, and make room on a narrow terminal. */
+const borders = [4, 2, 1] as const
 /** Black on white, whatever the colours of the terminal are. */
 const onWhite = (line: string): string => `\u001b[30;107m${line}\u001b[0m`
 
