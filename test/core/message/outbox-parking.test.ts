@@ -88,6 +88,16 @@ describe('outbox: messages to a whole group', () => {
     assert.deepEqual(outbox.states(), ['sent', 'expired-unknown'])
   })
 
+  it('are not said never to have left while they may be leaving', () => {
+    const outbox = new Outbox()
+    const call = ++calls
+    outbox.input({ type: 'submit', call, draft: draft({ id: 'm-1', ttlS: 1 }), at: instant(outbox.now), parkMs })
+    outbox.commit(call)
+    outbox.advanceTo(outbox.now + 2_000)
+    outbox.settle()
+    assert.deepEqual(outbox.states(), ['expired-unknown'])
+  })
+
   it('can be cancelled, and then are not sent alone', () => {
     const outbox = new Outbox()
     outbox.connect()
