@@ -62,7 +62,8 @@ export function createControlServer(parts: ControlServerParts, doorOf: () => Doo
     maxHeaderSize: 16_384
   })
   server.maxConnections = limits.maxConnections
-  server.on('request', (request, response) => void new Exchange(request, response, parts).run(doorOf()))
+  // What cannot even be told as an error ends that connection, and nothing else.
+  server.on('request', (request, response) => void new Exchange(request, response, parts).run(doorOf()).catch(() => response.destroy()))
   server.on('upgrade', (request, socket, head) => takeUpgrade(request, socket, { parts, door: doorOf(), head }))
   server.on('checkExpectation', (_request, response) => void response.writeHead(417).end())
   return server

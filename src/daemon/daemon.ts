@@ -44,7 +44,12 @@ export class Daemon implements RunningDaemon {
     this.#options = profile.options
     this.#log = profile.log
     const { stateFolder, runtimeFolder } = profile.paths
-    this.#gateway = new Gateway({ ...this.#serverParts(), stateFolder, runtimeFolder })
+    this.#gateway = new Gateway({
+      ...this.#serverParts(),
+      stateFolder,
+      runtimeFolder,
+      onListening: (event, port) => this.#log.record({ level: 'info', event, fields: { port } })
+    })
     this.#ready.promise.catch(() => undefined)
   }
 

@@ -140,6 +140,39 @@ test('the door of a WebSocket is as narrow as that of the rest: Host, Origin, to
   assert.equal(rig.mesh.stateHash(), before)
 })
 
+test('a WebSocket that is not read holds up its own streams, is told what it missed, and gets the messages all the same', async (t) => {
+  const rig = await startRig(t)
+  const talk = await new Talk(t, rig, { token: rig.token('read') }).opened()
+  talk.say({ id: 'events', operation: 'events', input: {} })
+  await talk.hear()
+  talk.socket.pause()
+  const body = new Uint8Array(65_536).fill(0x61)
+  for (let index = 0; index < 600; index++) {
+    rig.mesh.receive({ id: `m${index}`, body })
+    if (index % 50 === 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+  rig.mesh.receive({ id: 'last' })
+  talk.socket.resume()
+  const seen: string[] = []
+  const events = new Set<string>()
+  while (seen.at(-1) !== 'last') {
+    const item = (await talk.hear())['item'] as { readonly event: string; readonly data: { readonly id?: string } }
+    events.add(item.event)
+    if (item.event === 'message') seen.push(item.data.id ?? '')
+  }
+  assert.ok(events.has('missed'))
+  assert.deepEqual(seen, [...Array.from({ length: 600 }, (_, index) => `m${index}`), 'last'])
+})
+
+test('requests beyond those that are worked on at once wait until one ends, and none is lost', async (t) => {
+  const rig = await startRig(t)
+  const talk = await new Talk(t, rig, { token: rig.token('agent') }).opened()
+  for (let index = 0; index < 200; index++) talk.say({ id: index, operation: 'message', input: { destination: 'agent-001', content: 'x' } })
+  const answered = new Set<unknown>()
+  while (answered.size < 200) answered.add((await talk.hear(({ result }) => result !== undefined))['id'])
+  assert.equal(rig.mesh.calls.length, 200)
+})
+
 test('there are so many WebSockets and no more', async (t) => {
   const rig = await startRig(t)
   const talks = await Promise.all(Array.from({ length: 32 }, () => new Talk(t, rig, { token: rig.token('read') }).opened()))

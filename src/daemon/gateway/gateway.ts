@@ -9,6 +9,8 @@ import { TokenBook } from './token-book.ts'
 import { WebSocketDoor } from './web-socket.ts'
 
 export interface GatewayParts extends ControlServerParts {
+  /** Told when it starts and stops listening. */
+  onListening(event: 'gateway.started' | 'gateway.stopped', port: number): void
   readonly stateFolder: string
   readonly runtimeFolder: string
 }
@@ -82,6 +84,7 @@ export class Gateway {
     own.server.closeAllConnections()
     // Those of the other port come again.
     this.#openSockets?.close()
+    this.#parts.onListening('gateway.stopped', own.port)
     return true
   }
 
@@ -106,6 +109,7 @@ export class Gateway {
     const listener = { server, port: typeof address === 'object' && address !== null ? address.port : port }
     door = loopbackDoor(listener.port, tokens)
     this.#listeners.add(listener)
+    this.#parts.onListening('gateway.started', listener.port)
     return listener
   }
 
