@@ -229,6 +229,7 @@ export class MeshNode implements mesh.Mesh {
     await this.#parts.reach.stop()
     this.#parts.delivery.stop()
     await this.#parts.onion.stop()
+    this.#parts.threads.flush()
     this.#parts.host.closeAll(new MeshError('SHUTTING_DOWN'))
     await this.#parts.tracker.settle()
     await this.#config.release()

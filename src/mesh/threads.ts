@@ -1,11 +1,14 @@
 import { MeshError } from '../core/base/index.ts'
 import { decodeEnvelope, LoopGuard, type SavedThreads, type ThreadMark, type ThreadPlace } from '../core/message/index.ts'
 import type { LogRecord } from './mesh.ts'
-import type { Platform, ThreadStore } from './ports.ts'
+import type { Platform, ThreadStore, Timers } from './ports.ts'
 import type { Tracker } from './tracker.ts'
 
+/** What changed is stored after so long, together: a crash may lose the counts of that time. */
+const keepWithinMs = 50
+
 export interface ThreadsOptions {
-  readonly platform: { readonly deliveryStore: Pick<Platform['deliveryStore'], 'getInbox'>; readonly threadStore: ThreadStore }
+  readonly platform: { readonly deliveryStore: Pick<Platform['deliveryStore'], 'getInbox'>; readonly threadStore: ThreadStore; readonly timers: Timers }
   /** What an earlier process left. */
   readonly saved: SavedThreads
   readonly tracker: Tracker
@@ -33,6 +36,7 @@ export interface ThreadRequest {
 export class Threads {
   readonly #options: ThreadsOptions
   readonly #guard: LoopGuard
+  #isScheduled = false
 
   constructor(options: ThreadsOptions) {
     this.#options = options
@@ -90,9 +94,18 @@ export class Threads {
     this.#guard.follows(id, inReplyTo)
   }
 
-  #keep(): void {
+  /** Stores what waits to be stored: to be called before the node stops. */
+  flush(): void {
+    this.#isScheduled = false
     const changes = this.#guard.takeChanges()
     if (changes !== undefined) this.#options.tracker.track('saving what threads count', this.#options.platform.threadStore.save(changes))
+  }
+
+  /** Answers come by the thousand: a commit of its own for each would take half of what the disk can do. */
+  #keep(): void {
+    if (this.#isScheduled || !this.#guard.hasChanges) return
+    this.#isScheduled = true
+    this.#options.platform.timers.schedule(keepWithinMs, () => this.flush())
   }
 
   #refused(code: 'LOOP_GUARD' | 'HOP_LIMIT', root: string): void {

@@ -95,9 +95,14 @@ export class LoopGuard {
     if (place !== undefined) this.#remember(id, place)
   }
 
+  /** Whether `takeChanges` has something. */
+  get hasChanges(): boolean {
+    return this.#changedPlaces.size > 0 || this.#changedCounts.size > 0
+  }
+
   /** What changed since the last call, to be kept; undefined when nothing did. */
   takeChanges(): SavedThreads | undefined {
-    if (this.#changedPlaces.size === 0 && this.#changedCounts.size === 0) return undefined
+    if (!this.hasChanges) return undefined
     const places = [...this.#changedPlaces].map(([id, place]) => ({ id, ...place }))
     const counts = [...this.#changedCounts].map((root) => ({ root, automatic: this.countOf(root) }))
     this.#changedPlaces = new Map()
