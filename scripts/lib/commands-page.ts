@@ -31,7 +31,7 @@ function section(command: Command): string {
     command.errors.length > 0 ? `May end with ${command.errors.map((name) => `[${name}](errors.md#${name.toLowerCase()})`).join(', ')}.` : '',
     route === undefined
       ? ''
-      : `Control API: ${code(`${route.method} ${route.path}`)}, scope ${code(route.scope)}${route.stream === true ? ', a line of JSON for each item' : ''}.`
+      : `Control API: ${code(`${route.method} ${route.path}`)}, scope ${code(route.scope)}${route.stream === undefined ? '' : ', a line of JSON for each item'}${route.socketOnly === true ? ', over the socket only' : ''}.`
   ]
   return parts.filter((part) => part !== '').join('\n\n')
 }
