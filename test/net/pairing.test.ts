@@ -120,3 +120,14 @@ test('an invite names public addresses that nobody has confirmed, too, of IPv6 o
     '/ip4/10.0.0.2/tcp/1'
   ])
 })
+
+test('a pairing is at the level and with the signatures that either side asks for', { timeout: 60_000 }, async () => {
+  const strict = { quantumResistant: true, mlkemSecurityLevel: 5, quantumSignatures: true } as const
+  await using net = await createTestnet(2, { bootstrap: false, config: (index) => (index === 0 ? strict : {}) })
+  const [strictNode, other] = [net.node(0), net.node(1)]
+  const joined = await other.join((await strictNode.invite()).invite)
+  assert.deepEqual((await strictNode.peer(other.peerId)).words, joined.words)
+  const back = await strictNode.join((await other.invite()).invite)
+  assert.deepEqual((await other.peer(strictNode.peerId)).words, back.words)
+  assert.notDeepEqual(back.words, joined.words)
+})
