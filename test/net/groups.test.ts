@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { isMeshError } from '../../src/core/base/index.ts'
 import type { Mesh, ReceivedMessage, SendReport } from '../../src/mesh/mesh.ts'
@@ -115,8 +118,20 @@ test('names of groups stand for one thing only, and a group of a name that a pee
   await assert.rejects(ada.send('@nobody', 'x'), failure('GROUP_UNKNOWN'))
   await assert.rejects(ada.groups.remove('team', [cyd.peerId]), failure('GROUP_NOT_MEMBER'))
   await assert.rejects(ada.groups.leave('team'), failure('GROUP_LAST_ADMIN'))
-  await ben.groups.create('node-0x', { members: [ada.peerId] })
-  await untilMembers(ada, 'node-0x', 2)
+  // Not paired with cyd, ben may call a group as ada knows cyd.
+  await ben.groups.create('node-2', { members: [ada.peerId] })
+  await untilMembers(ada, 'node-2', 2)
+  await assert.rejects(ada.send('node-2', 'x'), failure('NAME_AMBIGUOUS'))
+  const [toGroup] = (await ada.send('@node-2', 'to the group', { timeoutMs: patience })).to
+  assert.equal(toGroup?.peerId, ben.peerId)
+  assert.equal((await ada.send(cyd.peerId, 'to the peer', { timeoutMs: patience })).status, 'stored')
+  const { id } = await ada.groups.get('team')
+  assert.equal((await ada.send(`@${id.slice(0, 8)}`, 'by its id', { id: 'once', timeoutMs: patience })).group?.name, 'team')
+  // The same again is no second message for anybody, and other content under that id is none either.
+  await ada.send('team', 'by its id', { id: 'once', timeoutMs: patience })
+  await assert.rejects(ada.send('team', 'something else', { id: 'once' }), failure('ID_CONFLICT'))
+  assert.equal((await texts(ben)).filter((text) => text === 'by its id').length, 1)
+  await assert.rejects(ada.send('team', 'x', { id: 'two words' }), failure('OPTION_INVALID'))
   await assert.rejects(ada.request('team', 'x'), failure('USAGE'))
   await assert.rejects(ada.send('team', 'x', { delivery: 'volatile' }), failure('USAGE'))
   await assert.rejects(ada.send('team', 'x', { contentType: 'application/vnd.synaptic-mesh.group+cbor' }), failure('OPTION_INVALID'))
@@ -139,4 +154,28 @@ test('a member leaves and is taken out by an admin, a second admin changes the g
   assert.equal((await cyd.groups.list())[0]?.state, 'left')
   assert.equal((await ada.groups.end('trio')).state, 'ended')
   for (const node of [ben, dan]) await until(async () => (await node.groups.list())[0]?.state === 'ended', 'the end', patience)
+})
+
+test('who was removed while it was away, and has not heard of it, is refused by the others; it knows its group over the restart', async (t) => {
+  const stateFolder = mkdtempSync(join(tmpdir(), 'sm-group-'))
+  t.after(() => rmSync(stateFolder, { recursive: true, force: true }))
+  await using net = await createTestnet(2)
+  const [ada, ben] = net.nodes
+  assert.ok(ada && ben)
+  const cyd = await net.add({}, { stateFolder })
+  await net.pair(ada, ben)
+  await net.pair(ada, cyd)
+  await ada.groups.create('crew', { members: [ben.peerId, cyd.peerId] })
+  for (const node of [ben, cyd]) await untilMembers(node, 'crew', 3)
+  await cyd.stop()
+  await ada.groups.remove('crew', [cyd.peerId])
+  await untilMembers(ben, 'crew', 2)
+  await ada.stop()
+  const back = await net.add({ bootstrapPeers: ben.addresses().slice(0, 1) }, { stateFolder })
+  assert.equal((await back.groups.get('crew')).members.length, 3)
+  const report = await back.send('crew', 'am I in?', { timeoutMs: 5_000 })
+  const codes = new Map((report.members ?? []).map(({ peer, status, error }) => [peer.peerId, error?.code ?? status]))
+  assert.equal(codes.get(ben.peerId), 'GROUP_NOT_MEMBER')
+  assert.ok(['accepted', 'sent'].includes(codes.get(ada.peerId) ?? ''))
+  assert.deepEqual(await texts(ben), [])
 })

@@ -79,7 +79,7 @@ export class GroupKeys {
     const { record } = group.signed
     await this.#drop([...this.#of(record.id)].filter(({ epoch }) => group.state !== 'joined' || epoch < record.epoch - epochsBack))
     if (!isOwn || group.state !== 'joined' || record.members.length <= groupLimits.directMembers) return
-    const key = this.current(group) ?? (await this.#make(record))
+    const key = this.#newest(group) ?? (await this.#make(record))
     if (!key.isTold) await this.#tellAll(record, key)
   }
 
@@ -95,10 +95,10 @@ export class GroupKeys {
     await this.#keep({ ...message, tag, maker: source, counter: 0, isTold: true })
   }
 
-  /** The key under which messages of a group are sealed now; undefined while there is none, and each member gets its own message. */
-  current({ signed: { record }, state }: KnownGroup): StoredGroupKey | undefined {
-    if (state !== 'joined') return undefined
-    return [...this.#of(record.id)].find((key) => isFor(key, record) && isAdmin(record, key.maker))
+  /** The key under which messages of a group are sealed now; undefined while there is none, or the members have yet to be told: then each gets its own message. */
+  current(group: KnownGroup): StoredGroupKey | undefined {
+    const key = group.state === 'joined' ? this.#newest(group) : undefined
+    return key?.isTold === true ? key : undefined
   }
 
   /** The key of a frame, with the group that it belongs to; undefined when this node is not meant, or not any more. */
@@ -123,6 +123,10 @@ export class GroupKeys {
       held.reserved = Math.max(held.reserved, reserved)
     }
     return counter
+  }
+
+  #newest({ signed: { record } }: KnownGroup): StoredGroupKey | undefined {
+    return [...this.#of(record.id)].find((key) => isFor(key, record) && isAdmin(record, key.maker))
   }
 
   async #make(record: GroupRecord): Promise<StoredGroupKey> {

@@ -1,11 +1,11 @@
 import { type ErrorReport, MeshError, toHex, toMeshError, wallMillis } from '../../core/base/index.ts'
 import { groupLimits, memberMessageId } from '../../core/group/index.ts'
-import type { MessageDraft, OutboxEntry, OutboxState, ThreadMark } from '../../core/message/index.ts'
+import { invalidOption, isMessageId, type MessageDraft, type OutboxEntry, type OutboxState, type ThreadMark } from '../../core/message/index.ts'
 import { startDeadline, within } from '../deadline.ts'
 import type { Delivery } from '../delivery.ts'
 import type { Submitted } from '../delivery-calls.ts'
 import type { SendOptions, SendReport } from '../mesh.ts'
-import type { MeshOutbox } from '../mesh-outbox.ts'
+import { type MeshOutbox, ownCopy, type Recipient } from '../mesh-outbox.ts'
 import type { PeerBook } from '../peer-book.ts'
 import type { Platform } from '../ports.ts'
 import { sendReport, settledStates } from '../send-report.ts'
@@ -55,13 +55,16 @@ export class GroupSender {
     const members = this.#options.groups.others(group)
     if (members.length === 0) throw new MeshError('USAGE', { problem: `${record.name} has no other members yet` })
     const message = options.id ?? this.#options.outbox.nextId()
-    const thread = await this.#thread(message, options, cause)
+    if (!isMessageId(message)) throw invalidOption('id', message, '1 to 64 of A-Z a-z 0-9 . _ -')
     const mark = { id: record.id, epoch: record.epoch, message }
-    const drafts = members.map(({ key }): MessageDraft => {
+    const own = ownCopy(content)
+    const unmarked = members.map(({ key }) => {
       const id = memberMessageId({ group: record.id, message, member: key })
-      const { peerId } = this.#options.peers.reference(key)
-      return { ...this.#options.outbox.draft({ peerId, publicKey: key, label: '' }, content, { ...options, id }), group: mark, thread }
+      return this.#options.outbox.draft(this.#recipient(key), own, { ...options, id })
     })
+    await this.#checkRoutes(members, options)
+    const thread = await this.#thread(message, options, cause)
+    const drafts = unmarked.map((draft): MessageDraft => ({ ...draft, group: mark, thread }))
     const watches = drafts.map(({ id }) => this.#options.outbox.settled(id))
     try {
       const outcomes = await this.#submit(group, drafts)
@@ -130,6 +133,19 @@ export class GroupSender {
       group: { id: toHex(id), name: known?.signed.record.name ?? '' },
       members
     }
+  }
+
+  #recipient(publicKey: Uint8Array): Recipient {
+    return { peerId: this.#options.peers.reference(publicKey).peerId, publicKey, label: '' }
+  }
+
+  /** Over circuits: where none can be made to any member it is refused, as to a peer. */
+  async #checkRoutes(members: readonly { readonly key: Uint8Array }[], options: SendOptions): Promise<void> {
+    const { outbox } = this.#options
+    if (outbox.routeOf(options) !== 'onion') return
+    const checks = await Promise.allSettled(members.map(({ key }) => outbox.checkRoute(this.#recipient(key), options)))
+    const refused = checks.find((check) => check.status === 'rejected')
+    if (refused !== undefined && checks.every(({ status }) => status === 'rejected')) throw toMeshError(refused.reason)
   }
 
   #rows(message: string): Promise<readonly OutboxEntry[]> {

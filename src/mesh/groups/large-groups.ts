@@ -1,4 +1,4 @@
-import { concat, toHex } from '../../core/base/index.ts'
+import { concat, isMeshError, toHex } from '../../core/base/index.ts'
 import { groupContentTypes } from '../../core/group/index.ts'
 import { messageLimits, type Via } from '../../core/message/index.ts'
 import type { GossipPort } from '../cards.ts'
@@ -26,6 +26,7 @@ export interface LargeGroupsOptions {
 
 /** Below that of records, which say what a key is for. */
 const priority = 8
+const retryMs = 30_000
 
 /** What groups of more than 32 members need besides their records: a key for each epoch, and gossip. */
 export class LargeGroups {
@@ -62,9 +63,18 @@ export class LargeGroups {
 
   /** A group has another record, or the node has started. Resolves when the keys that it takes are in the outbox; never rejects: without a key each member gets its own message. */
   async changed(change: GroupChange): Promise<void> {
+    const { tracker, platform } = this.#options
     const work = this.#keys.changed(change)
-    this.#options.tracker.track('the key of a group', work)
-    await work.catch(() => undefined)
+    tracker.track('the key of a group', work)
+    try {
+      await work
+    } catch (error) {
+      if (isPassing(error) && this.#isNewest(change)) platform.timers.schedule(retryMs, () => void this.changed(change))
+    }
+  }
+
+  #isNewest({ group: { signed } }: GroupChange): boolean {
+    return this.#options.directory.find(toHex(signed.record.id))?.signed === signed
   }
 
   async #tell(member: Uint8Array, { tag, group, epoch }: StoredGroupKey, body: Uint8Array): Promise<void> {
@@ -83,3 +93,6 @@ export class LargeGroups {
     })
   }
 }
+
+/** The outbox or the disk is full for now. */
+const isPassing = (error: unknown): boolean => isMeshError(error, 'QUOTA') || isMeshError(error, 'DISK_FULL')
