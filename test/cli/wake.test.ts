@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { z } from 'zod'
 import { catalogue, operations, type OutputOf } from '../../src/api/index.ts'
-import { hostileBodies } from './listen/message.ts'
+import { hostileBodies, injections } from './listen/message.ts'
 import { finished, Home, repository, type Result } from './support.ts'
 
 type Handled = Extract<OutputOf<typeof catalogue.listen>, { readonly handled: string }>
@@ -227,6 +227,10 @@ test('a named reader gets what others have acknowledged, and a label takes what 
   )
   assert.deepEqual(await unreadOf(home, '--consumer', 'quick'), ['two'])
   assert.deepEqual(await unreadOf(home, '--consumer', 'slow'), ['one', 'two'])
+  assert.equal((await home.p2p('inbox', 'read', '--ack', '--consumer', 'slow')).code, 0)
+  assert.deepEqual(await unreadOf(home, '--consumer', 'slow'), [])
+  const nothing = await listen(home, '--exec', program(home, ''), '--consumer', 'slow', '--timeout', '1')
+  assert.deepEqual([nothing.code, JSON.parse(nothing.stderr).error.code], [6, 'TIMEOUT'])
   const unknown = await home.p2p('inbox', 'list', '--consumer', 'nobody', '--json')
   assert.equal(unknown.code === 0 || JSON.parse(unknown.stderr).error.code === 'CONSUMER_UNKNOWN', true)
   const removed = await home.p2p('inbox', 'consumers', 'remove', 'slow')
@@ -295,16 +299,17 @@ test('further words of a program stand after --, as they are', async (t) => {
 })
 
 test('the lines of listen --json keep what a peer wrote in one field, whatever it wrote', async (t) => {
+  const corpus = [...hostileBodies, ...injections]
   const home = await homeWith(
     t,
-    hostileBodies.map((body, index) => ({ id: `m${index}`, body, paired: index % 2 === 0 }))
+    corpus.map((body, index) => ({ id: `m${index}`, body, paired: index % 2 === 0 }))
   )
-  const { stdout } = await listenFor(home, hostileBodies.length, '--ack')
+  const { stdout } = await listenFor(home, corpus.length, '--ack')
   const lines = stdout.trimEnd().split('\n')
-  assert.equal(lines.length, hostileBodies.length)
+  assert.equal(lines.length, corpus.length)
   for (const [index, line] of lines.entries()) {
     const { body, ...rest } = operations.listen.output(z).parse(JSON.parse(line))
-    assert.equal(body, hostileBodies[index])
+    assert.equal(body, corpus[index])
     assert.deepEqual([rest.untrusted, rest.sender.verified, rest.sender.paired], [true, true, index % 2 === 0])
     assert.ok(!JSON.stringify(rest).includes(JSON.stringify(body).slice(1, -1)))
     assert.doesNotMatch(line, /[\u0000-\u001f\u007f-\u009f\u200b\u202e\u2028]/)
