@@ -144,6 +144,49 @@ describe('group gossip', () => {
   })
 })
 
+describe('keys of large groups', () => {
+  it('may come before the record that they are for', async () => {
+    const { alice, group } = await world()
+    const late = new Member(signerOf(100))
+    const [key] = alice.store.rows.values()
+    const slot = group.record.members.findIndex((member) => equalBytes(member.key, late.publicKey))
+    assert.ok(key !== undefined && slot >= 0)
+    await late.keys.learn({ source: alice.publicKey, body: encodeGroupKey({ ...key, slot }) })
+    await alice.send(alice.group(group), 'before')
+    assert.equal(late.hear(alice, alice.frames[0]), 'accept')
+    assert.deepEqual(late.events, ['passed'], 'whose it is, is not known yet')
+    await late.join(group)
+    await alice.send(alice.group(group), 'after')
+    late.hear(alice, alice.frames[1])
+    assert.equal(late.heard.length, 1)
+  })
+
+  it('are told to every other member, and again by the process after one that died before it could', async () => {
+    const [alice, group] = [new Member(signerOf(1)), await largeGroup([new Member(signerOf(1))])]
+    alice.cannotTell = true
+    await assert.rejects(alice.join(group))
+    assert.equal(alice.keys.current(alice.group(group)), undefined, 'nothing is sealed with what nobody can open')
+    const again = new Member(signerOf(1), alice.store)
+    await again.keys.load()
+    await again.join(group)
+    assert.equal(again.told.length, 39)
+    assert.equal(new Set(again.told.map(({ member }) => toHex(member))).size, 39)
+    assert.equal(alice.store.rows.size, 1, 'the same key')
+    const once = new Member(signerOf(1), alice.store)
+    await once.keys.load()
+    await once.join(group)
+    assert.equal(once.told.length, 0)
+  })
+
+  it('are none of a group that is small', async () => {
+    const alice = new Member(signerOf(1))
+    const small = await largeGroup([alice], 32)
+    assert.equal(alice.store.rows.size, 0)
+    await alice.send(alice.group(small), 'to each alone')
+    assert.equal(alice.frames.length, 0)
+  })
+})
+
 describe('hostile group gossip', () => {
   it('is not taken in the name of another member, though every member can derive that one\u2019s key', async () => {
     const { alice, bob, carol, group } = await world()

@@ -1,4 +1,4 @@
-import { equalBytes, type MeshError, type Signer, toHex, wallMillis } from '../../src/core/base/index.ts'
+import { equalBytes, MeshError, type Signer, toHex, wallMillis } from '../../src/core/base/index.ts'
 import { createGroup, editGroup, type GroupMember, memberMessageId, type SignedGroup } from '../../src/core/group/index.ts'
 import { encodeEnvelope, type Envelope, type InboundMessage, type MessageDraft, type OutboxRow } from '../../src/core/message/index.ts'
 import { nodeHandshakeCrypto } from '../../src/crypto/handshake-crypto.ts'
@@ -60,6 +60,7 @@ export class Member {
   readonly tracker = new Tracker((_, error) => this.failures.push(error))
   readonly #epoch = random.bytes(16)
   neighbours = 3
+  cannotTell = false
   #sequence = 0
 
   constructor(signer: Signer, store = new MemoryKeys(), options: { readonly onionRouting?: boolean } = {}) {
@@ -69,6 +70,7 @@ export class Member {
     this.keys = new GroupKeys({
       ...{ crypto: nodeHandshakeCrypto, random, store, directory: this.book, ownKey: signer.publicKey },
       tell: (member, _, body) => {
+        if (this.cannotTell) return Promise.reject(new MeshError('QUOTA', { where: 'The outbox', reason: 'full' }))
         this.told.push({ member, body })
         return Promise.resolve()
       }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { hkdfSync } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { sha256 } from '@noble/hashes/sha2.js'
 import { decodeCbor } from '../../../src/core/base/cbor.ts'
 import { ByteWriter, type ErrorCode, fromHex, isMeshError, toHex, utf8 } from '../../../src/core/base/index.ts'
 import {
@@ -109,6 +110,21 @@ describe('group content', () => {
       for (const part of mixed) writer.raw(cborBytes(part ?? new Uint8Array()))
       fails('SIGNATURE_INVALID', () => openGroupContent(writer.finish(), { sender: alice.publicKey, verifier }))
     }
+  })
+
+  it('leaves a proof by which a third party knows who wrote the template', () => {
+    const { proof, template } = openGroupContent(contentBytes(), { sender: alice.publicKey, verifier })
+    const [version, statement, signature, sequences] = decodeCbor(proof, { what: 'proof', maxBytes: 16_384, maxItems: 5, maxDepth: 1 }) as [
+      number,
+      Uint8Array,
+      Uint8Array,
+      Uint8Array
+    ]
+    const said = decodeCbor(statement, { what: 'statement', maxBytes: 256, maxItems: 9, maxDepth: 1 }) as readonly unknown[]
+    assert.equal(version, 2)
+    assert.ok(verifier.verify('group-message', alice.publicKey, statement, signature))
+    assert.ok(!verifier.verify('group', alice.publicKey, statement, signature), 'it is no record')
+    assert.deepEqual(said.slice(6), [sha256(sequences), sha256(template)])
   })
 
   it('has room for the sequences of 1,024 members', () => {
