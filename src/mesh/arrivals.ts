@@ -1,6 +1,6 @@
 import type { WallMillis } from '../core/base/index.ts'
 import { isControlType } from '../core/base/control-type.ts'
-import { type ArrivedMessage, decodeEnvelope, type VolatileMessage } from '../core/message/index.ts'
+import { type ArrivedMessage, decodeEnvelope, type InboxRow, type VolatileMessage } from '../core/message/index.ts'
 import type { Delivery } from './delivery.ts'
 import type { ReceivedMessage } from './mesh.ts'
 import type { MeshInbox } from './mesh-inbox.ts'
@@ -56,12 +56,7 @@ export class Arrivals {
 
   /** Delivers what was held of a peer that is paired now; resolves with how many messages that were. */
   async release(publicKey: Uint8Array, parts: { readonly delivery: Delivery; readonly inbox: MeshInbox }): Promise<number> {
-    const released = await parts.delivery.release(publicKey)
-    if (released === 0) return 0
-    const { messages } = await parts.inbox.list({ from: this.#options.book.reference(publicKey).peerId, limit: 1_000 })
-    this.#options.threads.arrived(messages)
-    for (const message of messages) this.#deliver(message)
-    return released
+    return this.#deliverRows(await parts.delivery.release(publicKey), parts.inbox)
   }
 
   /** Delivers what was held of a peer that is a member of this group now. */
@@ -69,10 +64,15 @@ export class Arrivals {
     { publicKey, group }: { readonly publicKey: Uint8Array; readonly group: Uint8Array },
     parts: { readonly delivery: Delivery; readonly inbox: MeshInbox }
   ): Promise<void> {
-    const rows = await parts.delivery.releaseGroup(publicKey, group)
-    const messages = parts.inbox.received(rows.filter(({ envelope }) => !isControlType(decodeEnvelope(envelope).contentType)))
+    this.#deliverRows(await parts.delivery.releaseGroup(publicKey, group), parts.inbox)
+  }
+
+  /** How many of the rows are messages for whoever reads here, and not words between nodes. */
+  #deliverRows(rows: readonly InboxRow[], inbox: MeshInbox): number {
+    const messages = inbox.received(rows.filter(({ envelope }) => !isControlType(decodeEnvelope(envelope).contentType)))
     this.#options.threads.arrived(messages)
     for (const message of messages) this.#deliver(message)
+    return messages.length
   }
 
   #deliver(message: ReceivedMessage): void {

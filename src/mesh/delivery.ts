@@ -143,12 +143,12 @@ export class Delivery {
     return outcomes
   }
 
-  /** Delivers what was held of a peer that is paired now; returns how many messages. */
-  async release(publicKey: Uint8Array): Promise<number> {
+  /** Delivers what was held of a peer that is paired now; returns its rows. */
+  async release(publicKey: Uint8Array): Promise<readonly InboxRow[]> {
     const rows = await this.#stored(this.#options.platform.deliveryStore.release(publicKey))
     this.#inbox.input({ type: 'released', rows })
     this.#tellOverCircuits(rows)
-    return rows.length
+    return rows
   }
 
   /** The same for what it sent to a group. */

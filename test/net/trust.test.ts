@@ -176,6 +176,22 @@ test('of a peer that is removed what is unread stays, and what follows is held',
   )
 })
 
+test('approving a peer again gives out what was held since, and nothing for a second time', async () => {
+  const { net, me, stranger } = await strangers()
+  await using _ = net
+  await sendTo(stranger, me, 'first')
+  await me.contacts.approve(stranger.peerId)
+  await me.contacts.remove(stranger.peerId)
+  await sendTo(stranger, me, 'second')
+  const seen: string[] = []
+  me.on('message', (message) => seen.push(text(message)))
+  assert.equal((await me.contacts.approve(stranger.peerId)).released, 1)
+  assert.deepEqual(seen, ['second'])
+  assert.equal((await me.contacts.approve(stranger.peerId, { alias: 'guest', commands: true })).released, 0)
+  assert.deepEqual(seen, ['second'])
+  assert.deepEqual((await me.inbox.list()).messages.map(text), ['first', 'second'])
+})
+
 test('nothing comes from a blocked peer, not after a restart either, until the block is lifted', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'synaptic-test-'))
   t.after(() => rm(folder, { recursive: true }))
