@@ -103,6 +103,7 @@ export class Neighbourhood {
       ...{ libp2p, log, host, platform, network },
       sessions: options.sessions,
       words: options.words,
+      isBlocked: (peerId) => options.book.isBlocked(peerId),
       cards: this.#cards,
       onPaired: (pair) => void this.paired(pair),
       onInvite: (inviteId) => this.invites.changed(inviteId),

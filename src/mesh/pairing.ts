@@ -39,6 +39,8 @@ export interface PairingServiceOptions {
   readonly cards: Pick<CardService, 'own'>
   readonly words: PairingWords
   readonly network: string
+  /** Nobody is paired with who is blocked, in neither direction. */
+  readonly isBlocked: (peerId: string) => boolean
   readonly log: (record: LogRecord) => void
   /** The peer is in the store, committed: keep it connected, release its held messages. Also when an earlier pairing was only repeated. */
   readonly onPaired: (pair: PairRecord) => void
@@ -84,7 +86,7 @@ export class PairingService {
 
   /**
    * Pairs with the peer that gave out `text`. Resolves when both sides have committed.
-   * @throws {MeshError} INVITE_INVALID, INVITE_EXPIRED, INVITE_USED, INVITE_REVOKED, NETWORK_MISMATCH, PEER_UNREACHABLE, IDENTITY_MISMATCH, OPTION_INVALID,
+   * @throws {MeshError} INVITE_INVALID, INVITE_EXPIRED, INVITE_USED, INVITE_REVOKED, NETWORK_MISMATCH, PEER_UNREACHABLE, IDENTITY_MISMATCH, PEER_BLOCKED, OPTION_INVALID,
    * TIMEOUT, ABORTED, and as `openSession`
    */
   async join(text: string, options: JoinOptions = {}): Promise<Joined> {
@@ -94,6 +96,7 @@ export class PairingService {
     // The inviter's clock decides whether it has expired; ours may be wrong.
     checkInvite(invite, { network, now: wallMillis(0) })
     if (equalBytes(invite.publicKey, platform.signer.publicKey)) throw new MeshError('INVITE_INVALID', { reason: 'it is of this node itself' })
+    this.#checkBlock(peerIdOfKey(invite.publicKey))
     await this.#checkAlias(alias, invite.publicKey)
     using deadline = startDeadline(platform.timers, { operation: 'join', timeoutMs, signal })
     try {
@@ -159,6 +162,7 @@ export class PairingService {
   }
 
   async #serve(stream: FrameStream): Promise<void> {
+    this.#checkBlock(stream.peerId)
     const session = await this.#options.sessions.acceptPairing(stream)
     using deadline = startDeadline(this.#options.platform.timers, { operation: 'a pairing', timeoutMs: servedMs })
     const release = deadline.onEnd(() => session.abort(deadline.error()))
@@ -270,6 +274,10 @@ export class PairingService {
       pairedAt: before?.pairedAt ?? clock.wall(),
       commands
     }
+  }
+
+  #checkBlock(peerId: string): void {
+    if (this.#options.isBlocked(peerId)) throw new MeshError('PEER_BLOCKED', { peer: shortPeerId(peerId) })
   }
 
   async #checkAlias(alias: string, publicKey: Uint8Array): Promise<void> {

@@ -131,3 +131,17 @@ test('a pairing is at the level and with the signatures that either side asks fo
   assert.deepEqual((await other.peer(strictNode.peerId)).words, back.words)
   assert.notDeepEqual(back.words, joined.words)
 })
+
+test('nobody is paired with who is blocked: neither by an invite of its, nor by one that it was given before', async () => {
+  await using net = await strangers(2)
+  const [alice, bob] = [net.node(0), net.node(1)]
+  const given = await alice.invite()
+  const { invite } = await bob.invite()
+  await alice.contacts.block(bob.peerId)
+  await assert.rejects(alice.join(invite), failure('PEER_BLOCKED'))
+  await assert.rejects(bob.join(given.invite, { timeoutMs: 15_000 }))
+  assert.deepEqual([await pairedWith(alice), await pairedWith(bob)], [[], []])
+  await alice.contacts.trust(bob.peerId)
+  await bob.join(given.invite)
+  assert.deepEqual(await pairedWith(alice), [bob.peerId])
+})

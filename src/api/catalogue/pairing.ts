@@ -118,6 +118,7 @@ export const join = command({
     'NETWORK_MISMATCH',
     'PEER_UNREACHABLE',
     'IDENTITY_MISMATCH',
+    'PEER_BLOCKED',
     'HANDSHAKE_FAILED',
     'TIMEOUT'
   ],
