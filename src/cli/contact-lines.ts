@@ -26,10 +26,10 @@ export function pendingLines(
 }
 
 function strangerLines(stranger: Stranger, output: Output): readonly string[] {
-  const { name, peerId, claimedName, connected, messages, maxMessages, bytes: size, maxBytes, since, types } = stranger
+  const { name, peerId, claimedName, connected, blocked, messages, maxMessages, bytes: size, maxBytes, since, types } = stranger
   return [
     `${output.paint('bold', safe(name))}   ${peerId}`,
-    `  ${claimedName === undefined ? 'has said no name' : `claims the name ${safe(claimedName)}: nobody has checked that`} · ${connected ? 'connected' : 'not connected'}`,
+    `  ${claimedName === undefined ? 'has said no name' : `claims the name ${safe(claimedName)}: nobody has checked that`} · ${blocked ? 'blocked' : connected ? 'connected' : 'not connected'}`,
     `  ${count(messages, 'message')} of ${maxMessages}, ${bytes(size)} of ${bytes(maxBytes)}, since ${timeOf(since)}: ${types.join(', ')}`
   ]
 }

@@ -70,10 +70,10 @@ export class ContactService implements Contacts {
   async #pendingPeer({ source, messages, bytes, since, types }: HeldSource, show: boolean): Promise<PendingPeer> {
     const { book, options } = this.#options
     const { peerId, name } = book.reference(source)
-    const { claimedName, connected } = book.info(peerId)
+    const { claimedName, connected, blocked } = book.info(peerId)
     const { messages: maxMessages, bytes: maxBytes } = heldLimits(options)
     const held = show ? await this.#heldOf(peerId) : []
-    return { peerId, name, claimedName, connected, messages, bytes, maxMessages, maxBytes, since, types, held }
+    return { peerId, name, claimedName, connected, blocked, messages, bytes, maxMessages, maxBytes, since, types, held }
   }
 
   async approve(name: string, { alias, commands }: { readonly alias?: string; readonly commands?: boolean } = {}): Promise<ContactChange> {

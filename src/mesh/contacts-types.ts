@@ -21,6 +21,8 @@ export interface PendingPeer extends PeerReference {
   /** What it calls itself: nobody has checked that. */
   readonly claimedName: string | undefined
   readonly connected: boolean
+  /** It was blocked, and what was held of it was kept. */
+  readonly blocked: boolean
   readonly messages: number
   readonly bytes: number
   /** What is held of it at most. */

@@ -32,7 +32,9 @@ export function fakeContacts({ peer, held, record }: World): Contacts {
       const messages = held()
       if (messages.length === 0) return []
       const counts = { messages: messages.length, bytes: 310, maxMessages: 100, maxBytes: 1_048_576 }
-      return [{ peerId, name, claimedName, connected, ...counts, since: at, types: ['Thought', 'HealthCheck'], held: show ? messages : [] }]
+      return [
+        { peerId, name, claimedName, connected, blocked: false, ...counts, since: at, types: ['Thought', 'HealthCheck'], held: show ? messages : [] }
+      ]
     },
     approve: async (name, { alias, commands = false } = {}) => {
       record(`approve ${name}`)

@@ -44,6 +44,8 @@ export const pending = command({
           /** What it calls itself: nobody has checked that. */
           claimedName: z.string().optional(),
           connected: z.boolean(),
+          /** It was blocked, and what was held of it was kept. */
+          blocked: z.boolean(),
           messages: z.int(),
           bytes: z.int(),
           maxMessages: z.int(),

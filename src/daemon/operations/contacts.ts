@@ -37,9 +37,9 @@ function wireChange(change: ContactChange): OutputOf<Operations['approve']> {
 }
 
 function wireStranger(stranger: PendingPeer, show: boolean): WireStranger {
-  const { peerId, name, claimedName, connected, messages, bytes, maxMessages, maxBytes, since, types, held } = stranger
+  const { peerId, name, claimedName, connected, blocked, messages, bytes, maxMessages, maxBytes, since, types, held } = stranger
   return {
-    ...{ peerId, name, connected, messages, bytes, maxMessages, maxBytes, since },
+    ...{ peerId, name, connected, blocked, messages, bytes, maxMessages, maxBytes, since },
     ...present({ claimedName }),
     types: [...types],
     ...(show ? { held: held.map(wireMessage) } : {})
