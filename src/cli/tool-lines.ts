@@ -10,7 +10,8 @@ export const keysShowLines = (value: Out<'keysShow'>): readonly string[] =>
   table([
     ['peer id', value.peerId],
     ['public key', value.publicKey],
-    ['key file', `${safe(value.file)} (${value.encrypted ? 'encrypted' : 'not encrypted'})`]
+    ['file', safe(value.file)],
+    ['encrypted', value.encrypted ? 'yes' : 'no']
   ])
 
 export const keysBackupLines = (value: Out<'keysBackup'>, output: Output): readonly string[] => [

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { catalogue, type CommandName } from '../../src/api/index.ts'
@@ -85,6 +86,13 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
   ['configSet', ['config', 'set', 'max_peers', '7']],
   ['configPath', ['config', 'path']],
   ['configCheck', ['config', 'check']],
+  ['keysShow', ['keys']],
+  ['keysBackup', ['keys', 'backup', 'HOME/backup', '--passphrase-file', 'HOME/pass']],
+  ['keysRestore', ['keys', 'restore', 'HOME/backup', '--passphrase-file', 'HOME/pass', '--profile', 'other']],
+  ['keysPasswd', ['keys', 'passwd', '--new-passphrase-file', 'HOME/pass']],
+  ['keysPasswd', ['keys', 'passwd', '--plain']],
+  ['doctor', ['doctor', '--deep']],
+  ['bugreport', ['bugreport', '--output', 'HOME/report.json']],
   ['logs', ['logs', '--lines', '1']],
   ['wait', ['wait', '--peers', '2']],
   ['top', ['top', '--once']],
@@ -116,14 +124,19 @@ const inbox = [
   { id: 'm1', body: 'first line\nsecond \u001b[31mred\u001b[0m\u202e' },
   { id: 'm2', type: 'Command', expectsReply: true, label: 'planner', body: 'run\u009b2J', source: { peerId: '12D3KooWx', name: 'agent\u202e-001' } },
   { id: 'm3', state: 'held', paired: false, body: 'psst' },
-  { id: 'm4', body: 'to all', group: { id: '0123456789abcdef0123456789abcdef', name: 'swarm\u202e-alpha', epoch: 2, message: 'g1', alone: false, member: true } }
+  {
+    id: 'm4',
+    body: 'to all',
+    group: { id: '0123456789abcdef0123456789abcdef', name: 'swarm\u202e-alpha', epoch: 2, message: 'g1', alone: false, member: true }
+  }
 ]
 
 async function runAll(home: Home, extra: readonly string[]): Promise<ReadonlyMap<string, { readonly name: CommandName; readonly stdout: string }>> {
   home.messages(inbox)
+  writeFileSync(join(home.folder, 'pass'), 'correct horse battery\n', { mode: 0o600 })
   const answers = new Map<string, { readonly name: CommandName; readonly stdout: string }>()
   for (const [name, line] of lines) {
-    const { code, stdout, stderr } = await home.p2p(...line, ...extra)
+    const { code, stdout, stderr } = await home.p2p(...line.map((word) => word.replace('HOME', home.folder)), ...extra)
     assert.equal(code, 0, `${line.join(' ')}: ${stderr}`)
     assert.doesNotMatch(stdout + stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/u, line.join(' '))
     answers.set(line.join(' '), { name, stdout })
@@ -169,6 +182,10 @@ const settled = (text: string, home: Home): string =>
     .replaceAll(/(made|used) \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/g, '$1 TIME')
     .replaceAll(/(up [\d.]+ s {3})[\d.]+ MiB/g, '$1N MiB')
     .replaceAll(/^([✓✗] [a-z-]+ +)[\d.]+ ms +/gm, '$1N ms  ')
+    .replaceAll(/^(✓ (?:node|clock|disk): ).*$/gm, '$1…')
+    .replaceAll(/(report\.json +)[\d.]+ KiB, \d+ lines? of/g, '$1N KiB, N lines of')
+    .replaceAll(/as it was at [\d: -]+Z/g, 'as it was at TIME')
+    .replaceAll(/(gateway\.\w+ .*port=)\d+/g, '$1PORT')
     .replaceAll(/answers; [\d.]+ ms in all/g, 'answers; N ms in all')
     .replaceAll(/measured in [\d.]+ s/g, 'measured in N s')
     .replaceAll(/^ {2}round trip {2}.*$/gm, '  round trip  …')

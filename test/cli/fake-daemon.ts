@@ -3,6 +3,7 @@ import { MeshError } from '../../src/core/base/index.ts'
 import { createDaemonModule } from '../../src/daemon/daemon-module.ts'
 import type { DaemonParts } from '../../src/daemon/parts.ts'
 import { runProcess } from '../../src/daemon/run.ts'
+import { encodeSeed, readKeyFile } from '../../src/node/key-file.ts'
 import { FakeMesh, ownPeerId } from '../api/fake-mesh.ts'
 
 /** The real daemon around a node in memory. What the node shall do is told by the files next to its keys. */
@@ -19,26 +20,27 @@ const parts: DaemonParts = {
     return mesh
   },
   ensureIdentity: async (paths) => {
-    const created = !existsSync(paths.identityFile)
-    if (created) writeFileSync(paths.identityFile, 'a key', { mode: 0o600 })
-    else if (readFileSync(paths.identityFile, 'utf8') !== 'a key')
-      throw new MeshError('KEY_CORRUPT', { file: paths.identityFile, reason: 'its checksum does not fit' })
+    const created = readKeyFile(paths.identityFile) === undefined
+    if (created) writeFileSync(paths.identityFile, encodeSeed(new Uint8Array(32).fill(7)), { mode: 0o600 })
     return { peerId: ownPeerId, created }
   }
 }
 
-export const { prepareProfile, inspectProfile, setOption, startDaemon, webhookSecret, tools, benchmark } = createDaemonModule(parts, async ({ onStep }) => {
-  onStep('nothing')
-  const times = { count: 100, minMs: 0.5, medianMs: 1.25, p95Ms: 3, maxMs: 12 }
-  return {
-    signaturesPerSecond: 20_000,
-    verificationsPerSecond: 8_000.4,
-    kemHandshakesPerSecond: 3_000,
-    commitsPerSecond: 1_234.5,
-    commitMs: times,
-    messagesPerSecond: 5_678,
-    messageMs: times
+export const { prepareProfile, inspectProfile, setOption, startDaemon, webhookSecret, tools, benchmark } = createDaemonModule(
+  parts,
+  async ({ onStep }) => {
+    onStep('nothing')
+    const times = { count: 100, minMs: 0.5, medianMs: 1.25, p95Ms: 3, maxMs: 12 }
+    return {
+      signaturesPerSecond: 20_000,
+      verificationsPerSecond: 8_000.4,
+      kemHandshakesPerSecond: 3_000,
+      commitsPerSecond: 1_234.5,
+      commitMs: times,
+      messagesPerSecond: 5_678,
+      messageMs: times
+    }
   }
-})
+)
 
 if (import.meta.main) await runProcess(parts, process.argv.slice(2))

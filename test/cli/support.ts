@@ -72,7 +72,7 @@ export class Home {
   /** The messages that the next daemon of this home finds in its inbox. */
   messages(list: readonly object[]): void {
     mkdirSync(this.paths.stateFolder, { recursive: true, mode: 0o700 })
-    writeFileSync(join(this.paths.stateFolder, 'messages.json'), JSON.stringify(list))
+    writeFileSync(join(this.paths.stateFolder, 'messages.json'), JSON.stringify(list), { mode: 0o600 })
   }
 
   pid(): number | undefined {
