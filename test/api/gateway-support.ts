@@ -6,7 +6,7 @@ import { WebSocket } from 'ws'
 import type { Rig } from './harness.ts'
 
 /** The deadline of whatever a test waits for, on a busy machine. */
-export const patienceMs = 20_000
+export const patienceMs = 60_000
 
 export interface Told {
   readonly event: string

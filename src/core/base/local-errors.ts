@@ -82,7 +82,7 @@ export const localErrors = {
     exit: 3,
     retryable: true,
     message: (d) => `Cannot listen on ${d['address']}${because(d)}`,
-    hint: 'Free the port, or choose another: --listen, of a relay --port, --ws-port or --stun-port.'
+    hint: 'Free the port, or choose another: --listen; of the gateway --port; of a relay --port, --ws-port or --stun-port.'
   }),
   PORT_PRIVILEGED: entry({
     exit: 3,
