@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { MeshError } from '../../src/core/base/index.ts'
-import { EventReader } from './gateway-support.ts'
+import { tokenDigest } from '../../src/daemon/access.ts'
+import { EventReader, Talk } from './gateway-support.ts'
 import { freePort, raw, startRig } from './harness.ts'
 
 const get = (port: number, path: string, token: string) =>
@@ -46,7 +47,7 @@ test('the option starts it with the daemon, and a port that is taken is LISTEN_F
   )
 })
 
-test('a lasting token is shown once, kept as a hash in a private file, good for its scope, void when it expires or is revoked, and outlasts a restart', async (t) => {
+test('a lasting token is shown once, kept as a hash in a private file, good for its scope, and void when it is revoked, with what it has open', async (t) => {
   const rig = await startRig(t)
   const reader = await rig.client.call('tokenCreate', { name: 'reporter', scope: 'read' })
   const admin = await rig.client.call('tokenCreate', { name: 'boss', scope: 'admin', expiresInS: 3_600 })
@@ -106,4 +107,23 @@ test('what comes with a token for agents is sent as an agent, who cannot lift th
   assert.equal((await post('admin', { ...message, allow: true })).status, 200)
   assert.equal((await rig.client.call('message', message)).status, 'stored')
   assert.deepEqual(seen, [true, true, true, false, false])
+})
+
+test('what a token has open ends when it expires', async (t) => {
+  const rig = await startRig(t, { http_port: 0 })
+  const token = `smt_${'A'.repeat(43)}`
+  const row = { name: 'short', scope: 'read', createdAt: Date.now(), expiresAt: Date.now() + 8_000, sha256: tokenDigest(token).toString('hex') }
+  writeFileSync(join(rig.paths.stateFolder, 'gateway-tokens.json'), JSON.stringify({ version: 1, tokens: [row] }), { mode: 0o600 })
+  const place = await rig.client.stream('gateway', { port: 0, print: true }).next()
+  const port = place.done === true ? 0 : place.value.port
+  const reader = new EventReader(t, port, { token })
+  const talk = await new Talk(t, { port }, { token }).opened()
+  const late = await new Talk(t, { port }).opened()
+  late.say({ id: 1, operation: 'authenticate', input: { token } })
+  await Promise.all([reader.until('live'), late.hear()])
+  await reader.closed()
+  assert.deepEqual([await talk.closed(), await late.closed()], [4401, 4401])
+  const { status, text } = await get(port, '/v1/status', token)
+  assert.equal(status, 401)
+  assert.match(text, /has expired/)
 })
