@@ -9,6 +9,7 @@ import { test, type TestContext } from 'node:test'
 import { z } from 'zod'
 import { catalogue, operations, type OutputOf } from '../../src/api/index.ts'
 import { hostileBodies, injections } from './listen/message.ts'
+import { untilGone } from './listen/running.ts'
 import { finished, Home, repository, type Result } from './support.ts'
 
 type Handled = Extract<OutputOf<typeof catalogue.listen>, { readonly handled: string }>
@@ -191,8 +192,8 @@ test('two listeners with a handler never work on one message at the same time, a
   const second = listenFor(home, 6, '--exec', exec, '--max-running', '2')
   first.kill('SIGKILL')
   await firstEnd
-  // The handler that hangs has lost its listener, and goes on in a process group of its own.
-  process.kill(Number(readFileSync(ready, 'utf8')), 'SIGKILL')
+  // Its handler ends with it, though it was given no time to say so.
+  await untilGone(Number(readFileSync(ready, 'utf8')))
   assert.equal((await second).code, 130)
   const lines = readFileSync(log, 'utf8').trim().split('\n')
   assert.equal(lines.length, 12)

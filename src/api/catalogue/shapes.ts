@@ -90,6 +90,7 @@ export const handledReport = (z: Zod) =>
     source: z.string(),
     name: z.string(),
     type: z.enum(messageTypes),
+    delivery: z.enum(['durable', 'volatile']),
     outcome: z.enum(['acknowledged', 'failed', 'given-up', 'interrupted']),
     attempt: z.int(),
     attempts: z.int(),

@@ -89,7 +89,9 @@ export class Dispatcher {
         await tell({ outcome: 'interrupted' })
         return { ending: 'interrupted' }
       }
-      if (handled.outcome === 'failed') return await this.#failed(handled, { attempt, tell })
+      // A volatile message is in no inbox, and worthless late.
+      const isFinal = handled.isFinal === true || message.delivery === 'volatile'
+      if (handled.outcome === 'failed') return await this.#failed({ ...handled, isFinal }, { attempt, tell })
       const { reply, problem } = await finish(message, handled)
       if (problem === undefined) await tell({ outcome: 'acknowledged', ...(reply === undefined ? {} : { reply }) })
       else await tell({ outcome: 'given-up', reason: problem })
@@ -126,6 +128,7 @@ export class Dispatcher {
       source: message.source,
       name: message.name,
       type: message.type,
+      delivery: message.delivery,
       attempt,
       attempts: this.#options.attempts,
       ms,

@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { MeshError, safeJson } from '../../core/base/index.ts'
 import { type Handle, type Handled, type HeardMessage, KeptOutput, keptBytes } from './handler.ts'
+import type { ProcessGroups } from './process-groups.ts'
 
 /** Between asking a program to end and ending it. */
 const killAfterMs = 5_000
@@ -26,35 +27,6 @@ export interface ExecOptions {
   /** Kept of what it prints: more where that is an answer. */
   readonly answerBytes: number
   readonly groups: ProcessGroups
-}
-
-/** The process groups that handlers run in: whatever ends this process ends them. */
-export class ProcessGroups {
-  readonly #pids = new Set<number>()
-
-  add(pid: number): void {
-    this.#pids.add(pid)
-  }
-
-  /** Ends what is left of a group. */
-  end(pid: number): void {
-    this.signal(pid, 'SIGKILL')
-    this.#pids.delete(pid)
-  }
-
-  signal(pid: number, signal: NodeJS.Signals): void {
-    if (!this.#pids.has(pid)) return
-    try {
-      // Of Windows there is the process alone.
-      process.kill(process.platform === 'win32' ? pid : -pid, signal)
-    } catch {
-      // It has ended.
-    }
-  }
-
-  endAll(): void {
-    for (const pid of this.#pids) this.end(pid)
-  }
 }
 
 /** @throws {MeshError} HANDLER_NOT_FOUND when the first word is no program that can be run */

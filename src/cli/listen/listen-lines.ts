@@ -8,6 +8,7 @@ export function handledLines(report: HandledReport, output: Output): readonly st
   const { outcome, attempt, attempts, reason, retryInMs, dropped } = report
   const which = `${report.type} ${safe(report.handled)} from ${safe(report.name)}`
   const why = reason === undefined ? '' : `: ${safe(reason)}`
+  const left = report.delivery === 'volatile' ? '' : '; it is left in the inbox, unread'
   const cut = dropped.stdout + dropped.stderr
   return [
     `${markOf(outcome, output)} ${which} ${
@@ -16,8 +17,8 @@ export function handledLines(report: HandledReport, output: Output): readonly st
         : outcome === 'failed'
           ? `attempt ${attempt} of ${attempts} failed${why}; again in ${seconds(retryInMs ?? 0)}`
           : outcome === 'given-up'
-            ? `given up after ${attempt === 1 ? '1 attempt' : `${attempt} attempts`}${why}; it is left in the inbox, unread`
-            : `interrupted${why}; it is left in the inbox, unread`
+            ? `given up after ${attempt === 1 ? '1 attempt' : `${attempt} attempts`}${why}${left}`
+            : `interrupted${why}${left}`
     }`,
     ...(report.stdout === '' ? [] : [safeBody(report.stdout.trimEnd())]),
     ...(cut === 0 ? [] : [`  ${cut} bytes of its output were dropped`])

@@ -79,7 +79,14 @@ test('what would fail in the same way again is given up at once, and patience th
   assert.equal(await (await dispatcher.take(heard({ id: 'final' }))).finished, 'given-up')
   const patient = rig({ attempts: 2, handle: async () => ({ ...failed, retryAfterMs: 1_500 }) })
   assert.equal(await (await patient.dispatcher.take(heard())).finished, 'given-up')
-  assert.equal(reports[0]?.outcome, 'given-up')
+  assert.equal(await (await dispatcher.take(heard({ id: 'late', delivery: 'volatile' }))).finished, 'given-up')
+  assert.deepEqual(
+    reports.map(({ handled, outcome, attempt }) => [handled, outcome, attempt]),
+    [
+      ['final', 'given-up', 1],
+      ['late', 'given-up', 1]
+    ]
+  )
   assert.equal(patient.reports[0]?.retryInMs, 1_500)
 })
 

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { after, test, type TestContext } from 'node:test'
 import { isMeshError } from '../../../src/core/base/index.ts'
-import { checkProgram, execHandler, type ExecOptions, ProcessGroups } from '../../../src/cli/listen/exec-handler.ts'
+import { checkProgram, execHandler, type ExecOptions } from '../../../src/cli/listen/exec-handler.ts'
+import { ProcessGroups } from '../../../src/cli/listen/process-groups.ts'
 import { heard, hostileBodies } from './message.ts'
+import { untilGone } from './running.ts'
 
 const never = new AbortController().signal
 
@@ -16,9 +18,13 @@ function folderOf(t: TestContext): string {
 }
 
 /** A handler that runs `source` as a program of its own. */
+const opened: ProcessGroups[] = []
+after(() => opened.forEach((groups) => groups.endAll()))
+
 function handlerOf(source: string, options: Partial<ExecOptions> & { readonly args?: readonly string[] } = {}) {
   const { args = [], ...rest } = options
   const groups = new ProcessGroups()
+  opened.push(groups)
   const handle = execHandler({
     words: [process.execPath, '-e', source, ...args],
     environment: { PATH: process.env['PATH'], HOME: '/nowhere', SECRET: 'canary' },
@@ -33,22 +39,6 @@ function handlerOf(source: string, options: Partial<ExecOptions> & { readonly ar
 }
 
 const readStdin = `const text = require('node:fs').readFileSync(0, 'utf8');`
-const isRunning = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    // A zombie answers, too: it has ended, and waits for its parent.
-    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return false
-  }
-}
-
-async function untilGone(pid: number): Promise<void> {
-  const deadline = performance.now() + 20_000
-  while (isRunning(pid) && performance.now() < deadline) await new Promise((done) => setTimeout(done, 20))
-  assert.ok(!isRunning(pid), `process ${pid} is left`)
-}
-
 test('the message comes on standard input as one line of JSON, and whatever its body says is in the body only', async () => {
   const handle = handlerOf(`${readStdin} process.stdout.write(JSON.stringify({ text, argv: process.argv.slice(1), env: process.env }))`)
   for (const body of hostileBodies) {
