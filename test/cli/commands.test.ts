@@ -19,7 +19,7 @@ const lines: readonly (readonly [CommandName, readonly string[]])[] = [
   ['message', ['message', 'echo', 'do it', '--request']],
   ['message', ['message', 'offline', 'later', '--wait', 'accepted', '--id', 'mine']],
   ['message', ['message', 'swarm-alpha', '--msg-type', 'coordination', '--content', 'Sync neural patterns', '--wait', 'accepted']],
-  ['groupCreate', ['group', 'create', 'swarm-beta', '--member', 'agent-001', '--member', 'stranger']],
+  ['groupCreate', ['group', 'create', 'swarm-beta', '--member', 'agent-001', 'stranger']],
   ['groupAdd', ['group', 'add', 'swarm-alpha', 'echo']],
   ['groupRemove', ['group', 'remove', 'swarm-alpha', 'agent-002', 'stranger']],
   ['groupList', ['group']],

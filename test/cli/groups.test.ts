@@ -37,7 +37,7 @@ test('five daemons are a group: the line of the contract, one away and caught up
     const { invite } = await json<{ readonly invite: string }>(me.home, 'invite')
     await json(home, 'join', invite)
   }
-  const made = await json<Group>(me.home, 'group', 'create', 'swarm-alpha', '--member', 'agent-001', '--member', 'agent-002,agent-003,agent-004')
+  const made = await json<Group>(me.home, 'group', 'create', 'swarm-alpha', '--member', 'agent-001', 'agent-002', 'agent-003', 'agent-004')
   assert.equal(made.members.length, 5)
   for (const node of others) await untilMember(node, 1)
 

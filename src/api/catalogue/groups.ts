@@ -54,7 +54,8 @@ export const groupCreate = command({
   help: 'make a group: a name that stands for all its members, this node among them; a paired peer is in it at once, another one when it approves of this node',
   fields: {
     name: { type: 'text', min: 1, max: 63, required: true, position: 0, flag: false, help: 'what it is called: letters, digits, . _ -' },
-    member: { ...anyPeers, flag: '--member' }
+    member: { ...anyPeers, flag: '--member' },
+    peers: { ...anyPeers, position: 1, flag: false, help: 'more members' }
   },
   examples: ['synaptic-mesh p2p group create swarm-alpha --member agent-001 --member node-beta', 'synaptic-mesh p2p group create swarm-alpha'],
   errors: ['GROUP_EXISTS', 'GROUP_FULL', 'PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'OPTION_INVALID', 'DISK_FULL'],

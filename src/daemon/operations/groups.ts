@@ -8,8 +8,8 @@ const wireGroup = (group: GroupInfo): OutputOf<Operations['groupCreate']> => ({
   members: group.members.map((member) => ({ ...member }))
 })
 
-export const groupCreate: Handler<'groupCreate'> = async ({ name, member = [] }, { mesh }) =>
-  wireGroup(await mesh.groups.create(name, { members: member }))
+export const groupCreate: Handler<'groupCreate'> = async ({ name, member = [], peers = [] }, { mesh }) =>
+  wireGroup(await mesh.groups.create(name, { members: [...member, ...peers] }))
 
 export const groupAdd: Handler<'groupAdd'> = async ({ group, member, admin }, { mesh }) => wireGroup(await mesh.groups.add(group, member, { admin }))
 
