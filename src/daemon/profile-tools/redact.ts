@@ -68,7 +68,8 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/(?<=\/dns(?:4|6|addr)?\/)[^/\s"]+/g, 'host'],
   [/(?<=\b(?:stun|turn|turns|https?|wss?):(?:\/\/)?)(?!\[)[A-Za-z][A-Za-z0-9.-]*\.[A-Za-z0-9-]+/g, 'host'],
   [new RegExp(`(?<![\\d.])${octet}(?:\\.${octet}){3}(?![\\d.]\\d)`, 'g'), 'ip4'],
-  [/(?<![0-9A-Za-z:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![0-9A-Za-z:])/g, 'ip6'],
+  // A time of day is none.
+  [/(?<![0-9A-Za-z:.])(?!\d{1,2}:\d\d:\d\d(?![:0-9a-fA-F]))(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![0-9A-Za-z:])/g, 'ip6'],
   [/\b(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\b/g, 'mac']
 ]
 
