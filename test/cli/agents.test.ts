@@ -122,3 +122,36 @@ test('a command inside of a handler speaks to the same node, and what it sends c
     [['from the handler', { root: id, hop: 0, automatic: true }]]
   )
 })
+
+test('two handlers that always write back end at the guard against loops, and what stays is unread', async (t) => {
+  const [one, two] = await pairOf(t)
+  const source = `const { sender } = JSON.parse(require('node:fs').readFileSync(0, 'utf8'))
+    const { spawnSync } = require('node:child_process')
+    process.exit(spawnSync(process.execPath, [${JSON.stringify(bin)}, 'p2p', 'message', sender.peerId, 'and you', '--json'], { stdio: ['ignore', 'ignore', 'inherit'] }).status)`
+  const listeners = [one, two].map((node) => {
+    const child = node.home.spawn(['p2p', 'listen', '--exec', program(node, source), '--attempts', '1', '--json'])
+    return { child, result: finished(child) }
+  })
+  await json(one.home, 'message', two.peerId, 'begin')
+  const { promise: stuck, resolve } = Promise.withResolvers<{ readonly exitCode: number; readonly stderr: string }>()
+  for (const { child } of listeners) {
+    let text = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8')
+      const given = text.split('\n').find((line) => line.includes('"given-up"') && line.endsWith('}'))
+      if (given !== undefined) resolve(JSON.parse(given))
+    })
+  }
+  const { exitCode, stderr } = await stuck
+  assert.equal(exitCode, 9)
+  assert.match(stderr, /LOOP_GUARD/)
+  const sent = await Promise.all(
+    [one, two].map(({ home }) => json<{ readonly messages: readonly { readonly type: string }[] }>(home, 'outbox', 'list', '--limit', '100'))
+  )
+  const total = sent.reduce((sum, { messages }) => sum + messages.length, 0)
+  assert.ok(total > 10 && total <= 31, `${total} messages were sent, the first by a person`)
+  const unread = [...(await idsOf(one)), ...(await idsOf(two))]
+  assert.equal(unread.length, 1)
+  for (const { child } of listeners) child.kill('SIGINT')
+  for (const { result } of listeners) assert.equal((await result).code, 130)
+})
