@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { concat, fromHex, MeshError, toHex, utf8 } from '../../src/core/base/index.ts'
+import { concat, fromHex, type MeshError, toHex, utf8 } from '../../src/core/base/index.ts'
 import { argon2id, createSeal, openChunks, openSeal, type Seal, sealChunks, sealedBytes, sealHeaderBytes } from '../../src/crypto/sealed-file.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 

@@ -67,7 +67,7 @@ class Process {
   constructor(name: string, registry: Registry, startedAt: number) {
     this.#issuedAt = startedAt
     registry.take(name, startedAt)
-    const process = this
+    const issuedAt = (): number => this.#issuedAt
     this.watch = new TwinWatch({
       peers: () => ['peer'],
       clock: { monotonic: () => this.#now },
@@ -86,7 +86,7 @@ class Process {
         },
         outdo: (issuedAt) => (this.#issuedAt = issuedAt + 1),
         get issuedAt() {
-          return process.#issuedAt
+          return issuedAt()
         }
       }
     })
