@@ -1,41 +1,8 @@
 import { errorCodes } from '../base/index.ts'
+import { apiMetrics } from './api-metrics.ts'
+import { metric, type MetricEntry } from './entry.ts'
 
-/** The values of a label: all of them named, or at most so many different ones; whatever else comes is counted as `other`. Never a peer. */
-export type LabelValues = readonly string[] | { readonly atMost: number }
-
-/** One metric. Counters end in `_total`; a unit stands in the name (Prometheus naming). */
-export interface MetricEntry {
-  readonly name: string
-  readonly type: 'counter' | 'gauge' | 'histogram'
-  readonly unit:
-    | 'messages'
-    | 'bytes'
-    | 'seconds'
-    | 'peers'
-    | 'connections'
-    | 'frames'
-    | 'commits'
-    | 'errors'
-    | 'findings'
-    | 'attempts'
-    | 'milliseconds'
-    | 'circuits'
-    | 'cells'
-    | 'handshakes'
-    | 'requests'
-    | 'events'
-    | 'tokens'
-    | 'groups'
-  /** What it means, in one sentence. */
-  readonly help: string
-  readonly labels: Readonly<Record<string, LabelValues>>
-  /** Upper bounds of a histogram's buckets, rising; +Inf is added. */
-  readonly buckets?: readonly number[]
-  /** Whose it is: of the daemon around a node; otherwise of the node itself. */
-  readonly part?: 'daemon'
-}
-
-const metric = <const Entry extends MetricEntry>(entry: Entry): Entry => entry
+export type { LabelValues, MetricEntry } from './entry.ts'
 
 const messageType = { atMost: 9 } as const
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600] as const
@@ -358,38 +325,7 @@ export const metricCatalogue = {
     help: 'Links of onion circuits that others have to this node.',
     labels: {}
   }),
-  apiRequests: metric({
-    name: 'synaptic_mesh_api_requests_total',
-    type: 'counter',
-    unit: 'requests',
-    help: 'Answers of the control API, over the socket and the gateway, by kind of status; of a stream its beginning.',
-    labels: { status: ['1xx', '2xx', '4xx', '5xx'] },
-    part: 'daemon'
-  }),
-  apiStreams: metric({
-    name: 'synaptic_mesh_api_streams',
-    type: 'gauge',
-    unit: 'connections',
-    help: 'Readers of events, over any way, and WebSockets that are open.',
-    labels: { kind: ['events', 'websocket'] },
-    part: 'daemon'
-  }),
-  apiMissedEvents: metric({
-    name: 'synaptic_mesh_api_missed_events_total',
-    type: 'counter',
-    unit: 'events',
-    help: 'Events that readers lost as they were too slow; they were told so.',
-    labels: {},
-    part: 'daemon'
-  }),
-  apiTokens: metric({
-    name: 'synaptic_mesh_api_tokens',
-    type: 'gauge',
-    unit: 'tokens',
-    help: 'Lasting tokens of the gateway that were not revoked.',
-    labels: {},
-    part: 'daemon'
-  }),
+  ...apiMetrics,
   memory: metric({ name: 'synaptic_mesh_resident_memory_bytes', type: 'gauge', unit: 'bytes', help: 'Resident memory of the process.', labels: {} })
 } as const satisfies Record<string, MetricEntry>
 

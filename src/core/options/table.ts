@@ -302,7 +302,11 @@ export const optionTable = {
     help: 'the file (mode 0600) with the passphrase of an encrypted identity; a new identity is encrypted with it'
   }),
   http_port: option({ type: 'integer', default: 0, min: 0, max: 65_535, help: 'the control API on 127.0.0.1 with a bearer token; 0 = off' }),
-  gateway: option({ type: 'boolean', default: false, help: 'serve REST, events, a WebSocket and metrics on 127.0.0.1, with tokens, whenever the node runs' }),
+  gateway: option({
+    type: 'boolean',
+    default: false,
+    help: 'serve REST, events, a WebSocket and metrics on 127.0.0.1, with tokens, whenever the node runs'
+  }),
   gateway_port: option({ type: 'integer', default: 9_400, min: 0, max: 65_535, help: 'the port of the gateway on 127.0.0.1; 0 = any that is free' })
 } as const satisfies Record<string, OptionEntry>
 
