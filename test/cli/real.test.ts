@@ -107,6 +107,7 @@ test('the demo shows eight nodes, all nine types, an answer and a crash that los
     assert.match(stdout, new RegExp(`^${word} .*stored`, 'm'))
   assert.match(stdout, /5 of 5 messages delivered after its restart/)
   assert.match(stdout, /✓ 8 nodes, 8 found each other/)
+  assert.match(stdout, /swarm-alpha of 8 nodes: a message stored at 7 of 7 members/)
   assert.match(stdout, /a circuit from agent-001 to agent-004 over [34] relays, .*: a message stored over it/)
   assert.match(stdout, /a circuit from agent-001 to agent-006 over [56] relays, .*: a message stored over it/)
   const seconds = Number(/each other, ([\d.]+) s in all/.exec(stdout)?.[1])

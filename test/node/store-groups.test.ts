@@ -84,6 +84,21 @@ function ofAda(name: string, sequence: number, to: Uint8Array | undefined): Retu
   return inbound(name, sequence, { source: keyOf('ada'), envelope, digest: sha256(envelope), ...(to === undefined ? {} : { standing: 'unknown' }) })
 }
 
+test('what a stranger says of groups is held without being shown, and is handled once the stranger is approved', async (t) => {
+  const { deliveryStore } = (await testStores(t)).stores
+  await deliveryStore.admit([inbound('own', 1, { control: true }), inbound('message', 2)], 1, stranger)
+  assert.deepEqual(
+    (await deliveryStore.listInbox(every)).map((row) => row.id),
+    ['message']
+  )
+  assert.deepEqual(await deliveryStore.listInbox({ ...every, states: ['unread'], control: true }), [])
+  assert.equal((await deliveryStore.release(keyOf('source'))).length, 2)
+  assert.deepEqual(
+    (await deliveryStore.listInbox({ ...every, states: ['unread'], control: true })).map((row) => row.id),
+    ['own']
+  )
+})
+
 test('of what is held of a peer, what it sent to a group is released alone', async (t) => {
   const { deliveryStore } = (await testStores(t)).stores
   const other = new Uint8Array(16).fill(2)

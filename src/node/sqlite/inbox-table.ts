@@ -156,7 +156,7 @@ export class InboxTable {
   release(source: Uint8Array, group?: Uint8Array): readonly InboxRow[] {
     if (this.#sources.find(source) === undefined) return []
     const tally = this.#sources.open(source)
-    const all = this.#readSound(this.#statements.held.iterate(0, tally.sourceId, null, -1, '', 0), Number.MAX_SAFE_INTEGER)
+    const all = this.#readSound(this.#statements.held.iterate(0, tally.sourceId, null, -1, '', -1), Number.MAX_SAFE_INTEGER)
     const held = group === undefined ? all : all.filter((row) => isOfGroup(row, group))
     for (const row of held) this.#statements.setState.run('unread', row.position)
     const after = this.#sources.open(source)
@@ -306,7 +306,7 @@ function prepare(
   const waiting = `state IN ('unread', 'held') AND`
   const list = (state: InboxState): StatementSync =>
     database.prepare(`SELECT ${sharedColumns}, ${handedOut} FROM ${inboxJoin} WHERE ${state === 'read' ? '' : waiting} state = '${state}' AND position > ?1
-      AND (?2 IS NULL OR inbox.source_id = ?2) AND (?3 IS NULL OR type IN (SELECT value FROM json_each(?3))) AND (control = ?6 OR state = 'held')${state === 'read' ? '' : open} ORDER BY position LIMIT ?4`)
+      AND (?2 IS NULL OR inbox.source_id = ?2) AND (?3 IS NULL OR type IN (SELECT value FROM json_each(?3))) AND (?6 < 0 OR control = ?6)${state === 'read' ? '' : open} ORDER BY position LIMIT ?4`)
   // A reader gets what it did not acknowledge itself; how often it was given one is its own affair.
   const open = ' AND NOT EXISTS (SELECT 1 FROM consumer_messages AS c WHERE c.consumer = ?5 AND c.position = inbox.position AND c.acknowledged = 1)'
   const handedOut = `CASE WHEN ?5 = '' THEN handed_out ELSE coalesce(
