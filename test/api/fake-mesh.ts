@@ -23,6 +23,7 @@ import type { CircuitCall, CircuitInfo, CircuitReport } from '../../src/mesh/oni
 import { fakeContacts } from './fake-contacts.ts'
 import { fakeGroupReport, fakeGroups } from './fake-groups.ts'
 import { FakeAgents, FakeInbox } from './fake-inbox.ts'
+import { fakeLinks } from './fake-links.ts'
 import { fakeNat, fakeNetcheck } from './fake-nat.ts'
 import { closeFakeCircuit, fakeCircuit, fakeCircuits, fakeOnionStatus } from './fake-onion.ts'
 
@@ -346,38 +347,10 @@ export class FakeMesh implements Mesh {
 
   async detailedStatus(): Promise<DetailedStatus> {
     const peer = this.#peer('agent-001')
-    const connection = {
-      peerId: peer.peerId,
-      name: peer.name,
-      address: '/ip4/192.0.2.7/tcp/9000',
-      direction: 'outbound',
-      path: 'direct-public',
-      encryption: '/noise-mlkem768-hfs/0.2.0',
-      quantumLevel: 3,
-      multiplexer: '/yamux/1.0.0',
-      openedAt: wallMillis(epoch),
-      streams: 2
-    } as const
-    const session = {
-      peerId: peer.peerId,
-      name: peer.name,
-      level: 3,
-      kem: 'ML-KEM-768',
-      hybrid: 'X25519',
-      suite: 'Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256',
-      authentication: 'ed25519',
-      direction: 'outbound',
-      path: 'direct-lan',
-      openedAt: wallMillis(epoch),
-      endedAt: undefined,
-      words: ['abandon', 'ability', 'able'],
-      epoch: 0
-    } as const
     return {
       ...(await this.status()),
       peerList: await this.peers(),
-      connections: [connection],
-      sessions: [session],
+      ...fakeLinks(peer, wallMillis(epoch)),
       versions: { 'synaptic-mesh': '0.1.0' }
     }
   }
