@@ -54,6 +54,8 @@ export interface NeighbourhoodOptions {
   readonly labels: () => readonly string[]
   /** A card was verified: its peer may offer something new. */
   readonly onCard: () => void
+  /** Whether a key is one of a link of circuits, and no peer; left out while this node takes none. */
+  readonly isLinkPeer?: (peerId: string) => boolean
 }
 
 /** What this version can do, as the card says it. */
@@ -206,11 +208,12 @@ export class Neighbourhood {
 
   /** Connected peers, paired ones first. */
   #askable(): readonly string[] {
-    const { libp2p, book } = this.#options
+    const { libp2p, book, isLinkPeer } = this.#options
     const isPaired = (peerId: string): boolean => book.pairOf(peerId) !== undefined
     return libp2p
       .getPeers()
       .map(String)
+      .filter((peerId) => isLinkPeer?.(peerId) !== true)
       .toSorted((one, other) => Number(isPaired(other)) - Number(isPaired(one)))
   }
 

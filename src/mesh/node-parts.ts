@@ -296,6 +296,7 @@ export class NodeParts {
         this.reach.reachability.paired()
         return released
       },
+      ...(options.onionRouting ? { isLinkPeer: (peerId: string) => this.onion.links.isLinkPeer(peerId) } : {}),
       onCard: () => this.reach.network.refresh(),
       labels: () => this.agents.labels
     })
