@@ -38,6 +38,14 @@ class Shell {
     assert.equal(status, 0, stderr)
     return stdout.split('\n').filter((line) => line !== '')
   }
+
+  /** The same of what the daemon knows: a machine that is busy may miss the 300 ms. */
+  live(...words: readonly string[]): readonly string[] {
+    const deadline = Date.now() + 20_000
+    let found = this.reply(...words)
+    while (found.length === 0 && Date.now() < deadline) found = this.reply(...words)
+    return found
+  }
 }
 
 test('bash completes commands, subcommands, flags, choices and options', (t) => {
@@ -64,11 +72,11 @@ test('bash completes files where a file is wanted, with their names as they are'
 test('peers are completed from the daemon that runs, by their names when paired and by their ids otherwise; what could harm is left out', async (t) => {
   const shell = new Shell(t)
   await shell.home.p2p('init')
-  const names = shell.reply('p2p', 'message', '')
+  const names = shell.live('p2p', 'message', '')
   assert.ok(names.includes('agent-001') && names.includes('agent-002'), names.join(' '))
   assert.ok(!names.includes('stranger') && names.some((name) => name.startsWith('12D3KooWstranger')))
-  assert.deepEqual(shell.reply('p2p', 'ping', 'agent-'), ['agent-001', 'agent-002'])
-  assert.deepEqual(shell.reply('p2p', 'listen', '--from', 'agent-002'), ['agent-002'])
+  assert.deepEqual(shell.live('p2p', 'ping', 'agent-'), ['agent-001', 'agent-002'])
+  assert.deepEqual(shell.live('p2p', 'listen', '--from', 'agent-002'), ['agent-002'])
   for (const name of names) assert.match(name, /^[\p{L}\p{N}][\p{L}\p{N}._:@+-]*$/u)
 })
 
@@ -78,12 +86,12 @@ test('groups and agents are completed by their names, messages by their ids', as
   await shell.home.p2p('agent', 'add', 'planner')
   await shell.home.p2p('group', 'create', 'swarm-alpha', '--member', 'agent-001')
   await shell.home.p2p('message', 'offline', 'later', '--wait', 'accepted', '--id', 'mine-1')
-  assert.deepEqual(shell.reply('p2p', 'agent', 'remove', 'pl'), ['planner'])
-  assert.deepEqual(shell.reply('p2p', 'message', 'x', 'y', '--label', 'pl'), ['planner'])
-  assert.deepEqual(shell.reply('p2p', 'group', 'leave', 'swarm'), ['swarm-alpha'])
-  assert.deepEqual(shell.reply('p2p', 'message', 'swarm'), ['swarm-alpha'])
-  assert.deepEqual(shell.reply('p2p', 'outbox', 'cancel', 'mi'), ['mine-1'])
-  assert.deepEqual(shell.reply('p2p', 'help', 'inbox', 'ac'), ['ack'])
+  assert.deepEqual(shell.live('p2p', 'agent', 'remove', 'pl'), ['planner'])
+  assert.deepEqual(shell.live('p2p', 'message', 'x', 'y', '--label', 'pl'), ['planner'])
+  assert.deepEqual(shell.live('p2p', 'group', 'leave', 'swarm'), ['swarm-alpha'])
+  assert.deepEqual(shell.live('p2p', 'message', 'swarm'), ['swarm-alpha'])
+  assert.deepEqual(shell.live('p2p', 'outbox', 'cancel', 'mi'), ['mine-1'])
+  assert.deepEqual(shell.live('p2p', 'help', 'inbox', 'ac'), ['ack'])
 })
 
 test('nothing is started for a completion, and a daemon that does not answer is not waited for', async (t) => {

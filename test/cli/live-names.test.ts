@@ -4,6 +4,14 @@ import { completionLines } from '../../src/cli/completion/complete-line.ts'
 import { liveNames, namesMs } from '../../src/cli/completion/live-names.ts'
 import { startRig } from '../api/harness.ts'
 
+/** A machine that is busy may miss the 300 ms. */
+async function untilNamed<T>(ask: () => Promise<readonly T[]>): Promise<readonly T[]> {
+  const deadline = Date.now() + 20_000
+  let found = await ask()
+  while (found.length === 0 && Date.now() < deadline) found = await ask()
+  return found
+}
+
 /** What would do something in a shell, or hide what it does. */
 const hostile = [
   '$(touch x)',
@@ -32,7 +40,7 @@ test('a paired peer with a name that a shell would act on is offered by its id, 
   const [first] = peers
   assert.ok(first)
   mesh.peers = async () => hostile.map((name, index) => ({ ...first, name, claimedName: name, paired: true, peerId: `12D3KooWpeer${index}` }))
-  const offered = await liveNames('peer', paths)
+  const offered = await untilNamed(() => liveNames('peer', paths))
   assert.deepEqual(
     offered.map(({ value }) => value),
     hostile.map((_, index) => `12D3KooWpeer${index}`)
@@ -43,7 +51,7 @@ test('ids of messages are the word of their senders: what could harm is not offe
   const { mesh, paths } = await startRig(t)
   for (const [index, id] of [...hostile.filter((each) => each !== ''), 'good-1'].entries()) mesh.receive({ id, position: index + 1 })
   assert.deepEqual(
-    (await liveNames('message', paths)).map(({ value }) => value),
+    (await untilNamed(() => liveNames('message', paths))).map(({ value }) => value),
     ['good-1']
   )
 })
@@ -62,7 +70,7 @@ test('a daemon that takes too long is given up after 300 ms', async (t) => {
 test('what a shell is answered has one candidate a line and no control character', async (t) => {
   const { paths } = await startRig(t)
   const environment = { HOME: '/nonexistent', SYNAPTIC_MESH_DATA_DIR: paths.configFile.replace(/\/[^/]*$/, '') }
-  const lines = await completionLines(['3', 'synaptic-mesh', 'p2p', 'ping', ''], environment)
+  const lines = await untilNamed(() => completionLines(['3', 'synaptic-mesh', 'p2p', 'ping', ''], environment)
   assert.ok(
     lines.some((line) => line.startsWith('agent-001\t')),
     lines.join('|')
