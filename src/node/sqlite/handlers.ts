@@ -14,16 +14,16 @@ import { checkSeals } from './seal-check.ts'
 import { snapshot } from './snapshot.ts'
 
 /** Every call of the storage thread on one open database. `report` is told of each row that was set aside. */
-export function createHandlers(database: DatabaseSync, report: (finding: Finding) => void): StoreHandlers {
+export const createHandlers = (database: DatabaseSync, report: (finding: Finding) => void): StoreHandlers => ({
+  ...deliveryHandlers(database, report),
+  ...peerHandlers(database),
+  ...otherHandlers(database)
+})
+
+/** Messages: outbox, inbox, and who reads it. */
+function deliveryHandlers(database: DatabaseSync, report: (finding: Finding) => void) {
   const outbox = new OutboxTable(database, report)
   const inbox = new InboxTable(database, report)
-  const peers = new PeerTable(database)
-  const trust = new TrustTable(database)
-  const threads = new ThreadTable(database)
-  const groups = new GroupTable(database)
-  const groupKeys = new GroupKeyTable(database)
-  const entries = new EntryTable(database)
-  const agents = new AgentTable(database)
   return {
     recoverOutbox: { writes: true, run: () => outbox.recover() },
     enqueue: { writes: true, run: (row) => outbox.enqueue(row) },
@@ -49,7 +49,17 @@ export function createHandlers(database: DatabaseSync, report: (finding: Finding
         inbox.prune()
         return outbox.prune(now)
       }
-    },
+    }
+  } satisfies Partial<StoreHandlers>
+}
+
+/** Peers: who is paired, invited, blocked or waits, what threads count, and the agents of this node. */
+function peerHandlers(database: DatabaseSync) {
+  const peers = new PeerTable(database)
+  const trust = new TrustTable(database)
+  const threads = new ThreadTable(database)
+  const agents = new AgentTable(database)
+  return {
     pairs: { writes: false, run: () => peers.pairs() },
     savePair: { writes: true, run: (pair) => peers.savePair(pair) },
     saveInvite: { writes: true, run: (invite) => peers.saveInvite(invite) },
@@ -69,7 +79,16 @@ export function createHandlers(database: DatabaseSync, report: (finding: Finding
     saveThreads: { writes: true, run: (changes) => threads.save(changes) },
     agents: { writes: false, run: () => agents.list() },
     saveAgent: { writes: true, run: (agent) => agents.save(agent) },
-    removeAgent: { writes: true, run: (label) => agents.remove(label) },
+    removeAgent: { writes: true, run: (label) => agents.remove(label) }
+  } satisfies Partial<StoreHandlers>
+}
+
+/** Groups, libp2p's entries, and the database itself. */
+function otherHandlers(database: DatabaseSync) {
+  const groups = new GroupTable(database)
+  const groupKeys = new GroupKeyTable(database)
+  const entries = new EntryTable(database)
+  return {
     groups: { writes: false, run: () => groups.all() },
     saveGroup: { writes: true, run: (group) => groups.save(group) },
     deleteGroup: { writes: true, run: (id) => groups.delete(id) },
@@ -85,7 +104,7 @@ export function createHandlers(database: DatabaseSync, report: (finding: Finding
     checkIntegrity: { writes: false, run: () => checkIntegrity(database) },
     checkSeals: { writes: false, run: () => checkSeals(database) },
     snapshot: { writes: false, run: (file) => snapshot(database, file) }
-  }
+  } satisfies Partial<StoreHandlers>
 }
 
 /** Whether a call must be answered after a COMMIT: it changes something, or it hands messages out. */
