@@ -70,7 +70,7 @@ test('a daemon that takes too long is given up after 300 ms', async (t) => {
 test('what a shell is answered has one candidate a line and no control character', async (t) => {
   const { paths } = await startRig(t)
   const environment = { HOME: '/nonexistent', SYNAPTIC_MESH_DATA_DIR: paths.configFile.replace(/\/[^/]*$/, '') }
-  const lines = await untilNamed(() => completionLines(['3', 'synaptic-mesh', 'p2p', 'ping', ''], environment)
+  const lines = await untilNamed(() => completionLines(['3', 'synaptic-mesh', 'p2p', 'ping', ''], environment))
   assert.ok(
     lines.some((line) => line.startsWith('agent-001\t')),
     lines.join('|')
