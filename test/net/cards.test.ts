@@ -136,3 +136,31 @@ test('a peer that hands over the cards of a swarm is heard no faster than its ra
   const honest = cardBy('honest')
   assert.equal(a.gossip(honest.peerId, honest.bytes, 'neighbour'), 'accept')
 })
+
+test('a peer that asks is told its own newest card, whether it issued it or somebody else with its key, and nobody else is', async () => {
+  await using a = await serve('alice')
+  await using b = await serve('bob')
+  await b.node.libp2p.dial(a.node.libp2p.getMultiaddrs())
+  assert.equal(await b.cards.seenBy(a.node.peerId), undefined)
+  await b.cards.fetch(a.node.peerId)
+  const seen = await b.cards.seenBy(a.node.peerId)
+  assert.deepEqual([seen?.card.name, seen?.isOurs], ['bob', true])
+  const signer = createSigner(b.node.seed, network)
+  const twin = {
+    network,
+    publicKey: signer.publicKey,
+    name: 'twin',
+    labels: [],
+    features: [],
+    addresses: [],
+    issuedAt: wallMillis(b.cards.issuedAt + 1_000)
+  }
+  assert.equal(a.gossip(b.node.peerId, encodeCard(twin, signer)), 'accept')
+  const foreign = await b.cards.seenBy(a.node.peerId)
+  assert.deepEqual([foreign?.card.name, foreign?.isOurs], ['twin', false])
+  b.cards.outdo(twin.issuedAt)
+  assert.ok(b.cards.issuedAt > twin.issuedAt)
+  await b.cards.fetch(a.node.peerId)
+  assert.equal((await b.cards.seenBy(a.node.peerId))?.isOurs, true)
+  assert.equal((await a.cards.seenBy(b.node.peerId))?.card.name, 'alice', 'each is told of itself')
+})
