@@ -30,7 +30,15 @@ const signerOf = (fill: number): Signer => ({ publicKey: new Uint8Array(32).fill
 const alice = signerOf(1)
 const bob = signerOf(2)
 const verifier: Verifier = { verify: () => true }
-const limits: AdmissionLimits = { paired: true, commands: true, blocked: false, maxMessages: 1e9, maxBytes: 1e12, maxMessagesOfSource: 1e9, maxBytesOfSource: 1e12 }
+const limits: AdmissionLimits = {
+  paired: true,
+  commands: true,
+  blocked: false,
+  maxMessages: 1e9,
+  maxBytes: 1e12,
+  maxMessagesOfSource: 1e9,
+  maxBytesOfSource: 1e12
+}
 const instant = (now: number): Instant => ({ bootId: 'bench', monotonic: millis(now), wall: wallMillis(1_760_000_000_000 + now) })
 
 /** An outbox and an inbox whose stores answer at once, back to back. */

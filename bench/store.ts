@@ -13,7 +13,15 @@ import { verdict } from './verdict.ts'
 
 const { values } = parseArgs({ options: { rows: { type: 'string', default: '50000' } } })
 const [rows, batchRows, inFlight] = [Number(values.rows), 50, 4]
-const limits: AdmissionLimits = { paired: true, commands: true, blocked: false, maxMessages: 1e9, maxBytes: 1e15, maxMessagesOfSource: 1e9, maxBytesOfSource: 1e15 }
+const limits: AdmissionLimits = {
+  paired: true,
+  commands: true,
+  blocked: false,
+  maxMessages: 1e9,
+  maxBytes: 1e15,
+  maxMessagesOfSource: 1e9,
+  maxBytesOfSource: 1e15
+}
 const [source, epoch] = [new Uint8Array(randomBytes(32)), new Uint8Array(randomBytes(16))]
 const received = { bootId: 'boot', monotonic: millis(1), wall: wallMillis(1) }
 const proof = new Uint8Array(randomBytes(400))

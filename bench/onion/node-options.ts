@@ -54,6 +54,7 @@ export async function nodeOptions({ config, stateFolder, wrap }: NodeSetup): Pro
     ...{ gossip: gossipPort(libp2p), mdns: mdnsPort(libp2p), dht: dhtPort(libp2p), nat: nat.ports },
     onion: { ...onion, hosts: wrap(onion.hosts) },
     platform: createPlatform({ identity, network: options.network, stores, pqKeys: await openPqKeys(stores.datastore, quiet) }),
+    upkeep: stores,
     residentBytes: () => process.memoryUsage.rss(),
     release: async () => {
       nat.stop()

@@ -15,7 +15,9 @@ export class SessionNode {
   readonly #sessions = new Map<Via, SessionStream>()
 
   static async start(options: MeshNodeOptions): Promise<SessionNode> {
-    const parts = new NodeParts(options, { recovery: await options.platform.deliveryStore.recoverOutbox(), pairs: [] })
+    const { deliveryStore, threadStore } = options.platform
+    const [recovery, threads] = await Promise.all([deliveryStore.recoverOutbox(), threadStore.load()])
+    const parts = new NodeParts(options, { recovery, threads, pairs: [], agents: [], blocked: [] })
     await parts.sessions.serve((session) => count(session))
     await parts.onion.start()
     await parts.neighbourhood.start()

@@ -29,7 +29,9 @@ async function step(work: () => Promise<void>): Promise<boolean> {
 async function deliver({ deliveryStore, peerStore }: Stores): Promise<void> {
   const batch = [1, 2, 3].map((sequence) => inbound(`i-${sequence}`, sequence, { envelope: body(`i-${sequence}`) }))
   await step(async () => void (await deliveryStore.recoverOutbox()))
-  await step(() => peerStore.savePair({ publicKey: keyOf('p'), peerId: 'p', name: 'p', alias: '', addresses: [], pairedAt: wallMillis(1), commands: true }))
+  await step(() =>
+    peerStore.savePair({ publicKey: keyOf('p'), peerId: 'p', name: 'p', alias: '', addresses: [], pairedAt: wallMillis(1), commands: true })
+  )
   for (let sequence = 1; sequence <= 3; sequence++) {
     const row = outboxRow(`o-${sequence}`, { sequence, envelope: body(`o-${sequence}`) })
     await step(async () => {

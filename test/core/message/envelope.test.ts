@@ -121,28 +121,6 @@ describe('envelope', () => {
     for (const [index, value] of wrong) malformed(withField(index, value))
   })
 
-  it('refuses marks that are out of their limits, or say nothing', () => {
-    const plain = decode(encodeEnvelope(envelope())) as readonly unknown[]
-    const withMarks = (...marks: readonly unknown[]): Uint8Array => encode([...plain, ...marks])
-    const groupId = new Uint8Array(16)
-    decodeEnvelope(withMarks(['root', 255, true], [groupId, 1, 'shared']))
-    const wrong: readonly (readonly unknown[])[] = [
-      [null],
-      [null, null],
-      [['root', 0, true]],
-      [['', 0, true], null],
-      [['root', 256, true], null],
-      [['root', 0, 1], null],
-      [['root', 0], null],
-      [null, [new Uint8Array(15), 1, 'shared']],
-      [null, [groupId, 0, 'shared']],
-      [null, [groupId, 2 ** 32, 'shared']],
-      [null, [groupId, 1, '']],
-      [null, [groupId, 1, 'shared'], null]
-    ]
-    for (const marks of wrong) malformed(withMarks(...marks))
-  })
-
   it('refuses bytes that are another encoding of the same envelope', () => {
     const bytes = encodeEnvelope(envelope())
     decodeEnvelope(bytes)
@@ -217,5 +195,29 @@ describe('envelope', () => {
       () => checkDraft(draft({ body: new Uint8Array(messageLimits.bodyBytes + 1) })),
       (thrown) => isMeshError(thrown, 'BODY_TOO_LARGE')
     )
+  })
+})
+
+describe('marks of an envelope', () => {
+  it('refuses marks that are out of their limits, or say nothing', () => {
+    const plain = decode(encodeEnvelope(envelope())) as readonly unknown[]
+    const withMarks = (...marks: readonly unknown[]): Uint8Array => encode([...plain, ...marks])
+    const groupId = new Uint8Array(16)
+    decodeEnvelope(withMarks(['root', 255, true], [groupId, 1, 'shared']))
+    const wrong: readonly (readonly unknown[])[] = [
+      [null],
+      [null, null],
+      [['root', 0, true]],
+      [['', 0, true], null],
+      [['root', 256, true], null],
+      [['root', 0, 1], null],
+      [['root', 0], null],
+      [null, [new Uint8Array(15), 1, 'shared']],
+      [null, [groupId, 0, 'shared']],
+      [null, [groupId, 2 ** 32, 'shared']],
+      [null, [groupId, 1, '']],
+      [null, [groupId, 1, 'shared'], null]
+    ]
+    for (const marks of wrong) malformed(withMarks(...marks))
   })
 })
