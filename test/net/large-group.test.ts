@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { isMeshError } from '../../src/core/base/index.ts'
 import type { Mesh, SendReport } from '../../src/mesh/mesh.ts'
 import { createTestnet, type Testnet } from '../../src/testing/testnet.ts'
 import { temporaryFolder } from '../node/temp.ts'
 import { until } from './support.ts'
 
 const size = 40
-/** Nodes that all others are connected with: the bootstrap peer, and the creator of the group. */
+/** Nodes that have a connection with all others: the creator of the group, and who writes to it besides. */
 const hubs = 2
 const patienceMs = 120_000
 const name = 'swarm-alpha'
@@ -45,11 +46,24 @@ async function settled(creator: Mesh, members: readonly Mesh[]): Promise<void> {
   await until(async () => (await creator.outbox.counts()).queued === 0, 'all have been told', patienceMs)
 }
 
+/** Pairs two nodes; on a machine that is busy with 40 of them, at the second or third try. */
+async function paired(creator: Mesh, node: Mesh): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const { invite } = await creator.invite()
+    try {
+      await node.join(invite)
+      return
+    } catch (error) {
+      if (attempt === 5 || !isMeshError(error) || !error.retryable) throw error
+    }
+  }
+}
+
 /** A group of all nodes, made by the second one; those but itself are paired with nobody else. */
 async function swarm(net: Testnet): Promise<Mesh> {
   const creator = net.node(1)
   const others = net.nodes.filter((node) => node !== creator)
-  for (const node of others) await net.pair(creator, node)
+  for (const node of others) await paired(creator, node)
   await creator.groups.create(name, { members: others.map(({ peerId }) => peerId) })
   await settled(creator, others)
   return creator
@@ -59,7 +73,8 @@ test(`a group of ${size} nodes: one frame for all, who was away catches up, who 
   const folder = temporaryFolder(t)
   const sleeper = size - 1
   await using net = await createTestnet(size, {
-    // Each of 40 nodes with each other one takes this process minutes, and shows nothing more.
+    // Each of 40 nodes with each other one takes this process minutes, and shows nothing more. They meet by the record of the group.
+    bootstrap: false,
     config: (index) => (index < hubs ? {} : { maxPeers: 16 }),
     setup: (index) => (index === sleeper ? { stateFolder: join(folder, 'sleeper') } : {})
   })
@@ -68,10 +83,13 @@ test(`a group of ${size} nodes: one frame for all, who was away catches up, who 
   const removed = net.node(2)
 
   await t.test('carries a message of the creator once, and tells what became of it for each', async (each) => {
+    // Members that have the record and not yet its key, which follows it, get this one sealed.
+    const first = await creator.send(name, 'Is everybody here?', { timeoutMs: patienceMs })
+    assert.equal(storedBy(first), size - 1)
     const report = await creator.send(name, 'Sync neural patterns', { type: 'AgentCoordination', timeoutMs: patienceMs })
     assert.equal(report.status, 'stored')
     assert.equal(storedBy(report), size - 1)
-    assert.equal(await frames(creator, 'published'), 1)
+    assert.equal(await frames(creator, 'published'), 2)
     each.diagnostic(`${storedBy(report, 'gossip')} of ${size - 1} members by gossip, all within ${report.ms} ms`)
     assert.ok(storedBy(report, 'gossip') > (size - 1) / 2, `${storedBy(report, 'gossip')} of ${size - 1} by gossip`)
   })
@@ -80,9 +98,9 @@ test(`a group of ${size} nodes: one frame for all, who was away catches up, who 
     const away = net.node(sleeper)
     const { name: label } = away.options
     await away.stop()
-    const report = await member.send(name, 'While you were away', { timeoutMs: 8_000 })
-    assert.equal(storedBy(report), size - 2)
-    assert.equal(report.error?.code, 'GROUP_INCOMPLETE')
+    const report = await member.send(name, 'While you were away', { timeoutMs: 4_000 })
+    await until(async () => storedBy(await member.outbox.get(report.id)) === size - 2, 'all others have it', patienceMs)
+    assert.equal((await member.outbox.get(report.id)).error?.code, 'GROUP_INCOMPLETE')
     const back = await net.add({ name: label }, { stateFolder: join(folder, 'sleeper') })
     assert.equal(back.peerId, away.peerId)
     await until(() => has(back, 'While you were away'), 'it came after all', patienceMs)
