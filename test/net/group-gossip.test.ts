@@ -268,6 +268,21 @@ describe('hostile group gossip', () => {
     assert.equal([...bob.store.rows.values()].filter((key) => equalBytes(key.group, group.record.id)).length, 0)
   })
 
+  it('keeps the key that is in use, whatever keys of epochs to come a member sends who is no admin', async () => {
+    const { alice, bob, carol, group } = await world()
+    const rogue = { group: group.record.id, members: membersDigest(group.record.members), slot: 1, key: new Uint8Array(32).fill(5) }
+    for (let count = 0; count < 30; count++) {
+      const early = { ...rogue, epoch: group.record.epoch + 1 + count }
+      await bob.keys.learn({ source: carol.publicKey, body: encodeGroupKey(early) })
+    }
+    assert.ok(bob.store.rows.size <= 16)
+    await alice.send(alice.group(group), 'still heard')
+    assert.equal(bob.hear(alice, alice.frames[0]), 'accept')
+    assert.equal(bob.heard.length, 1)
+    await bob.send(bob.group(group), 'still gossiped')
+    assert.equal(bob.frames.length, 1)
+  })
+
   it('of a member that was told too often goes to the outbox of each, not to the network', async () => {
     const { alice, group } = await world()
     for (let count = 0; count < 60; count++) await alice.send(alice.group(group), `message ${count}`)

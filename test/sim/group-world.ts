@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { millis, toHex, wallMillis } from '../../src/core/base/index.ts'
-import type { Envelope, MessageDraft } from '../../src/core/message/index.ts'
+import { decodeControl, decodeGroup } from '../../src/core/group/index.ts'
+import type { Envelope, GroupMark, MessageDraft } from '../../src/core/message/index.ts'
 import { GroupBook } from '../../src/mesh/groups/group-book.ts'
 import { GroupService } from '../../src/mesh/groups/group-service.ts'
 import { GroupTeller } from '../../src/mesh/groups/group-teller.ts'
@@ -62,8 +63,8 @@ export class GroupNode {
   }
 
   /** Takes a control message as delivery would hand it over. */
-  receive(source: Uint8Array, { body, contentType }: Pick<MessageDraft, 'body' | 'contentType'>): Promise<void> {
-    return this.#handler({ source, envelope: { body, contentType } as Envelope })
+  receive(source: Uint8Array, { body, contentType, group = markOf(body) }: Pick<MessageDraft, 'body' | 'contentType' | 'group'>): Promise<void> {
+    return this.#handler({ source, envelope: { body, contentType, group } as Envelope })
   }
 
   #make(name: string): { readonly book: GroupBook; readonly service: GroupService } {
@@ -114,6 +115,13 @@ export class GroupNode {
     }
     return undefined
   }
+}
+
+/** The mark that an honest node gives to a word about a group. */
+function markOf(body: Uint8Array): GroupMark {
+  const control = decodeControl(body)
+  const id = control.kind === 'record' ? decodeGroup(control.record, { verify: () => true }).record.id : control.group
+  return { id, epoch: 1, message: 'word' }
 }
 
 /** Nodes and the messages between them, delivered in any order. */

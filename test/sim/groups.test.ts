@@ -174,3 +174,49 @@ test('a node is in 64 groups at most, and a group of a name that is taken is ref
   const { signed } = await ben.service.create('bens', [ada.key])
   await assert.rejects(ada.receive(ben.key, record(signed)), failure('GROUP_FULL'))
 })
+
+test('a word about a group that comes as a message to another one is refused: whoever shares that one could so bring a node into groups of strangers', async () => {
+  const world = new GroupWorld(13)
+  const [ada, ben, eve] = ['ada', 'ben', 'eve'].map((name) => world.node(name))
+  assert.ok(ada && ben && eve)
+  const shared = await made(world, 'ben', 'eve')
+  // Eve is a stranger to Ben, and admitted as a member of what they share: with its mark she sends the record of a group of her own.
+  const { signed } = await eve.service.create('trap', [ben.key])
+  const mark = { id: shared.record.id, epoch: shared.record.epoch, message: 'm' }
+  await assert.rejects(ben.receive(eve.key, { ...record(signed), group: mark }), failure('MESSAGE_MALFORMED'))
+  assert.deepEqual(
+    ben.book.all.map(({ signed: { record: known } }) => known.name),
+    ['crew']
+  )
+  const ask = say({ kind: 'ask', group: shared.record.id })
+  await assert.rejects(ben.receive(eve.key, { ...ask, group: { ...mark, id: signed.record.id } }), failure('MESSAGE_MALFORMED'))
+})
+
+test('groups that somebody makes and ends without end take no room without end', async () => {
+  const world = new GroupWorld(14)
+  const [eve, ben] = ['eve', 'ben'].map((name) => world.node(name))
+  assert.ok(eve && ben)
+  for (let index = 0; index < 100; index++) {
+    const { signed } = await eve.service.create('crew', [ben.key])
+    await ben.receive(eve.key, record(signed))
+    await eve.service.edit('crew', { end: true })
+    const ended = eve.book.find(toHex(signed.record.id))?.signed ?? signed
+    await ben.receive(eve.key, record(ended))
+    assert.notEqual(ben.book.find(toHex(signed.record.id))?.state, 'joined')
+  }
+  assert.equal(ben.book.all.length, 64)
+  assert.equal(ben.stored.size, 64)
+})
+
+test('a peer that names groups without end is asked about few of them', async () => {
+  const world = new GroupWorld(15)
+  const [ada, eve] = ['ada', 'eve'].map((name) => world.node(name))
+  assert.ok(ada && eve)
+  for (let index = 0; index < 500; index++) ada.service.saw(eve.key, { id: world.random.bytes(16), epoch: 1, message: 'm' })
+  await ada.tracker.settle()
+  assert.ok(ada.sent.size > 0 && ada.sent.size <= 16, `${ada.sent.size} questions wait in the outbox`)
+  ada.service.saw(world.node('ben').key, { id: world.random.bytes(16), epoch: 1, message: 'm' })
+  await ada.tracker.settle()
+  assert.equal([...ada.sent.values()].filter(({ destination }) => toHex(destination.key) === toHex(world.node('ben').key)).length, 1)
+  assert.ok([...ada.sent.values()].every(({ ttlS }) => ttlS <= 3_600))
+})

@@ -48,7 +48,7 @@ export interface GroupKeysOptions {
 
 /** Epochs before the newest one of which messages are still read: they may be on their way. */
 const epochsBack = 2
-/** Keys of one group, and of groups or epochs that this node has yet to hear of: the oldest go first. */
+/** Keys of one group that are in use, and as many of epochs to come; and in all those of groups or epochs that this node has yet to hear of: the oldest go first. */
 const maxKeysOfGroup = 8
 const maxEarlyKeys = 64
 /** Counters are reserved by so many, so that not every frame waits for a commit of its own. */
@@ -158,7 +158,8 @@ export class GroupKeys {
 
   async #makeRoom({ group }: GroupKeyMessage, isEarly: boolean): Promise<void> {
     const early = [...this.#keys.values()].map(({ stored }) => stored).filter((key) => this.#isEarly(key))
-    const ofGroup = [...this.#of(group)]
+    // Who made a key of an epoch to come cannot be judged yet: it takes the place of another such one, never of one that is in use.
+    const ofGroup = [...this.#of(group)].filter((key) => this.#isEarly(key) === isEarly)
     await this.#drop([
       ...(isEarly ? early.slice(0, Math.max(0, early.length + 1 - maxEarlyKeys)) : []),
       ...ofGroup.slice(0, Math.max(0, ofGroup.length + 1 - maxKeysOfGroup))

@@ -205,7 +205,10 @@ export class GroupService {
     })
     if (group.state === 'joined') onMembers(book.others(group))
     if (!isOwn) void onChange({ group, before: before?.signed, isOwn })
-    if (group.state !== 'joined') return group
+    if (group.state !== 'joined') {
+      await this.#forgetOld(group)
+      return group
+    }
     const added = record.members.filter(({ key }) => change.added.includes(toHex(key)) && !equalBytes(key, this.#ownKey)).map(({ key }) => key)
     if (added.length > 0) await release(added, record.id)
     return group
@@ -234,11 +237,12 @@ export class GroupService {
     await platform.groupStore.saveGroup(storedOf(group, true))
   }
 
-  async #control(source: Uint8Array, { body }: Envelope): Promise<void> {
+  async #control(source: Uint8Array, { body, group: mark }: Envelope): Promise<void> {
     const control = decodeControl(body)
+    checkSubject(mark, control.kind === 'record' ? undefined : control.group)
     switch (control.kind) {
       case 'record':
-        return this.#record(source, decodeGroup(control.record, this.#options.platform.verifier))
+        return this.#record(source, this.#markedRecord(control.record, mark))
       case 'removed':
         return this.#removed(source, control)
       case 'leave':
@@ -246,6 +250,12 @@ export class GroupService {
       case 'ask':
         return this.#asked(source, control.group)
     }
+  }
+
+  #markedRecord(bytes: Uint8Array, mark: GroupMark | undefined): SignedGroup {
+    const signed = decodeGroup(bytes, this.#options.platform.verifier)
+    checkSubject(mark, signed.record.id)
+    return signed
   }
 
   async #record(source: Uint8Array, signed: SignedGroup): Promise<void> {
@@ -299,15 +309,17 @@ export class GroupService {
     log({ level: 'info', event: 'group.changed', fields: { group: known.signed.record.name, id: toHex(id), state: 'removed' } })
     const group: KnownGroup = { ...known, state: known.state === 'left' ? 'left' : 'removed', gone: sequence }
     await this.#save(group, { told: true })
-    await this.#forgetOld()
+    await this.#forgetOld(group)
     void onChange({ group, before: known.signed, isOwn: false })
   }
 
-  /** Of groups that this node was in, the newest are remembered. */
-  async #forgetOld(): Promise<void> {
+  /** Of groups that this node was in, the newest are remembered, the one that it just went out of among them: its members have yet to be told. */
+  async #forgetOld(latest: KnownGroup): Promise<void> {
     const { book, platform } = this.#options
-    const old = book.all.filter(({ state }) => state !== 'joined').toSorted((a, b) => b.signed.record.issuedAt - a.signed.record.issuedAt)
-    for (const { signed } of old.slice(keptOldGroups)) {
+    const old = book.all
+      .filter((group) => group.state !== 'joined' && group !== latest)
+      .toSorted((a, b) => b.signed.record.issuedAt - a.signed.record.issuedAt)
+    for (const { signed } of old.slice(keptOldGroups - 1)) {
       await platform.groupStore.deleteGroup(signed.record.id)
       book.delete(signed.record.id)
     }
@@ -335,6 +347,12 @@ export class GroupService {
 function storedOf({ signed, before, own = [], state, gone = 0 }: KnownGroup, told: boolean): StoredGroup {
   const { record, bytes } = signed
   return { id: record.id, record: bytes, before: before?.bytes, own: own.map((each) => each.bytes), state, gone, told }
+}
+
+/** What is said of a group comes as a message to that group: by its mark it was admitted, as from a member of that one, or from a peer. @throws {MeshError} MESSAGE_MALFORMED */
+export function checkSubject(mark: GroupMark | undefined, subject: Uint8Array | undefined): void {
+  if (subject === undefined || (mark !== undefined && equalBytes(mark.id, subject))) return
+  throw new MeshError('MESSAGE_MALFORMED', { what: 'group control message', reason: 'it is marked for another group than the one that it is about' })
 }
 
 /** What this node made one upon the other, once `signed` is the newest record: its own goes on, another one's that was made knowing it begins anew. */

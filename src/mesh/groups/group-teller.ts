@@ -3,10 +3,15 @@ import { encodeControl, groupContentTypes, type GroupControl, isMember, memberCh
 import { type GroupMark, messageLimits, type Via } from '../../core/message/index.ts'
 import type { Delivery } from '../delivery.ts'
 import type { Platform } from '../ports.ts'
+import { TokenBuckets } from '../token-buckets.ts'
 
 const priority = 9
 const askEveryMs = 60_000
 const maxRemembered = 1_024
+/** Questions and answers for one peer: so many at once, and one more a minute. It may name as many groups as it likes. */
+const repliesAtOnce = 16
+/** How long they wait for it: it has just sent something, and asks or is asked again with the next message. */
+const replyTtlS = 3_600
 
 export interface GroupTellerOptions {
   readonly platform: Pick<Platform, 'clock' | 'random' | 'signer' | 'sha256'>
@@ -20,15 +25,18 @@ interface Word {
   readonly mark: Omit<GroupMark, 'message'>
   /** What makes the message one of its kind: the same again is no second message. */
   readonly about: Uint8Array
+  readonly ttlS?: number
 }
 
 /** Says what nodes tell each other about groups: durable messages that are in the outbox when a call resolves. Saying the same again sends nothing. */
 export class GroupTeller {
   readonly #options: GroupTellerOptions
   readonly #asked = new Map<string, number>()
+  readonly #replies: TokenBuckets
 
   constructor(options: GroupTellerOptions) {
     this.#options = options
+    this.#replies = new TokenBuckets({ clock: options.platform.clock, perSecond: 1_000 / askEveryMs, burst: repliesAtOnce })
   }
 
   /** A new record, to all who are in it; to those who were, that they are not any more. */
@@ -60,15 +68,17 @@ export class GroupTeller {
 
   /** Asks a peer for the record of a group, at most once a minute. */
   async ask(to: Uint8Array, { id, epoch }: Omit<GroupMark, 'message'>): Promise<void> {
-    if (this.#isTooSoon(`ask ${toHex(id)}`)) return
-    await this.#sayAll([{ to, control: { kind: 'ask', group: id }, mark: { id, epoch }, about: this.#options.platform.random.bytes(16) }])
+    if (this.#isTooSoon(`ask ${toHex(id)}`, to)) return
+    const about = this.#options.platform.random.bytes(16)
+    await this.#sayAll([{ to, control: { kind: 'ask', group: id }, mark: { id, epoch }, about, ttlS: replyTtlS }])
   }
 
   /** Answers a member who asked, at most once a minute. */
   async answer(to: Uint8Array, { record, bytes }: SignedGroup): Promise<void> {
-    if (this.#isTooSoon(`answer ${toHex(record.id)} ${toHex(to)}`)) return
+    if (this.#isTooSoon(`answer ${toHex(record.id)} ${toHex(to)}`, to)) return
     const about = this.#options.platform.random.bytes(16)
-    await this.#sayAll([{ to, control: { kind: 'record', record: bytes }, mark: { id: record.id, epoch: record.epoch }, about }])
+    const mark = { id: record.id, epoch: record.epoch }
+    await this.#sayAll([{ to, control: { kind: 'record', record: bytes }, mark, about, ttlS: replyTtlS }])
   }
 
   async #sayAll(words: readonly Word[]): Promise<void> {
@@ -76,7 +86,7 @@ export class GroupTeller {
     await Promise.all(words.filter(({ to }) => !equalBytes(to, own)).map((word) => this.#say(word)))
   }
 
-  async #say({ to, control, mark, about }: Word): Promise<void> {
+  async #say({ to, control, mark, about, ttlS = messageLimits.ttlS }: Word): Promise<void> {
     const { delivery, platform, via } = this.#options
     const body = encodeControl(control)
     const id = `grc-${toHex(platform.sha256(concat(about, to)).subarray(0, 16))}`
@@ -89,17 +99,18 @@ export class GroupTeller {
       inReplyTo: undefined,
       expectsReply: false,
       priority,
-      ttlS: messageLimits.ttlS,
+      ttlS,
       contentType: groupContentTypes.record,
       body,
       group: { ...mark, message: id }
     })
   }
 
-  #isTooSoon(what: string): boolean {
+  #isTooSoon(what: string, to: Uint8Array): boolean {
     const now = this.#options.platform.clock.monotonic()
     const last = this.#asked.get(what)
     if (last !== undefined && now - last < askEveryMs) return true
+    if (!this.#replies.take(toHex(to))) return true
     this.#asked.delete(what)
     if (this.#asked.size >= maxRemembered) this.#asked.delete(this.#asked.keys().next().value ?? '')
     this.#asked.set(what, now)

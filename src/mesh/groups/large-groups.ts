@@ -1,5 +1,5 @@
 import { concat, isMeshError, toHex } from '../../core/base/index.ts'
-import { groupContentTypes } from '../../core/group/index.ts'
+import { decodeGroupKey, groupContentTypes } from '../../core/group/index.ts'
 import { messageLimits, type Via } from '../../core/message/index.ts'
 import type { GossipPort } from '../cards.ts'
 import type { LogRecord } from '../mesh.ts'
@@ -8,7 +8,8 @@ import type { Tracker } from '../tracker.ts'
 import type { ControlDesk } from './control-desk.ts'
 import { type GroupDelivery, GroupGossip, type GroupFrameEvent } from './group-gossip.ts'
 import { GroupKeys, type StoredGroupKey } from './group-keys.ts'
-import type { GroupCarrier, GroupChange, GroupDirectory } from './group-types.ts'
+import { checkSubject } from './group-service.ts'
+import type { ControlHandler, GroupCarrier, GroupChange, GroupDirectory } from './group-types.ts'
 
 export interface LargeGroupsOptions {
   readonly platform: Platform
@@ -43,7 +44,7 @@ export class LargeGroups {
       tell: (member, key, body) => this.#tell(member, key, body)
     })
     this.#gossip = new GroupGossip({ ...options, keys: this.#keys, onionRouting: via === 'onion' })
-    desk.assign(groupContentTypes.key, ({ source, envelope }) => this.#keys.learn({ source, body: envelope.body }))
+    desk.assign(groupContentTypes.key, (message) => this.#learn(message))
   }
 
   /** How messages to a large group go out. */
@@ -71,6 +72,11 @@ export class LargeGroups {
     } catch (error) {
       if (isPassing(error) && this.#isNewest(change)) platform.timers.schedule(retryMs, () => void this.changed(change))
     }
+  }
+
+  async #learn({ source, envelope: { body, group } }: Parameters<ControlHandler>[0]): Promise<void> {
+    checkSubject(group, decodeGroupKey(body).group)
+    await this.#keys.learn({ source, body })
   }
 
   #isNewest({ group: { signed } }: GroupChange): boolean {
