@@ -110,9 +110,18 @@ export async function start(input: InputOf<Catalogue['start']>, context: Command
 const withPassphrase = (context: CommandContext, file: string | undefined): CommandContext =>
   file === undefined ? context : { ...context, environment: { ...context.environment, [environmentName('passphrase_file')]: absolutePath(file) } }
 
+/** A daemon that could not start again is not stopped. @throws {MeshError} PASSPHRASE_NEEDED, and what the key file says */
+async function requirePassphrase({ loadDaemonModule, paths, environment }: CommandContext, given: string | undefined): Promise<void> {
+  if (given !== undefined) return
+  const module = await loadDaemonModule()
+  const { encrypted, file } = (await module.tools()).showKeys(paths)
+  if (encrypted && module.inspectProfile(paths, environment).options.passphraseFile === '') throw new MeshError('PASSPHRASE_NEEDED', { file })
+}
+
 export async function restart(input: InputOf<Catalogue['restart']>, context: CommandContext): Promise<void> {
   requireProfile(context)
   const client = new ControlClient(context.paths)
+  await requirePassphrase(context, input.passphraseFile)
   context.output.progress('stopping the daemon')
   await stopDaemon(context, client)
   await reportStart(withPassphrase(context, input.passphraseFile), client, 'restart')
