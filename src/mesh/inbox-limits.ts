@@ -10,6 +10,8 @@ const messagesPerSecondOfStranger = 100
  * could use up the space, and paired peers would be refused.
  */
 const shareOpenToStrangers = 1 / 4
+/** The same for members of a group that are not paired: whoever made the group may have made them up, by the thousand. */
+const shareOpenToMembers = 1 / 2
 
 /** How this node stands to a peer. */
 export interface Standing {
@@ -29,9 +31,9 @@ export const heldLimits = (options: MeshOptions): { readonly messages: number; r
 export function inboxLimits(publicKey: Uint8Array, standing: Standing, options: MeshOptions): InboxPeer {
   const { paired } = standing
   const share = paired ? 1 : shareOpenToStrangers
-  const ofFriends: SourceLimits = {
-    maxMessages: options.inboxMaxMessages,
-    maxBytes: options.inboxMaxBytes,
+  const asMember: SourceLimits = {
+    maxMessages: Math.floor(options.inboxMaxMessages * shareOpenToMembers),
+    maxBytes: Math.floor(options.inboxMaxBytes * shareOpenToMembers),
     maxMessagesOfSource: options.inboxMaxMessagesPerPeer,
     maxBytesOfSource: options.inboxMaxBytesPerPeer
   }
@@ -44,7 +46,7 @@ export function inboxLimits(publicKey: Uint8Array, standing: Standing, options: 
       maxBytes: Math.floor(options.inboxMaxBytes * share),
       maxMessagesOfSource: paired ? options.inboxMaxMessagesPerPeer : options.inboxMaxHeldPerPeer,
       maxBytesOfSource: paired ? options.inboxMaxBytesPerPeer : heldBytesOfSource,
-      ...(paired ? {} : { asMember: ofFriends })
+      ...(paired ? {} : { asMember })
     }
   }
 }

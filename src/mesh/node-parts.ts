@@ -184,7 +184,8 @@ export class NodeParts {
         self: () => ({ name: options.name, addresses: this.status.addresses() }),
         log: (record) => this.#emitLog(record),
         onFrame: (event) => this.metrics.groupFrame(event),
-        release: (member, group) => this.arrivals.releaseGroup({ publicKey: member, group }, this)
+        release: async (member, group) =>
+          this.book.standingOf(member).blocked ? undefined : this.arrivals.releaseGroup({ publicKey: member, group }, this)
       },
       this.#groupBook
     )

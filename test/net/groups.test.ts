@@ -102,7 +102,7 @@ test('members come and go: who was removed gets nothing of the next epoch, and w
     (await texts(cyd)).filter((text) => text === 'without cyd'),
     []
   )
-  await assert.rejects(cyd.send('@crew', 'let me in'), failure('GROUP_UNKNOWN'))
+  for (const name of ['crew', '@crew']) await assert.rejects(cyd.send(name, 'let me in'), failure('GROUP_NOT_MEMBER'))
   assert.equal(cydsGroup.members.length, 4)
 })
 
@@ -178,4 +178,26 @@ test('who was removed while it was away, and has not heard of it, is refused by 
   assert.equal(codes.get(ben.peerId), 'GROUP_NOT_MEMBER')
   assert.ok(['accepted', 'sent'].includes(codes.get(ada.peerId) ?? ''))
   assert.deepEqual(await texts(ben), [])
+})
+
+test('what a blocked peer sent stays held, also when its group comes from somebody else', async () => {
+  await using net = await star(4)
+  const [ada, ben, cyd, dan] = net.nodes
+  assert.ok(ada && ben && cyd && dan)
+  await ada.groups.create('crew', { members: [cyd.peerId] })
+  await ada.groups.add('crew', [cyd.peerId], { admin: true })
+  await untilMembers(cyd, 'crew', 2)
+  // Cyd is a stranger to Ben: the record and the message are held.
+  await until(async () => (await cyd.groups.get('crew')).role === 'admin', 'cyd is an admin', patience)
+  await cyd.groups.add('crew', [ben.peerId])
+  await cyd.send('crew', 'let me in', { timeoutMs: patience })
+  await until(async () => (await ben.inbox.counts()).held >= 2, 'both are held', patience)
+  await ben.contacts.block(cyd.peerId)
+  await untilMembers(ada, 'crew', 3)
+  await ada.groups.add('crew', [dan.peerId])
+  await untilMembers(ben, 'crew', 4)
+  await ada.send('crew', 'welcome', { timeoutMs: patience, waitFor: 'accepted' })
+  await untilText(ben, 'welcome')
+  assert.deepEqual(await texts(ben), ['welcome'])
+  assert.ok((await ben.inbox.counts()).held >= 2)
 })
