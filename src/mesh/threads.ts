@@ -8,7 +8,11 @@ import type { Tracker } from './tracker.ts'
 const keepWithinMs = 50
 
 export interface ThreadsOptions {
-  readonly platform: { readonly deliveryStore: Pick<Platform['deliveryStore'], 'getInbox'>; readonly threadStore: ThreadStore; readonly timers: Timers }
+  readonly platform: {
+    readonly deliveryStore: Pick<Platform['deliveryStore'], 'getInbox'>
+    readonly threadStore: ThreadStore
+    readonly timers: Timers
+  }
   /** What an earlier process left. */
   readonly saved: SavedThreads
   readonly tracker: Tracker

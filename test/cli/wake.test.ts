@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { z } from 'zod'
@@ -241,12 +241,13 @@ test('a named reader gets what others have acknowledged, and a label takes what 
 test('a web address gets messages signed with a key that only this profile has', async (t) => {
   const home = await homeWith(t, [{ id: 'one' }])
   const got: { readonly body: string; readonly headers: Readonly<Record<string, unknown>> }[] = []
-  const server = createServer(async (request, response) => {
+  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = []
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
     got.push({ body: Buffer.concat(chunks).toString('utf8'), headers: request.headers })
     response.writeHead(got.length === 1 ? 500 : 200).end()
-  }).listen(0, '127.0.0.1')
+  }
+  const server = createServer((request, response) => void take(request, response)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => server.close())
   const address = server.address()

@@ -14,6 +14,7 @@ import { until } from './support.ts'
 
 const failure = (code: string) => (error: unknown) => isMeshError(error) && error.code === code
 const pairedWith = async (node: Mesh): Promise<readonly string[]> => (await node.peers()).filter((peer) => peer.paired).map((peer) => peer.peerId)
+const byText = (one: readonly unknown[], other: readonly unknown[]): number => String(one).localeCompare(String(other))
 const strangers = (count: number) => createTestnet(count, { bootstrap: false })
 const portOf = (address: string): number => Number(/\/tcp\/(\d+)/.exec(address)?.[1])
 
@@ -139,11 +140,11 @@ test('who waits for an invite is told the peer and the words that the other side
   assert.deepEqual(await waiting, { peerId: bob.peerId, name: 'node-1', alias: undefined, words: joined.words })
   assert.deepEqual(await alice.invites.wait(first.id), await waiting)
   assert.deepEqual(
-    (await alice.invites.list()).map(({ id, state, commands, usedBy }) => [id, state, commands, usedBy?.name]).sort(),
+    (await alice.invites.list()).map(({ id, state, commands, usedBy }) => [id, state, commands, usedBy?.name]).toSorted(byText),
     [
       [first.id, 'used', true, 'node-1'],
       [second.id, 'open', false, undefined]
-    ].sort()
+    ].toSorted(byText)
   )
   await assert.rejects(alice.invites.wait(second.id, { timeoutMs: 50 }), failure('TIMEOUT'))
   const revoked = assert.rejects(alice.invites.wait(second.id), failure('INVITE_REVOKED'))

@@ -98,7 +98,11 @@ export const threadFields = {
     placeholder: 'ID',
     help: 'the message because of which it is sent, whose thread it belongs to; by default the one that it answers'
   },
-  allow: { type: 'boolean', default: false, help: 'send it though agents had the thread to themselves for 30 messages, or handed the matter on 8 times' }
+  allow: {
+    type: 'boolean',
+    default: false,
+    help: 'send it though agents had the thread to themselves for 30 messages, or handed the matter on 8 times'
+  }
 } as const satisfies Fields
 
 /** Why a message of an agent is not sent. */

@@ -13,7 +13,7 @@ const clockToleranceMs = 120_000
 
 /** That Node.js is new enough and has what is used of it. */
 export function checkNode(): Check {
-  const { node: version = '0', sqlite } = process.versions
+  const { node: version, sqlite } = process.versions
   if (Number(version.split('.')[0]) < 24) return fail('node', `Node.js ${version} is too old`, 'Install Node.js 24 or newer.')
   if (sqlite === undefined) return fail('node', `Node.js ${version} was built without SQLite`, 'Install Node.js from nodejs.org.')
   return ok('node', `Node.js ${version} with SQLite ${sqlite} on ${process.platform} ${process.arch}`)

@@ -24,13 +24,14 @@ interface Posted {
 
 async function receiver(t: TestContext, answer: (posted: Posted, response: ServerResponse) => void) {
   const got: Posted[] = []
-  const server = createServer(async (request, response) => {
+  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = []
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
     const posted = { headers: request.headers, method: request.method, url: request.url, body: Buffer.concat(chunks).toString('utf8') }
     got.push(posted)
     answer(posted, response)
-  }).listen(0, '127.0.0.1')
+  }
+  const server = createServer((request, response) => void take(request, response)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => {
     server.closeAllConnections()
