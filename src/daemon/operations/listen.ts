@@ -4,8 +4,9 @@ import { present, type StreamHandler } from './context.ts'
 
 /** Messages that are taken from the inbox at once. */
 const batchMessages = 32
-/** Volatile messages that wait for a slow reader at most; older ones go first, as their kind allows. */
+/** Volatile messages that wait for a slow reader at most, and bytes of their bodies; older ones go first, as their kind allows. */
 const maxVolatile = 1_000
+const maxVolatileBytes = 8_388_608
 
 /** A named reader that waits for messages says now and then that it is there: what waits for it goes on waiting. */
 const useEveryMs = 3_600_000
@@ -60,18 +61,18 @@ export const listen: StreamHandler<'listen'> = async function* (input, { mesh, s
 }
 
 /** Remembers that something arrived, and keeps volatile messages until they are taken. */
-class Arrivals {
+export class Arrivals {
   readonly #volatile: ReceivedMessage[] = []
+  #volatileBytes = 0
   readonly #off: () => void
   readonly #signal: AbortSignal
   #wake: () => void = () => undefined
 
-  constructor(mesh: Mesh, signal: AbortSignal, isWanted: (message: ReceivedMessage) => boolean) {
+  constructor(mesh: Pick<Mesh, 'on'>, signal: AbortSignal, isWanted: (message: ReceivedMessage) => boolean) {
     this.#signal = signal
     this.#off = mesh.on('message', (message) => {
       if (message.delivery === 'volatile' && isWanted(message)) {
-        this.#volatile.push(message)
-        if (this.#volatile.length > maxVolatile) this.#volatile.shift()
+        this.#keep(message)
       }
       this.#wake()
     })
@@ -89,7 +90,16 @@ class Arrivals {
   }
 
   takeVolatile(count: number): readonly ReceivedMessage[] {
-    return this.#volatile.splice(0, count)
+    const taken = this.#volatile.splice(0, count)
+    for (const { body } of taken) this.#volatileBytes -= body.length
+    return taken
+  }
+
+  #keep(message: ReceivedMessage): void {
+    this.#volatile.push(withOwnBody(message))
+    this.#volatileBytes += message.body.length
+    while (this.#volatile.length > maxVolatile || this.#volatileBytes > maxVolatileBytes)
+      this.#volatileBytes -= this.#volatile.shift()?.body.length ?? 0
   }
 
   close(): void {
@@ -97,3 +107,7 @@ class Arrivals {
     this.#signal.removeEventListener('abort', this.wake)
   }
 }
+
+/** A body is a part of the frame that it came in: kept for itself, it does not keep the whole frame. */
+const withOwnBody = (message: ReceivedMessage): ReceivedMessage =>
+  message.body.buffer.byteLength > 2 * message.body.length ? { ...message, body: message.body.slice() } : message
