@@ -12,8 +12,9 @@ const logLines = 300
 
 /** Writes what a report needs into a private file. Everything in it went through the redactor. */
 export function writeBugreport({ paths, environment, target, found }: BugreportRequest): OutputOf<Catalogue['bugreport']> {
-  const redactor = new Redactor(namesIn(found, { ...paths }))
   const log = lastLines(paths.logFile)
+  // The log tells of groups and peers that the status knows no more.
+  const redactor = new Redactor(namesIn([found, log], { ...paths }))
   const report = {
     about: 'Made by synaptic-mesh p2p bugreport. Peer ids, addresses and names are replaced, the same by the same. Read it before you send it.',
     madeAt: new Date().toISOString(),
