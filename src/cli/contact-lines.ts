@@ -6,6 +6,9 @@ type Stranger = OutputOf<Catalogue['pending']>['strangers'][number]
 type Contact = OutputOf<Catalogue['peerList']>['peers'][number]
 type Change = OutputOf<Catalogue['approve']>
 
+/** A name that a shell takes for one word, as it is. */
+const plainName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+
 /** Strangers that wait for a decision. @param messageLines - how a message is shown */
 export function pendingLines(
   value: OutputOf<Catalogue['pending']>,
@@ -21,7 +24,7 @@ export function pendingLines(
     ]),
     ...(missing > 0 ? ['', `${count(missing, 'message')} of others: ${output.proposal('pending --limit 1000')}`] : []),
     '',
-    `to take them in: ${output.proposal('approve PEER --as ALIAS')}    to refuse them: ${output.proposal('peer block PEER --delete')}`
+    `to refuse one: ${output.proposal('peer block PEER --delete')}`
   ]
 }
 
@@ -30,7 +33,8 @@ function strangerLines(stranger: Stranger, output: Output): readonly string[] {
   return [
     `${output.paint('bold', safe(name))}   ${peerId}`,
     `  ${claimedName === undefined ? 'has said no name' : `claims the name ${safe(claimedName)}: nobody has checked that`} · ${blocked ? 'blocked' : connected ? 'connected' : 'not connected'}`,
-    `  ${count(messages, 'message')} of ${maxMessages}, ${bytes(size)} of ${bytes(maxBytes)}, since ${timeOf(since)}: ${types.join(', ')}`
+    `  ${count(messages, 'message')} of ${maxMessages}, ${bytes(size)} of ${bytes(maxBytes)}, since ${timeOf(since)}: ${types.join(', ')}`,
+    `  to take it in: ${output.proposal(`approve ${peerId} --as ${claimedName !== undefined && plainName.test(claimedName) ? claimedName : 'ALIAS'}`)}`
   ]
 }
 

@@ -48,9 +48,9 @@ export const groupChangeLines = (group: Group, what: string, output: Output): re
 
 const standing = ({ state, role }: Group): string => (state === 'joined' ? role : state)
 
-const reached = new Set(['stored', 'read', 'held'])
+const reached = new Set(['stored', 'read'])
 
-/** Whether a member has the message, or was told of it. */
+/** Whether a member's agent has the message before it. */
 const isReached = ({ status }: Member): boolean => reached.has(status)
 
 /** A report of a message to a group: in all, and for each member. */
@@ -58,7 +58,7 @@ export function groupReportLines(report: Report, output: Output): readonly strin
   const members = report.members ?? []
   const stored = members.filter(isReached).length
   const held = members.filter(({ status }) => status === 'held').length
-  const reachedText = held === 0 ? `stored at ${stored}` : `stored at ${stored - held} and held at ${held}`
+  const reachedText = held === 0 ? `stored at ${stored}` : `stored at ${stored} and held at ${held}`
   const isFailed = members.some(({ status }) => status === 'failed' || status === 'expired-unknown')
   const symbol = stored === members.length ? output.paint('green', '✓') : isFailed ? output.paint('red', '✗') : output.paint('yellow', '…')
   return [

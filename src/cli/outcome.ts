@@ -24,11 +24,12 @@ export function outcomeOf(report: Report, asked: { readonly wait: string; readon
 }
 
 const maxNamed = 8
+const onTheWay: ReadonlySet<Report['status']> = new Set(['accepted', 'sent', 'held'])
 
 /** Of a message to a group: whom it has not reached, who cannot be told it any more, or who has it in time. */
 function groupOutcome({ group, members = [] }: Report, asked: { readonly wait: string }): MeshError | undefined {
-  const missing = members.filter(({ status }) => !['stored', 'read', 'held'].includes(status))
-  const isFine = missing.length === 0 || (asked.wait === 'accepted' && missing.every(({ status }) => status === 'accepted' || status === 'sent'))
+  const missing = members.filter(({ status }) => !['stored', 'read'].includes(status))
+  const isFine = missing.length === 0 || (asked.wait === 'accepted' && missing.every(({ status }) => onTheWay.has(status)))
   if (isFine) return undefined
   const names = missing.slice(0, maxNamed).map(({ peer, status, error }) => `${peer.name} (${error?.code ?? status})`)
   const more = missing.length > maxNamed ? [`${missing.length - maxNamed} more`] : []

@@ -9,7 +9,7 @@ type Waited = OutputOf<Catalogue['inviteWait']>
 const wordsLines = ({ peerId, alias, name }: Waited, words: readonly string[], output: Output): readonly string[] => [
   `  words ${output.paint('bold', words.map(safe).join(' '))}`,
   '  Compare them: the other side shows the same three, unless somebody stood between when the invite travelled.',
-  `  Others there: ${output.proposal(`peer remove ${safe(alias ?? (name === '' ? peerId : name))}`)}`
+  `  If they differ: ${output.proposal(`peer remove ${safe(alias ?? (name === '' ? peerId : name))}`)}`
 ]
 
 /** A pairing as either side is shown it. */

@@ -86,7 +86,7 @@ export class ContactService implements Contacts {
     const pair: PairRecord = {
       publicKey: keyOf(peerId),
       peerId,
-      name: before?.name ?? claimedName ?? '',
+      name: before?.name ?? (claimedName === undefined || this.#isTaken(claimedName, peerId) ? '' : claimedName),
       alias: alias ?? before?.alias ?? '',
       addresses: before?.addresses ?? addresses.slice(0, 16),
       pairedAt: before?.pairedAt ?? platform.clock.wall(),
@@ -177,8 +177,12 @@ export class ContactService implements Contacts {
     if (alias.length > maxAliasCharacters || /[\u0000-\u001f\u007f-\u009f]/.test(alias) || !alias.isWellFormed() || alias.trim() !== alias)
       throw refuse(`1 to ${maxAliasCharacters} characters, no control characters, no space at either end`)
     if (isPeerId(alias) || alias.startsWith('/') || shortIdOf(alias) !== undefined) throw refuse('no peer id and no address')
-    const isTaken = this.#options.book.records.some((pair) => pair.alias === alias && pair.peerId !== peerId)
-    if (isTaken) throw refuse('a name that no other peer has')
+    if (this.#isTaken(alias, peerId)) throw refuse('a name that no other peer has')
+  }
+
+  /** Whether a name stands for another paired peer already. */
+  #isTaken(name: string, peerId: string): boolean {
+    return this.#options.book.records.some((pair) => pair.peerId !== peerId && (pair.alias === name || pair.name === name))
   }
 
   async #save(pair: PairRecord): Promise<void> {

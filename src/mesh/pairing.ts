@@ -282,7 +282,8 @@ export class PairingService {
 
   async #checkAlias(alias: string, publicKey: Uint8Array): Promise<void> {
     if (alias === '') return
-    const taken = (await this.#options.platform.peerStore.pairs()).some((pair) => pair.alias === alias && !equalBytes(pair.publicKey, publicKey))
+    const others = (await this.#options.platform.peerStore.pairs()).filter((pair) => !equalBytes(pair.publicKey, publicKey))
+    const taken = others.some((pair) => pair.alias === alias || pair.name === alias)
     if (taken) throw new MeshError('OPTION_INVALID', { path: 'alias', value: alias, allowed: 'a name that no other peer has' })
   }
 

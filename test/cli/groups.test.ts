@@ -104,7 +104,7 @@ test('five daemons are a group: the line of the contract, one away and caught up
     for (const node of [me, one, four]) assert.ok((await inboxOf(node)).some(({ body }) => body === 'without three'))
     assert.equal((await inboxOf(three)).length, before)
     const back = await three.home.p2p('message', 'swarm-alpha', 'let me in', '--json')
-    assert.deepEqual([back.code, JSON.parse(back.stderr).error.code], [5, 'PEER_UNKNOWN'])
+    assert.deepEqual([back.code, JSON.parse(back.stderr).error.code], [4, 'GROUP_NOT_MEMBER'])
   })
 
   await t.test('an answer goes to the sender, with --all to the group, and nobody is shown what nodes tell each other about it', async () => {
@@ -135,8 +135,10 @@ test('a group of a stranger waits until the stranger is approved', async (t) => 
   )
   assert.equal(strangers[0]?.peerId, me.peerId)
   assert.deepEqual(await groupsOf(guest), [])
-  const held = await json<OutputOf<typeof catalogue.message>>(me.home, 'message', 'swarm-alpha', 'welcome', '--timeout', '50')
-  assert.deepEqual([held.status, held.members?.length], ['held', 1])
+  const sent = await me.home.p2p('message', 'swarm-alpha', 'welcome', '--timeout', '50', '--json')
+  const held = catalogue.message.output(z).parse(JSON.parse(sent.stdout))
+  assert.deepEqual([sent.code, held.status, held.members?.length], [7, 'held', 1])
+  assert.match(sent.stderr, /Stored at 0 of 1 members of swarm-alpha; not at \S+ \(held\)/)
   await json(guest.home, 'approve', me.peerId)
   await untilMember(guest, 1)
   assert.deepEqual(

@@ -11,7 +11,7 @@ export const agentErrors = {
   HANDLER_FAILED: entry({
     exit: 1,
     retryable: false,
-    message: (d) => `The message ${d['id']} was not handled in ${d['attempts']} attempts${because(d)}`,
+    message: (d) => `The message ${d['id']} was not handled in ${d['attempts']} ${d['attempts'] === 1 ? 'attempt' : 'attempts'}${because(d)}`,
     hint: 'It is left in the inbox, unread: look at what the handler said, and run it again.',
     next: ['synaptic-mesh p2p inbox']
   }),

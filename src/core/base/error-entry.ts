@@ -10,6 +10,8 @@ export interface ErrorEntry {
   readonly hint: string | ((details: ErrorDetails) => string)
   /** Commands that help, ready to paste. */
   readonly next?: readonly string[]
+  /** The same where the details say more; undefined for those of `next`. */
+  readonly nextFor?: (details: ErrorDetails) => readonly string[] | undefined
 }
 
 export const entry = (value: ErrorEntry): ErrorEntry => value

@@ -43,7 +43,7 @@ export class MeshError extends Error {
       code: this.code,
       message: this.message,
       hint: this.hint,
-      next: errorTable[this.code].next ?? [],
+      next: errorTable[this.code].nextFor?.(this.details) ?? errorTable[this.code].next ?? [],
       retryable: this.retryable,
       docs: `docs/errors.md#${this.code.toLowerCase()}`
     }

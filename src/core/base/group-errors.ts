@@ -54,7 +54,7 @@ export const groupErrors = {
     exit: 7,
     retryable: true,
     message: ({ group, stored, members, missing }) => `Stored at ${stored} of ${members} members of ${group}; not at ${missing}`,
-    hint: 'What is queued is delivered when these members come back; the outbox tells what became of it.',
+    hint: 'What is queued is delivered when these members come back, and what is held when they approve this node; the outbox tells what became of it.',
     next: ['synaptic-mesh p2p outbox']
   })
 } as const satisfies Record<string, ErrorEntry>

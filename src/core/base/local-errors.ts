@@ -1,5 +1,8 @@
 import { because, entry } from './error-entry.ts'
 
+/** A name that a shell takes for one word, as it is. */
+const plainName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+
 /** Errors of this machine: usage, daemon, state, access, names. Part of the one table. */
 export const localErrors = {
   // Usage
@@ -186,12 +189,20 @@ export const localErrors = {
     retryable: false,
     message: (d) => `No peer is known as ${d['name']}`,
     hint: (d) => {
-      if (Array.isArray(d['claimedBy'])) return `A stranger claims this name: ${d['claimedBy'].join(', ')}. Pair with it, or name it by its peer id.`
+      if (Array.isArray(d['claimedBy']))
+        return `A stranger claims this name, and nobody has checked that: ${d['claimedBy'].join(', ')}. If it is the one you mean, approve it by its peer id.`
       return Array.isArray(d['nearest']) && d['nearest'].length > 0
         ? `Nearest names: ${d['nearest'].join(', ')}`
         : 'Pair with it, or discover it first.'
     },
-    next: ['synaptic-mesh p2p peers', 'synaptic-mesh p2p discover']
+    next: ['synaptic-mesh p2p peers', 'synaptic-mesh p2p discover'],
+    nextFor: ({ claimedBy, name }) =>
+      Array.isArray(claimedBy) && claimedBy.length === 1
+        ? [
+            `synaptic-mesh p2p approve ${claimedBy[0]} --as ${typeof name === 'string' && plainName.test(name) ? name : 'ALIAS'}`,
+            'synaptic-mesh p2p pending'
+          ]
+        : undefined
   }),
   MESSAGE_UNKNOWN: entry({
     exit: 5,

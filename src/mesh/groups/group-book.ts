@@ -27,6 +27,13 @@ export class GroupBook implements GroupDirectory {
     return [...this.#groups.values()].toSorted(byName)
   }
 
+  /** Whether a text is the name of a group that this node was in, and of none that it is in. */
+  wasIn(text: string): boolean {
+    const name = text.startsWith('@') ? text.slice(1) : text
+    const named = this.all.filter(({ signed }) => signed.record.name === name)
+    return named.length > 0 && named.every(({ state }) => state !== 'joined')
+  }
+
   get isFull(): boolean {
     return this.groups.length >= groupLimits.groups
   }

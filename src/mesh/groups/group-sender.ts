@@ -235,8 +235,8 @@ function namesOf(members: readonly MemberReport[]): string {
   return [...names, ...(members.length > maxNamed ? [`${members.length - maxNamed} more`] : [])].join(', ')
 }
 
-/** The states in which a member has the message, or was told of it. */
-const reached: ReadonlySet<OutboxState> = new Set(['stored', 'read', 'held'])
+/** The states in which a member's agent has the message before it. */
+const reached: ReadonlySet<OutboxState> = new Set(['stored', 'read'])
 
 /** The worst first: what a whole message is said to be. */
 const worstFirst: readonly OutboxState[] = ['failed', 'expired-unknown', 'accepted', 'sent', 'held', 'stored', 'read']

@@ -124,8 +124,9 @@ export class MeshGroups implements Groups {
     return this.#info(await this.#service.edit(group, { end: true }))
   }
 
-  /** The group that a destination means; undefined when it means none. @throws {MeshError} NAME_AMBIGUOUS when a peer has that name too, GROUP_UNKNOWN */
+  /** The group that a destination means; undefined when it means none. @throws {MeshError} NAME_AMBIGUOUS when a peer has that name too, GROUP_UNKNOWN, GROUP_NOT_MEMBER */
   destination(text: string): KnownGroup | undefined {
+    if (this.book.wasIn(text) && (text.startsWith('@') || this.#peerOf(text) === undefined)) throw new MeshError('GROUP_NOT_MEMBER', { group: text })
     const group = this.book.resolve(text)
     if (group === undefined || text.startsWith('@')) return group
     const peerId = this.#peerOf(text)

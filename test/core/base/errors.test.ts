@@ -1,0 +1,7 @@
+test('a name that one stranger claims is answered with the command that approves this stranger', () => {
+  const claimedBy = [`12D3KooW${'x'.repeat(44)}`]
+  const next = (name: string): string | undefined => new MeshError('PEER_UNKNOWN', { name, nearest: [], claimedBy }).report().next[0]
+  assert.equal(next('carol'), `synaptic-mesh p2p approve ${claimedBy[0]} --as carol`)
+  assert.equal(next('$(id)'), `synaptic-mesh p2p approve ${claimedBy[0]} --as ALIAS`)
+  assert.equal(new MeshError('PEER_UNKNOWN', { name: 'carol', nearest: [] }).report().next[0], 'synaptic-mesh p2p peers')
+})
