@@ -1,3 +1,6 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MeshError } from '../../../src/core/base/index.ts'
 test('a name that one stranger claims is answered with the command that approves this stranger', () => {
   const claimedBy = [`12D3KooW${'x'.repeat(44)}`]
   const next = (name: string): string | undefined => new MeshError('PEER_UNKNOWN', { name, nearest: [], claimedBy }).report().next[0]
