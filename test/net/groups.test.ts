@@ -180,20 +180,36 @@ test('who was removed while it was away, and has not heard of it, is refused by 
   assert.deepEqual(await texts(ben), [])
 })
 
-test('what a blocked peer sent stays held, also when its group comes from somebody else', async () => {
-  await using net = await star(4)
-  const [ada, ben, cyd, dan] = net.nodes
-  assert.ok(ada && ben && cyd && dan)
+/** A network in which the second node holds what the third one, a stranger and a member, sent to the group that it is in as soon as the first one says so. */
+async function heldByBen(): Promise<Testnet> {
+  const net = await star(4)
+  const [ada, ben, cyd] = net.nodes
+  assert.ok(ada && ben && cyd)
   await ada.groups.create('crew', { members: [cyd.peerId] })
   await ada.groups.add('crew', [cyd.peerId], { admin: true })
   await untilMembers(cyd, 'crew', 2)
-  // Cyd is a stranger to Ben: the record and the message are held.
   await until(async () => (await cyd.groups.get('crew')).role === 'admin', 'cyd is an admin', patience)
   await cyd.groups.add('crew', [ben.peerId])
   await cyd.send('crew', 'let me in', { timeoutMs: patience })
   await until(async () => (await ben.inbox.counts()).held >= 2, 'both are held', patience)
-  await ben.contacts.block(cyd.peerId)
   await untilMembers(ada, 'crew', 3)
+  return net
+}
+
+test('what a member sent before its group was known is delivered when the group comes', async () => {
+  await using net = await heldByBen()
+  const [ada, ben, , dan] = net.nodes
+  assert.ok(ada && ben && dan)
+  await ada.groups.add('crew', [dan.peerId])
+  const message = await untilText(ben, 'let me in')
+  assert.deepEqual([message.paired, message.group?.member], [false, true])
+})
+
+test('what a blocked peer sent stays held, also when its group comes from somebody else', async () => {
+  await using net = await heldByBen()
+  const [ada, ben, cyd, dan] = net.nodes
+  assert.ok(ada && ben && cyd && dan)
+  await ben.contacts.block(cyd.peerId)
   await ada.groups.add('crew', [dan.peerId])
   await untilMembers(ben, 'crew', 4)
   await ada.send('crew', 'welcome', { timeoutMs: patience, waitFor: 'accepted' })

@@ -13,6 +13,7 @@ import type { PeerBook } from '../peer-book.ts'
 import type { Platform } from '../ports.ts'
 import { shortPeerId } from '../protocol-host.ts'
 import type { Threads } from '../threads.ts'
+import { TokenBuckets } from '../token-buckets.ts'
 import type { Tracker } from '../tracker.ts'
 import { ControlDesk } from './control-desk.ts'
 import type { GroupBook } from './group-book.ts'
@@ -45,6 +46,9 @@ export interface MeshGroupsOptions {
   readonly onFrame: (event: GroupFrameEvent) => void
 }
 
+/** Addresses of members that are taken from records: four full groups at once, and one member in a second. */
+const placesOfMembers = { perSecond: 1, burst: 4_096 } as const
+
 /** The groups of a node, put together: what its users call, and what delivery asks. */
 export class MeshGroups implements Groups {
   readonly book: GroupBook
@@ -55,12 +59,14 @@ export class MeshGroups implements Groups {
   readonly #service: GroupService
   readonly #large: LargeGroups
   readonly #ownKey: Uint8Array
+  readonly #places: TokenBuckets
 
   constructor(options: MeshGroupsOptions, book: GroupBook) {
     this.#options = options
     this.book = book
     const { platform, delivery, outbox, threads, peers, tracker, log, via } = options
     this.#ownKey = platform.signer.publicKey
+    this.#places = new TokenBuckets({ clock: platform.clock, ...placesOfMembers })
     this.desk = new ControlDesk({
       ...{ platform, delivery, tracker },
       onRefused: (source, error) =>
@@ -74,9 +80,7 @@ export class MeshGroups implements Groups {
       describe: (publicKey) => this.#describe(publicKey),
       nameProblem: (name) => this.#nameProblem(name),
       onMembers: (members) => this.#remember(members),
-      release: async (members, group) => {
-        for (const member of members) await options.release(member, group)
-      }
+      release: (members, group) => this.#release(members, group)
     })
     this.sender = new GroupSender({ ...{ platform, delivery, outbox, threads, peers, carrier: this.#large.carrier }, groups: book })
   }
@@ -150,7 +154,7 @@ export class MeshGroups implements Groups {
   received({ id, epoch, message }: GroupMark, { source, own }: { readonly source: Uint8Array; readonly own: string }): ReceivedGroup {
     const key = toHex(id)
     const alone = message === own
-    return { id: key, name: this.book.find(key)?.signed.record.name ?? '', epoch, message, alone, member: this.book.isMember(key, source) }
+    return { id: key, name: this.book.find(key)?.signed.record.name ?? '', epoch, message, alone, member: this.book.isListed(key, source) }
   }
 
   /** Messages that were committed to the inbox: this software's own are handled, of others the group is looked at. */
@@ -203,14 +207,21 @@ export class MeshGroups implements Groups {
     }
   }
 
-  /** Where members that are not paired may be reached. */
+  /** Delivers what was held of these members. Each has a commit of its own: a record may name a thousand of which nothing is held. */
+  async #release(members: readonly Uint8Array[], group: Uint8Array): Promise<void> {
+    const { platform, release } = this.#options
+    const held = new Set((await platform.trustStore.heldSources()).map(({ source }) => toHex(source)))
+    for (const member of members) if (held.has(toHex(member))) await release(member, group)
+  }
+
+  /** Where members that are not paired may be reached; of so many in a time only, as whoever signs records can make members up. */
   #remember(members: readonly GroupMember[]): void {
     const { libp2p, peers, tracker, showsAddresses } = this.#options
     if (!showsAddresses) return
     for (const { key, addresses } of members) {
       const { peerId } = peers.reference(key)
       const own = addresses.filter((address) => address.endsWith(`/p2p/${peerId}`)).flatMap(parsed)
-      if (own.length === 0 || peers.pairOf(peerId) !== undefined) continue
+      if (own.length === 0 || peers.pairOf(peerId) !== undefined || !this.#places.take('all')) continue
       tracker.track('remembering where a member is', libp2p.peerStore.merge(peerIdFromString(peerId), { multiaddrs: own }))
     }
   }
