@@ -54,7 +54,12 @@ export class GroupBook implements GroupDirectory {
   }
 
   isMember(id: string, publicKey: Uint8Array): boolean {
-    return this.#groups.get(id)?.state === 'joined' && this.#members.get(id)?.has(toHex(publicKey)) === true
+    return this.#groups.get(id)?.state === 'joined' && this.isListed(id, publicKey)
+  }
+
+  /** Whether the record that is known lists a peer, also of a group that this node is not in any more. */
+  isListed(id: string, publicKey: Uint8Array): boolean {
+    return this.#members.get(id)?.has(toHex(publicKey)) === true
   }
 
   /** How a peer stands to the group that its message names, as far as this node knows the group. */
