@@ -76,6 +76,11 @@ export class Output {
     return `synaptic-mesh p2p ${command}${this.#profileFlags}`
   }
 
+  /** A text with its commands as they are to be typed for the profile in use. */
+  proposed(text: string): string {
+    return text.replaceAll('synaptic-mesh p2p ', `synaptic-mesh p2p${this.#profileFlags} `)
+  }
+
   #report(error: MeshError): ErrorReport {
     const report = error.report()
     return { ...report, next: report.next.map((command) => (command.startsWith('synaptic-mesh p2p ') ? command + this.#profileFlags : command)) }

@@ -44,7 +44,10 @@ const marks = { ok: ['green', '✓'], warn: ['yellow', '!'], fail: ['red', '✗'
 export const doctorLines = (value: Out<'doctor'>, output: Output): readonly string[] => [
   ...value.checks.flatMap(({ state, id, message, hint }) => {
     const [colour, mark] = marks[state]
-    return [`${output.paint(colour, mark)} ${safe(id)}: ${safe(message)}`, ...(hint === undefined ? [] : [`  ${safe(hint)}`])]
+    return [
+      `${output.paint(colour, mark)} ${safe(id)}: ${safe(output.proposed(message))}`,
+      ...(hint === undefined ? [] : [`  ${safe(output.proposed(hint))}`])
+    ]
   }),
   summary(value)
 ]

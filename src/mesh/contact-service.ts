@@ -1,8 +1,9 @@
 import type { Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { equalBytes, MeshError } from '../core/base/index.ts'
-import { isPeerId, shortIdOf } from '../core/peers/index.ts'
+import { shortIdOf } from '../core/peers/index.ts'
 import type { MeshOptions } from '../core/options/index.ts'
+import { checkAlias, isTaken } from './alias.ts'
 import type { Contact, ContactChange, Contacts, PendingPeer } from './contacts-types.ts'
 import { heldLimits } from './inbox-limits.ts'
 import type { LogRecord, ReceivedMessage } from './mesh.ts'
@@ -30,7 +31,6 @@ const defaultPending = 100
 const maxPending = 1_000
 /** Messages of strangers that are given out at once. */
 const maxShownBytes = 8_388_608
-const maxAliasCharacters = 63
 /** Messages of the outbox that are looked through to say how many go to one peer. */
 const maxQueued = 10_000
 
@@ -80,13 +80,13 @@ export class ContactService implements Contacts {
     const { platform, book, onPaired } = this.#options
     const peerId = await this.#peerId(name)
     const before = book.recordOf(peerId)
-    this.#checkAlias(alias ?? '', peerId)
+    if (alias !== undefined && alias !== '') checkAlias(alias, this.#others(peerId))
     await this.#unblock(peerId)
     const { claimedName, addresses } = book.info(peerId)
     const pair: PairRecord = {
       publicKey: keyOf(peerId),
       peerId,
-      name: before?.name ?? (claimedName === undefined || this.#isTaken(claimedName, peerId) ? '' : claimedName),
+      name: before?.name ?? (claimedName === undefined || isTaken(claimedName, this.#others(peerId)) ? '' : claimedName),
       alias: alias ?? before?.alias ?? '',
       addresses: before?.addresses ?? addresses.slice(0, 16),
       pairedAt: before?.pairedAt ?? platform.clock.wall(),
@@ -99,7 +99,7 @@ export class ContactService implements Contacts {
 
   async rename(name: string, alias: string): Promise<ContactChange> {
     const pair = this.#paired(await this.#peerId(name))
-    this.#checkAlias(alias, pair.peerId)
+    if (alias !== '') checkAlias(alias, this.#others(pair.peerId))
     await this.#save({ ...pair, alias })
     return this.#change(pair.peerId)
   }
@@ -171,18 +171,8 @@ export class ContactService implements Contacts {
     return pair
   }
 
-  #checkAlias(alias: string, peerId: string): void {
-    if (alias === '') return
-    const refuse = (allowed: string): MeshError => new MeshError('OPTION_INVALID', { path: 'alias', value: alias.slice(0, 80), allowed })
-    if (alias.length > maxAliasCharacters || /[\u0000-\u001f\u007f-\u009f]/.test(alias) || !alias.isWellFormed() || alias.trim() !== alias)
-      throw refuse(`1 to ${maxAliasCharacters} characters, no control characters, no space at either end`)
-    if (isPeerId(alias) || alias.startsWith('/') || shortIdOf(alias) !== undefined) throw refuse('no peer id and no address')
-    if (this.#isTaken(alias, peerId)) throw refuse('a name that no other peer has')
-  }
-
-  /** Whether a name stands for another paired peer already. */
-  #isTaken(name: string, peerId: string): boolean {
-    return this.#options.book.records.some((pair) => pair.peerId !== peerId && (pair.alias === name || pair.name === name))
+  #others(peerId: string): readonly PairRecord[] {
+    return this.#options.book.records.filter((pair) => pair.peerId !== peerId)
   }
 
   async #save(pair: PairRecord): Promise<void> {

@@ -18,6 +18,7 @@ import {
   pairingPurpose,
   pairingSizes
 } from '../core/peers/index.ts'
+import { checkAlias } from './alias.ts'
 import type { CardService } from './cards.ts'
 import { addressOfPeer } from './connections.ts'
 import { type Deadline, startDeadline, within } from './deadline.ts'
@@ -282,9 +283,11 @@ export class PairingService {
 
   async #checkAlias(alias: string, publicKey: Uint8Array): Promise<void> {
     if (alias === '') return
-    const others = (await this.#options.platform.peerStore.pairs()).filter((pair) => !equalBytes(pair.publicKey, publicKey))
-    const taken = others.some((pair) => pair.alias === alias || pair.name === alias)
-    if (taken) throw new MeshError('OPTION_INVALID', { path: 'alias', value: alias, allowed: 'a name that no other peer has' })
+    const pairs = await this.#options.platform.peerStore.pairs()
+    checkAlias(
+      alias,
+      pairs.filter((pair) => !equalBytes(pair.publicKey, publicKey))
+    )
   }
 
   async #offer(libp2p: Libp2p, peerId: string, addresses: readonly string[]): Promise<void> {

@@ -13,6 +13,11 @@ test('a proposed command means the profile that was typed, so that it can be run
   assert.deepEqual(JSON.parse((await runHere(['p2p', 'status', '--json'], nowhere)).stderr).error.next, ['synaptic-mesh p2p init'])
 })
 
+test('what the doctor says to type means that profile, too', async () => {
+  const { stdout } = await runHere(['p2p', 'doctor', '--profile', 'alice'], nowhere)
+  assert.match(stdout, /Make one: synaptic-mesh p2p --profile alice init/)
+})
+
 test('a command without its p2p is found', async () => {
   const { code, stderr } = await runHere(['status', '--detailed'], nowhere)
   assert.equal(code, 2)

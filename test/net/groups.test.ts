@@ -86,6 +86,7 @@ test('members come and go: who was removed gets nothing of the next epoch, and w
   await ada.groups.create('crew', { members: [ben.peerId, cyd.peerId] })
   for (const node of [ben, cyd]) await untilMembers(node, 'crew', 3)
   await assert.rejects(ben.groups.add('crew', [ada.peerId]), failure('GROUP_NOT_ADMIN'))
+  await ada.send('crew', 'while cyd was in it', { timeoutMs: patience })
   const changed = await ada.groups.add('crew', [dan.peerId])
   assert.deepEqual([changed.epoch, changed.members.length], [2, 4])
   for (const node of [ben, cyd, dan]) await untilMembers(node, 'crew', 4)
@@ -102,6 +103,8 @@ test('members come and go: who was removed gets nothing of the next epoch, and w
     (await texts(cyd)).filter((text) => text === 'without cyd'),
     []
   )
+  const [kept] = (await cyd.inbox.list()).messages
+  assert.deepEqual([kept?.group?.name, kept?.group?.member], ['crew', true], 'who sent what is kept was a member')
   for (const name of ['crew', '@crew']) await assert.rejects(cyd.send(name, 'let me in'), failure('GROUP_NOT_MEMBER'))
   assert.equal(cydsGroup.members.length, 4)
 })

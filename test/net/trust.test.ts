@@ -152,7 +152,7 @@ test('an alias is taken once, is no peer id, and can be taken away', async () =>
   await net.pair(me, two)
   assert.equal((await me.contacts.rename('node-1', 'planner')).name, 'planner')
   for (const taken of ['planner', 'node-1']) await assert.rejects(me.contacts.rename('node-2', taken), failure('OPTION_INVALID'), taken)
-  for (const wrong of [one.peerId, '/ip4/1', 'a\u0000b', ' a', 'x'.repeat(64), shortId(one)])
+  for (const wrong of [one.peerId, '/ip4/1', 'a\u0000b', '\u202ea', ' a', 'x'.repeat(64), shortId(one)])
     await assert.rejects(me.contacts.rename('node-2', wrong), failure('OPTION_INVALID'), wrong)
   assert.equal((await me.contacts.rename('planner', '')).name, 'node-1')
   await assert.rejects(me.contacts.rename(`12D3KooW${'1'.repeat(44)}`, 'x'), (error) => isMeshError(error))

@@ -154,14 +154,25 @@ export const localErrors = {
   }),
 
   // Access
-  UNAUTHORIZED: entry({ exit: 4, retryable: false, message: () => 'The control API refused the token', hint: 'Use the token file of the profile.' }),
+  UNAUTHORIZED: entry({
+    exit: 4,
+    retryable: false,
+    message: () => 'The control API refused the token',
+    hint: 'Send it as "Authorization: Bearer TOKEN": the token file of the profile, or over the gateway a token made for the program, not expired and not revoked.',
+    next: ['synaptic-mesh p2p gateway token create --scope agent --name NAME', 'synaptic-mesh p2p gateway token list']
+  }),
   FORBIDDEN: entry({
     exit: 4,
     retryable: false,
     message: (d) => `Refused${because(d)}`,
     hint: 'The control API answers local programs only: exact Host, no Origin or Referer, JSON bodies.'
   }),
-  ROUTE_UNKNOWN: entry({ exit: 5, retryable: false, message: (d) => `There is no ${d['route']}`, hint: 'See docs/commands.md for every operation.' }),
+  ROUTE_UNKNOWN: entry({
+    exit: 5,
+    retryable: false,
+    message: (d) => `There is no ${d['route']}`,
+    hint: 'See docs/commands.md for every operation, or /v1/openapi.json of the gateway.'
+  }),
   BODY_TOO_LARGE: entry({
     exit: 2,
     retryable: false,
