@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { millis, toHex, wallMillis } from '../../src/core/base/index.ts'
+import { MeshError, millis, toHex, wallMillis } from '../../src/core/base/index.ts'
 import { decodeControl, decodeGroup } from '../../src/core/group/index.ts'
 import type { Envelope, GroupMark, MessageDraft } from '../../src/core/message/index.ts'
 import { GroupBook } from '../../src/mesh/groups/group-book.ts'
@@ -30,6 +30,8 @@ export class GroupNode {
   service: GroupService
   /** The next commits that fail, as at a power cut. */
   failingSaves = 0
+  /** Whether its outbox takes nothing. */
+  isFull = false
   readonly #world: GroupWorld
   #handler: ControlHandler = () => Promise.resolve()
 
@@ -109,6 +111,7 @@ export class GroupNode {
   }
 
   async #submit(draft: MessageDraft): Promise<unknown> {
+    if (this.isFull) throw new MeshError('QUOTA', { where: 'The outbox', reason: 'it is full' })
     if (!this.sent.has(draft.id)) {
       this.sent.set(draft.id, draft)
       this.#world.letters.push({ from: this, to: toHex(draft.destination.key), draft })

@@ -220,3 +220,23 @@ test('a peer that names groups without end is asked about few of them', async ()
   assert.equal([...ada.sent.values()].filter(({ destination }) => toHex(destination.key) === toHex(world.node('ben').key)).length, 1)
   assert.ok([...ada.sent.values()].every(({ ttlS }) => ttlS <= 3_600))
 })
+
+test('an outbox that is full holds no words about groups up, and what could not be told is told later', async () => {
+  const world = new GroupWorld(16)
+  const [ada, ben, cyd] = ['ada', 'ben', 'cyd'].map((name) => world.node(name))
+  assert.ok(ada && ben && cyd)
+  const first = await made(world, 'ben', 'cyd')
+  const leave = say({ kind: 'leave', group: first.record.id })
+  ada.isFull = true
+  await ada.receive(ben.key, say({ kind: 'ask', group: first.record.id }))
+  // Committed, and not told: the desk hands the word over once more.
+  await assert.rejects(ada.receive(ben.key, leave), failure('QUOTA'))
+  await ada.receive(ben.key, leave)
+  assert.deepEqual(memberNames(world, ada), ['ada', 'cyd'])
+  ada.isFull = false
+  await ada.receive(cyd.key, say({ kind: 'ask', group: first.record.id }))
+  await world.deliverAll()
+  assert.deepEqual(memberNames(world, cyd), ['ada', 'cyd'])
+  assert.equal(cyd.view(), ada.view())
+  assert.equal(ben.group()?.state, 'removed', 'nobody but who made the record tells it that')
+})

@@ -23,6 +23,7 @@ import type { LogRecord } from '../mesh.ts'
 import type { Platform, StoredGroup } from '../ports.ts'
 import type { Tracker } from '../tracker.ts'
 import type { ControlDesk } from './control-desk.ts'
+import { checkSubject, unlessFull } from './control-rules.ts'
 import type { GroupBook } from './group-book.ts'
 import type { GroupTeller } from './group-teller.ts'
 import type { GroupChange, KnownGroup } from './group-types.ts'
@@ -55,6 +56,8 @@ const keptOldGroups = 64
 export class GroupService {
   readonly #options: GroupServiceOptions
   readonly #ownKey: Uint8Array
+  /** Groups of which this node has changed the record and could not tell the members yet. */
+  readonly #untold = new Set<string>()
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: GroupServiceOptions) {
@@ -225,6 +228,7 @@ export class GroupService {
 
   async #save(group: KnownGroup, { told }: { readonly told: boolean }): Promise<void> {
     await this.#options.platform.groupStore.saveGroup(storedOf(group, told))
+    if (!told) this.#untold.add(toHex(group.signed.record.id))
     this.#options.book.put(group)
   }
 
@@ -235,9 +239,16 @@ export class GroupService {
     if (this.#isOwn(signed)) await teller.record(signed, before)
     else if (state === 'left') await teller.leave(signed)
     await platform.groupStore.saveGroup(storedOf(group, true))
+    this.#untold.delete(toHex(signed.record.id))
+  }
+
+  /** Says what could not be said before, as the outbox was full. What still cannot waits for the next occasion, and holds nothing else up. */
+  async #tellRest(): Promise<void> {
+    for (const group of this.#options.book.all) if (this.#untold.has(toHex(group.signed.record.id))) await unlessFull(this.#tell(group))
   }
 
   async #control(source: Uint8Array, { body, group: mark }: Envelope): Promise<void> {
+    await this.#tellRest()
     const control = decodeControl(body)
     checkSubject(mark, control.kind === 'record' ? undefined : control.group)
     switch (control.kind) {
@@ -334,7 +345,7 @@ export class GroupService {
 
   async #asked(source: Uint8Array, id: Uint8Array): Promise<void> {
     const group = this.#options.book.find(toHex(id))
-    if (group?.state === 'joined' && isMember(group.signed.record, source)) await this.#options.teller.answer(source, group.signed)
+    if (group?.state === 'joined' && isMember(group.signed.record, source)) await unlessFull(this.#options.teller.answer(source, group.signed))
   }
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -347,12 +358,6 @@ export class GroupService {
 function storedOf({ signed, before, own = [], state, gone = 0 }: KnownGroup, told: boolean): StoredGroup {
   const { record, bytes } = signed
   return { id: record.id, record: bytes, before: before?.bytes, own: own.map((each) => each.bytes), state, gone, told }
-}
-
-/** What is said of a group comes as a message to that group: by its mark it was admitted, as from a member of that one, or from a peer. @throws {MeshError} MESSAGE_MALFORMED */
-export function checkSubject(mark: GroupMark | undefined, subject: Uint8Array | undefined): void {
-  if (subject === undefined || (mark !== undefined && equalBytes(mark.id, subject))) return
-  throw new MeshError('MESSAGE_MALFORMED', { what: 'group control message', reason: 'it is marked for another group than the one that it is about' })
 }
 
 /** What this node made one upon the other, once `signed` is the newest record: its own goes on, another one's that was made knowing it begins anew. */

@@ -6,9 +6,9 @@ import type { LogRecord } from '../mesh.ts'
 import type { Platform } from '../ports.ts'
 import type { Tracker } from '../tracker.ts'
 import type { ControlDesk } from './control-desk.ts'
+import { checkSubject } from './control-rules.ts'
 import { type GroupDelivery, GroupGossip, type GroupFrameEvent } from './group-gossip.ts'
 import { GroupKeys, type StoredGroupKey } from './group-keys.ts'
-import { checkSubject } from './group-service.ts'
 import type { ControlHandler, GroupCarrier, GroupChange, GroupDirectory } from './group-types.ts'
 
 export interface LargeGroupsOptions {
