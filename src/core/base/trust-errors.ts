@@ -12,8 +12,13 @@ export const trustErrors = {
     exit: 4,
     retryable: false,
     message: (d) => `${d['peer']} is blocked by this node`,
-    hint: 'Lift the block first: synaptic-mesh p2p peer trust PEER',
-    next: ['synaptic-mesh p2p peer list']
+    hint: 'Lift the block first.',
+    next: ['synaptic-mesh p2p peer trust PEER', 'synaptic-mesh p2p peer list'],
+    // The name, or the short id, is typed as it is shown; of what a shell would not take for one word only the place is.
+    nextFor: ({ peer }) =>
+      typeof peer === 'string' && /^…?[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(peer)
+        ? [`synaptic-mesh p2p peer trust ${peer}`, 'synaptic-mesh p2p peer list']
+        : undefined
   }),
   PEER_NOT_PAIRED: entry({
     exit: 4,

@@ -8,3 +8,10 @@ test('a name that one stranger claims is answered with the command that approves
   assert.equal(next('$(id)'), `synaptic-mesh p2p approve ${claimedBy[0]} --as ALIAS`)
   assert.equal(new MeshError('PEER_UNKNOWN', { name: 'carol', nearest: [] }).report().next[0], 'synaptic-mesh p2p peers')
 })
+
+test('who is blocked is named in the command that lifts the block', () => {
+  const next = (peer: string): string | undefined => new MeshError('PEER_BLOCKED', { peer }).report().next[0]
+  assert.equal(next('carol'), 'synaptic-mesh p2p peer trust carol')
+  assert.equal(next('…5fWmMNzD'), 'synaptic-mesh p2p peer trust …5fWmMNzD')
+  assert.equal(next('a b;c'), 'synaptic-mesh p2p peer trust PEER')
+})
