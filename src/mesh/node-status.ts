@@ -68,7 +68,13 @@ export class NodeStatus {
       uptimeS: Math.floor((platform.clock.monotonic() - this.#startedAt) / 1_000),
       addresses: this.addresses(),
       reachability: this.#reachability(),
-      peers: { connected: this.#peers().length, quantum: this.#quantumPeers(), paired: book.pairs.length, known: book.knownCount, blocked: book.blocked.length },
+      peers: {
+        connected: this.#peers().length,
+        quantum: this.#quantumPeers(),
+        paired: book.pairs.length,
+        known: book.knownCount,
+        blocked: book.blocked.length
+      },
       quantum: this.#quantum(),
       inbox: { unread, held, strangers },
       outbox: { queued: delivery.counts.queued },
