@@ -206,7 +206,7 @@ export const localErrors = {
         ? `Nearest names: ${d['nearest'].join(', ')}`
         : 'Pair with it, or discover it first.'
     },
-    next: ['synaptic-mesh p2p peers', 'synaptic-mesh p2p discover'],
+    next: ['synaptic-mesh p2p peers', 'synaptic-mesh p2p pending', 'synaptic-mesh p2p discover'],
     nextFor: ({ claimedBy, name }) =>
       Array.isArray(claimedBy) && claimedBy.length === 1
         ? [
