@@ -155,10 +155,11 @@ export class ContactService implements Contacts {
   }
 
   async #endingIn(end: string, name: string): Promise<string> {
-    const { book, platform } = this.#options
+    const { book, platform, libp2p } = this.#options
     const held = (await platform.trustStore.heldSources()).map(({ source }) => book.reference(source).peerId)
     const found = new Set([...book.list().map(({ peerId }) => peerId), ...held].filter((peerId) => peerId.endsWith(end)))
-    const [peerId] = found
+    const own = libp2p.peerId.toString()
+    const [peerId = own.endsWith(end) ? own : undefined] = found
     if (peerId === undefined) throw new MeshError('PEER_UNKNOWN', { name, nearest: [] })
     if (found.size > 1) throw new MeshError('NAME_AMBIGUOUS', { name, candidates: [...found].slice(0, 10) })
     return peerId

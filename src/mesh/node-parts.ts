@@ -137,9 +137,10 @@ export class NodeParts {
   }
 
   #makeBook(pairs: readonly PairRecord[], blocked: readonly BlockedRecord[]): PeerBook {
-    const { libp2p, platform } = this.#config
+    const { libp2p, platform, options } = this.#config
     return new PeerBook({
       ownPeerId: this.peerId,
+      ownName: options.name,
       pairs,
       blocked,
       pathTo: (peerId) => this.paths.to(libp2p, peerIdFromString(peerId)),

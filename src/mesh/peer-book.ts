@@ -1,9 +1,9 @@
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
-import { MeshError, type WallMillis } from '../core/base/index.ts'
+import { isMeshError, MeshError, type WallMillis } from '../core/base/index.ts'
 import type { GroupMark } from '../core/message/index.ts'
-import { type Card, isPeerId, resolveName } from '../core/peers/index.ts'
+import { type Card, isPeerId, type NameBook, type ResolvedName, resolveName } from '../core/peers/index.ts'
 import type { ConnectionPath } from '../core/nat/index.ts'
 import type { Standing } from './inbox-limits.ts'
 import type { DiscoveryMethod, PeerInfo, PeerReference, ReceivedGroup } from './mesh.ts'
@@ -41,6 +41,8 @@ export interface PeerBookOptions {
   /** What a message of this peer says of its group. */
   readonly groupOf: (mark: GroupMark, from: { readonly source: Uint8Array; readonly own: string }) => ReceivedGroup
   readonly ownPeerId: string
+  /** What this node calls itself; '' = nothing. */
+  readonly ownName: string
   readonly pairs: readonly PairRecord[]
   readonly blocked: readonly BlockedRecord[]
   /** How a peer is reached; undefined while it is not connected. */
@@ -148,7 +150,7 @@ export class PeerBook {
     this.#references.delete(peerId)
   }
 
-  /** Whom a text means to us: a name only a stranger claims is nobody's (rules S5). @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID */
+  /** Whom a text means to us: a name only a stranger claims is nobody's (rules S5). @throws {MeshError} PEER_UNKNOWN, NAME_AMBIGUOUS, ADDRESS_INVALID, USAGE (this node's own) */
   resolve(name: string): Resolved {
     const { claimed, ...resolved } = this.find(name)
     if (claimed) throw new MeshError('PEER_UNKNOWN', { name, nearest: [], claimedBy: [resolved.peerId] })
@@ -167,9 +169,29 @@ export class PeerBook {
     const claims = [...this.#known]
       .filter(([peerId]) => this.recordOf(peerId) === undefined)
       .map(([peerId, { card }]) => ({ peerId, name: card?.name ?? '', labels: card?.labels ?? [] }))
-    const { peerId, by, address, claimed } = resolveName(name, { paired, claims })
+    const { peerId, by, address, claimed } = this.#resolveName(name, { paired, claims })
     if (address !== undefined) checkAddress(address)
     return { peerId, publicKey: keyOf(peerId), label: by === 'label' ? name : '', address, claimed }
+  }
+
+  /** As `resolveName`; who is nobody else, but is what this node is called, is told so. */
+  #resolveName(name: string, known: NameBook): ResolvedName {
+    try {
+      return resolveName(name, known)
+    } catch (error) {
+      if (isMeshError(error, 'PEER_UNKNOWN') && this.#isOwn(name)) throw new MeshError('USAGE', { problem: `${name} is this node itself` })
+      throw error
+    }
+  }
+
+  #isOwn(name: string): boolean {
+    const { ownPeerId, ownName } = this.#options
+    try {
+      resolveName(name, { paired: [{ peerId: ownPeerId, name: ownName, alias: '', labels: [] }], claims: [] })
+      return true
+    } catch {
+      return false
+    }
   }
 
   reference(publicKey: Uint8Array): PeerReference {

@@ -33,6 +33,7 @@ export async function startReaching(options: ReachingOptions = {}): Promise<Reac
   const wall = (): ReturnType<typeof wallMillis> => wallMillis(1)
   const book = new PeerBook({
     ownPeerId: node.peerId,
+    ownName: '',
     pairs: [],
     blocked: [],
     pathTo: () => undefined,

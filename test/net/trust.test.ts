@@ -137,6 +137,19 @@ test('a name that a stranger claims means nobody, and two names for one peer are
   await assert.rejects(me.contacts.block(me.peerId), failure('USAGE'))
 })
 
+test('who names this node itself is told so, by each of its names', async () => {
+  const { net, me } = await strangers()
+  await using _ = net
+  const isItself = (error: unknown): boolean => isMeshError(error, 'USAGE') && /is this node itself/.test(error.message)
+  await me.groups.create('alone')
+  for (const own of [me.options.name, me.peerId, shortId(me), me.peerId.slice(8, 20)]) {
+    await assert.rejects(me.contacts.block(own), isItself, own)
+    await assert.rejects(me.send(own, 'x'), isItself, own)
+    await assert.rejects(me.ping(own), isItself, own)
+    await assert.rejects(me.groups.add('alone', [own]), isItself, own)
+  }
+})
+
 test('a short id as it is shown means the paired peer everywhere, also with three dots', async () => {
   const { net, me, stranger } = await strangers()
   await using _ = net

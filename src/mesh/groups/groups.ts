@@ -164,7 +164,13 @@ export class MeshGroups implements Groups {
   }
 
   #keys(names: readonly string[]): readonly Uint8Array[] {
-    return names.map((name) => this.#options.peers.resolve(name).publicKey)
+    const { peers, libp2p } = this.#options
+    return names.map((name) => {
+      const { peerId, publicKey } = peers.resolve(name)
+      if (peerId === libp2p.peerId.toString())
+        throw new MeshError('USAGE', { problem: `${name} is this node itself, which is a member of its groups` })
+      return publicKey
+    })
   }
 
   /** A member by the names of peers, or else by its name in the record. */
