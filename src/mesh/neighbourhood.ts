@@ -296,7 +296,7 @@ export class Neighbourhood {
 
   /** A peer is paired, or its block was lifted: it is kept connected, and what was held of it is released; resolves with how many messages that were. */
   paired(pair: PairRecord): Promise<number> {
-    this.#wantPair(pair.peerId, pair.addresses)
+    if (!this.#options.book.isBlocked(pair.peerId)) this.#wantPair(pair.peerId, pair.addresses)
     const released = this.#options.onPaired(pair)
     this.relays.paired(pair.peerId)
     return released

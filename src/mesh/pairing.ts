@@ -253,6 +253,8 @@ export class PairingService {
 
   async #save(publicKey: Uint8Array, card: Card, more: PairExtras): Promise<PairRecord> {
     const pair = await this.#pairOf(publicKey, card, more)
+    // Again: it may have been blocked since the session began. The inviter's store looks itself, with the invite.
+    this.#checkBlock(pair.peerId)
     await this.#options.platform.peerStore.savePair(pair)
     this.#options.onPaired(pair)
     return pair

@@ -51,6 +51,8 @@ export class PeerComings {
     this.#unsure.delete(pair.peerId)
     const { book, tracker, arrivals, delivery, inbox, onPeer } = this.#options
     book.pair(pair)
+    // Blocked while the store saved it: nothing of it is released.
+    if (book.isBlocked(pair.peerId)) return Promise.resolve(0)
     this.#log('peer.paired', pair.peerId, { name: pair.name })
     const released = arrivals.release(pair.publicKey, { delivery, inbox })
     tracker.track('releasing held messages', released)

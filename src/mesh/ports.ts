@@ -46,7 +46,7 @@ export interface PeerStore {
   invites(): Promise<readonly InviteRecord[]>
   /** Counts a failed proof; returns how many there were. The fifth burns the invite. */
   failInvite(inviteId: Uint8Array): Promise<number>
-  /** Burns the invite and adds the peer in one transaction, or changes nothing. @throws {MeshError} INVITE_INVALID, INVITE_USED, INVITE_REVOKED */
+  /** Burns the invite and adds the peer in one transaction, or changes nothing. @throws {MeshError} INVITE_INVALID, INVITE_USED, INVITE_REVOKED, PEER_BLOCKED */
   redeem(inviteId: Uint8Array, pair: PairRecord): Promise<void>
   /** The peer that used the invite has committed. */
   finishInvite(inviteId: Uint8Array): Promise<void>

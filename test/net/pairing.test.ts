@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mock, test } from 'node:test'
 import { MeshError, isMeshError } from '../../src/core/base/index.ts'
 import { decodeInvite, encodeInvite } from '../../src/core/peers/index.ts'
 import type { Mesh } from '../../src/mesh/mesh.ts'
 import { inviteAddresses } from '../../src/mesh/invite-addresses.ts'
+import { StoreClient } from '../../src/node/sqlite/client.ts'
 import { createTestnet } from '../../src/testing/testnet.ts'
 
 const failure = (code: string) => (error: unknown) => isMeshError(error) && error.code === code
@@ -144,4 +145,54 @@ test('nobody is paired with who is blocked: neither by an invite of its, nor by 
   await alice.contacts.trust(bob.peerId)
   await bob.join(given.invite)
   assert.deepEqual(await pairedWith(alice), [bob.peerId])
+})
+
+/** Does `work` once, before a store is asked for `asked` for the first time after it answered `answered`. */
+function between(answered: string, asked: string, work: () => Promise<unknown>): { readonly restore: () => void } {
+  const call = StoreClient.prototype.call
+  const state = { isArmed: false }
+  const { mock: made } = mock.method(
+    StoreClient.prototype,
+    'call',
+    async function hooked(this: StoreClient, ...[name, args]: Parameters<typeof call>) {
+      if (name === asked && state.isArmed) {
+        state.isArmed = false
+        await work()
+      }
+      const result = await call.call(this, name, args)
+      if (name === answered) state.isArmed = true
+      return result
+    }
+  )
+  return { restore: () => made.restore() }
+}
+
+test('who is blocked while it pairs is not paired: by the inviter, before the invite is redeemed', { timeout: 60_000 }, async () => {
+  await using net = await strangers(2)
+  const [alice, bob] = [net.node(0), net.node(1)]
+  const { invite } = await alice.invite()
+  const { restore } = between('invite', 'invite', () => alice.contacts.block(bob.peerId))
+  try {
+    await assert.rejects(bob.join(invite, { timeoutMs: 15_000 }))
+  } finally {
+    restore()
+  }
+  assert.equal((await alice.peer(bob.peerId)).blocked, true)
+  // Had it been saved, it would be a paired peer again as soon as the block is lifted.
+  await alice.contacts.trust(bob.peerId)
+  assert.deepEqual([await pairedWith(alice), await pairedWith(bob)], [[], []])
+})
+
+test('who is blocked while it pairs is not paired: by the joiner, before the inviter is saved', { timeout: 60_000 }, async () => {
+  await using net = await strangers(2)
+  const [alice, bob] = [net.node(0), net.node(1)]
+  const { invite } = await alice.invite()
+  const { restore } = between('redeem', 'pairs', () => bob.contacts.block(alice.peerId))
+  try {
+    await assert.rejects(bob.join(invite, { timeoutMs: 15_000 }), failure('PEER_BLOCKED'))
+  } finally {
+    restore()
+  }
+  await bob.contacts.trust(alice.peerId)
+  assert.deepEqual(await pairedWith(bob), [])
 })

@@ -55,6 +55,15 @@ test('redeeming burns the invite and adds the peer together, once', async (t) =>
   assert.deepEqual([burnt?.usedBy, burnt?.secret.length], ['id-ada', 0])
 })
 
+test('a peer that is blocked redeems nothing, and the invite stays as it was', async (t) => {
+  const { stores } = await testStores(t)
+  await stores.peerStore.saveInvite(invite('one'))
+  const { publicKey, peerId } = pair('ada')
+  await stores.trustStore.block({ publicKey, peerId, name: '', blockedAt: wallMillis(1) })
+  await assert.rejects(stores.peerStore.redeem(invite('one').inviteId, pair('ada')), { code: 'PEER_BLOCKED' })
+  assert.deepEqual([await stores.peerStore.pairs(), (await stores.peerStore.invite(invite('one').inviteId))?.usedBy], [[], ''])
+})
+
 test('an invite is burnt by its fifth failure, taken back once, and done when it was used; each erases the secret, and none can be redeemed then', async (t) => {
   const { stores, reopen } = await testStores(t)
   const [burnt, revoked, used] = [invite('burnt'), invite('revoked'), invite('used')]

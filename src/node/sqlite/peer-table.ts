@@ -51,13 +51,14 @@ export class PeerTable {
     return row === undefined ? 0 : number(row, 'failures')
   }
 
-  /** @throws {MeshError} INVITE_USED when another peer used it or it is burnt, INVITE_REVOKED, INVITE_INVALID when it is not known; then nothing changes. */
+  /** @throws {MeshError} INVITE_USED when another peer used it or it is burnt, INVITE_REVOKED, INVITE_INVALID when it is not known, PEER_BLOCKED; then nothing changes. */
   redeem(inviteId: Uint8Array, pair: PairRecord): undefined {
     const invite = this.invite(inviteId)
     if (invite === undefined) throw new MeshError('INVITE_INVALID', { reason: 'it is not known here' })
     if (invite.done || invite.failures >= maxInviteFailures || (invite.usedBy !== '' && invite.usedBy !== pair.peerId))
       throw new MeshError('INVITE_USED')
     if (invite.revoked) throw new MeshError('INVITE_REVOKED')
+    if (this.#statements.block.get(pair.publicKey) !== undefined) throw new MeshError('PEER_BLOCKED', { peer: `…${pair.peerId.slice(-8)}` })
     this.#statements.burn.run(pair.peerId, inviteId)
     this.savePair(pair)
   }
@@ -73,7 +74,10 @@ export class PeerTable {
 
 function prepare(
   database: DatabaseSync
-): Record<'pairs' | 'savePair' | 'saveInvite' | 'trimInvites' | 'invite' | 'invites' | 'failInvite' | 'burn' | 'finish' | 'revoke', StatementSync> {
+): Record<
+  'pairs' | 'savePair' | 'saveInvite' | 'trimInvites' | 'invite' | 'invites' | 'failInvite' | 'burn' | 'finish' | 'revoke' | 'block',
+  StatementSync
+> {
   return {
     pairs: database.prepare('SELECT * FROM pairs ORDER BY paired_at, public_key'),
     savePair:
@@ -94,7 +98,8 @@ function prepare(
     ),
     burn: database.prepare(`UPDATE invites SET used_by = ?, secret = x'' WHERE invite_id = ?`),
     finish: database.prepare(`UPDATE invites SET done = 1 WHERE invite_id = ? AND used_by <> ''`),
-    revoke: database.prepare(`UPDATE invites SET revoked = 1, secret = x'' WHERE invite_id = ? AND used_by = '' AND revoked = 0`)
+    revoke: database.prepare(`UPDATE invites SET revoked = 1, secret = x'' WHERE invite_id = ? AND used_by = '' AND revoked = 0`),
+    block: database.prepare('SELECT 1 FROM blocked WHERE public_key = ?')
   }
 }
 
