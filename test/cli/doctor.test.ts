@@ -45,9 +45,10 @@ test('what is open to others fails, and is mended when asked to', async (t) => {
   assert.equal(found.code, 1)
   assert.match(found.stderr, /DOCTOR_FAILED/)
   assert.match(found.stdout, /"fixable":true/)
+  assert.deepEqual(JSON.parse(found.stderr).error.next, ['synaptic-mesh p2p doctor --fix'])
   const fixed = await home.p2p('doctor', '--fix')
   assert.equal(fixed.code, 0, fixed.stdout)
-  assert.match(fixed.stdout, /! files: .*identity\.key is open to others.*\n.*It was mended/)
+  assert.match(fixed.stdout, /✓ files: .*identity\.key was open to others \(mode 0644\), and has mode 0600 now/)
   assert.equal(statSync(home.paths.identityFile).mode & 0o777, 0o600)
 })
 
@@ -55,8 +56,9 @@ test('a wrong configuration and a damaged identity each fail by their own name, 
   const { home } = await initNode(t, 'one', ['--no-start'])
   writeFileSync(home.paths.configFile, 'max_pears = 3\n')
   writeFileSync(home.paths.identityFile, 'nonsense')
-  const { code, stdout } = await home.p2p('doctor', '--json')
+  const { code, stdout, stderr } = await home.p2p('doctor', '--json')
   assert.equal(code, 1)
+  assert.deepEqual(JSON.parse(stderr).error.next, [], 'nothing of it is mended by --fix')
   const report: Doctor = JSON.parse(stdout)
   assert.deepEqual(
     report.checks.filter(({ state }) => state === 'fail').map(({ id }) => id),

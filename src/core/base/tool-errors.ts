@@ -8,7 +8,8 @@ export const toolErrors = {
     retryable: false,
     message: (d) => `${d['failed']} of ${d['checks']} checks failed: ${(d['names'] as readonly string[]).join(', ')}`,
     hint: (d) => (d['fixable'] === true ? 'Some of it can be mended for you.' : 'Each check says above what to do.'),
-    next: ['synaptic-mesh p2p doctor --fix']
+    next: ['synaptic-mesh p2p doctor --fix'],
+    nextFor: ({ fixable }) => (fixable === true ? undefined : [])
   }),
 
   // Keys and backups

@@ -2,7 +2,7 @@ import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readd
 import type { Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { ProfilePaths } from '../../core/options/index.ts'
-import { type Check, fail, ok, warn } from './check.ts'
+import { type Check, fail, ok } from './check.ts'
 
 const maxEntries = 10_000
 const maxDepth = 4
@@ -20,8 +20,8 @@ interface Entry {
 interface Problem {
   readonly message: string
   readonly hint: string
-  /** Mends it; left out when nobody but the user may decide. */
-  readonly mend?: () => void
+  /** Mends it, and says what was done; left out when nobody but the user may decide. */
+  readonly mend?: () => string
 }
 
 /** Looks at every file and folder of a profile: type, owner, mode, links. With `fix`, ours are closed to others, and what a crash left behind is removed. */
@@ -41,8 +41,7 @@ function checkOf({ message, hint, mend }: Problem, fix: boolean): Check {
   if (mend === undefined) return fail('files', message, hint)
   if (!fix) return { ...fail('files', message, hint), fixable: true }
   try {
-    mend()
-    return { ...warn('files', message, 'It was mended.'), fixed: true }
+    return { ...ok('files', mend()), fixed: true }
   } catch (error) {
     return fail('files', `${message}; it could not be mended: ${error instanceof Error ? error.message : String(error)}`, hint)
   }
@@ -82,7 +81,7 @@ function problemsOf({ path, stats }: Entry, nowMs: number): readonly Problem[] {
   if (stats.isFile() && stats.nlink > 1)
     return [{ message: `${path} has ${stats.nlink} names (hard links)`, hint: `Copy it to a new file of its own.` }]
   if (stats.isFile() && draft.test(basename(path)) && nowMs - stats.mtimeMs > leftBehindMs)
-    return [{ message: `${path} was left behind by a crash`, hint: remove, mend: () => rmSync(path) }]
+    return [{ message: `${path} was left behind by a crash`, hint: remove, mend: () => removed(path, 'a crash') }]
   return modeProblem(path, stats)
 }
 
@@ -94,9 +93,17 @@ function modeProblem(path: string, stats: Stats): readonly Problem[] {
     {
       message: `${path} is open to others (mode ${found}, wanted ${right})`,
       hint: `Run: chmod ${right} ${path}`,
-      mend: () => close(path, stats, wanted)
+      mend: () => {
+        close(path, stats, wanted)
+        return `${path} was open to others (mode ${found}), and has mode ${right} now`
+      }
     }
   ]
+}
+
+function removed(path: string, by: string, recursive = false): string {
+  rmSync(path, { recursive })
+  return `${path}, left behind by ${by}, was removed`
 }
 
 /** By its descriptor: what stands there is what was judged. */
@@ -122,6 +129,6 @@ function leftDrafts({ stateFolder }: ProfilePaths, nowMs: number): readonly Prob
     .map((path) => ({
       message: `${path} was left behind by a restore that was cut off`,
       hint: `Run: rm -r ${path}`,
-      mend: () => rmSync(path, { recursive: true })
+      mend: () => removed(path, 'a restore that was cut off', true)
     }))
 }
