@@ -55,6 +55,8 @@ export async function encodeKeyFile(seed: Uint8Array, passphraseFile: string): P
 export async function changePassphrase(file: string, from: string, to: string): Promise<KeyFileInfo> {
   const seed = await readSeed(file, from)
   if (seed === undefined) throw new MeshError('KEY_CORRUPT', { file, reason: 'it does not exist' })
+  // One that was not needed is looked at all the same: who names it by mistake is told.
+  if (from !== '') readPassphrase(from).fill(0)
   const bytes = await encodeKeyFile(seed, to)
   seed.fill(0)
   writePrivateFile(file, bytes)

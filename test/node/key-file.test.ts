@@ -44,6 +44,8 @@ test('a passphrase comes, changes and goes; the identity stays', async (t) => {
   const { key, pass } = place(t)
   const { identity } = await ensureIdentity(key)
   const [one, two] = [pass('the first passphrase', 'one'), pass('the second passphrase', 'two')]
+  await assert.rejects(changePassphrase(key, `${one}-missing`, one), codeIs('PASSPHRASE_UNUSABLE'))
+  assert.equal(readKeyFile(key)?.isEncrypted, false)
   assert.equal((await changePassphrase(key, '', one)).isEncrypted, true)
   assert.equal((await changePassphrase(key, one, two)).isEncrypted, true)
   await assert.rejects(changePassphrase(key, one, two), codeIs('PASSPHRASE_WRONG'))
