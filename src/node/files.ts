@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   fstatSync,
   fsyncSync,
@@ -128,8 +129,17 @@ function withDraft(path: string, bytes: Uint8Array, publish: (draft: string) => 
     publish(draft)
     syncFolder(dirname(path))
   } catch (error) {
-    rmSync(draft, { force: true })
+    dropDraft(draft)
     throw fileError(error, path)
+  }
+}
+
+/** Removes what did not become a file; where that fails, why it did not become one counts. */
+export function dropDraft(draft: string): void {
+  try {
+    rmSync(draft, { force: true })
+  } catch {
+    // There is no folder that it could be in.
   }
 }
 
@@ -284,7 +294,21 @@ export function fileError(error: unknown, path: string): MeshError {
   const reason = error instanceof Error ? error.message : String(error)
   if (isCode(error, 'ENOSPC') || isCode(error, 'EDQUOT')) return new MeshError('DISK_FULL', { file: shown(path) }, { cause: error })
   if (isCode(error, 'EIO')) return new MeshError('STORE_FAILED', { file: shown(path), reason }, { cause: error })
-  return unsafe(path, reason, error)
+  return unsafe(path, plainReason(error, path) ?? withoutCall(reason), error)
+}
+
+/** The end of a text of the system names its call, and the draft that was to become the file. */
+const withoutCall = (reason: string): string => reason.replace(/, [a-z]+ '.*$/s, '')
+
+/** The usual errors in words. */
+function plainReason(error: unknown, path: string): string | undefined {
+  const folder = dirname(path)
+  if (isCode(error, 'ENOENT')) return existsSync(folder) ? 'there is no such file or folder' : `there is no folder ${shown(folder)}`
+  if (isCode(error, 'ENOTDIR')) return `${shown(folder)} is no folder`
+  if (isCode(error, 'EISDIR')) return 'it is a folder'
+  if (isCode(error, 'EACCES')) return 'this user has no right to it'
+  if (isCode(error, 'EROFS')) return 'nothing can be written there'
+  return undefined
 }
 
 const isCode = (error: unknown, code: string): boolean => error instanceof Error && 'code' in error && error.code === code

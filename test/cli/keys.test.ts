@@ -104,6 +104,21 @@ test('wrong passphrases, damaged and cut backups, and profiles that are not empt
   await fails(whole, pass, 'PERMISSIONS_UNSAFE')
 })
 
+test('a file or a folder that is missing is named in words, and a passphrase file that was not needed is looked at', async (t) => {
+  const { home } = await initNode(t, 'one', ['--no-start'])
+  const [pass, gone] = [passIn(home), join(home.folder, 'gone')]
+  const says = async (code: string, words: string, ...args: readonly string[]): Promise<void> => {
+    const { stderr } = await home.p2p(...args, '--json')
+    const { error } = JSON.parse(stderr.trim().split('\n').at(-1) ?? '')
+    assert.equal(error.code, code, stderr)
+    assert.ok(error.message.endsWith(words), error.message)
+  }
+  await says('PATH_UNSAFE', `gone cannot be used: there is no such file or folder`, 'keys', 'restore', gone, '--passphrase-file', pass, '--force')
+  await says('PATH_UNSAFE', `: there is no folder ${gone}`, 'keys', 'backup', join(gone, 'backup'), '--passphrase-file', pass)
+  await says('PATH_UNSAFE', `: there is no folder ${gone}`, 'bugreport', '--output', join(gone, 'report'))
+  await says('PASSPHRASE_UNUSABLE', 'it does not exist', 'keys', 'passwd', '--passphrase-file', gone, '--new-passphrase-file', pass)
+})
+
 test('an identity with a passphrase starts with it alone, and keeps it through restarts', async (t) => {
   const home = new Home(t, bin)
   const [pass, next, wrong] = [passIn(home), passIn(home, 'next', 'the next passphrase'), passIn(home, 'wrong', 'another passphrase')]

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, linkSync, lstatSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { utf8 } from '../../src/core/base/index.ts'
-import { checkPrivateFolder, createPrivateFile, ensurePrivateFolder, readPrivateFile, writePrivateFile } from '../../src/node/files.ts'
+import { isMeshError, utf8 } from '../../src/core/base/index.ts'
+import { checkPrivateFolder, createPrivateFile, ensurePrivateFolder, fileError, readPrivateFile, writePrivateFile } from '../../src/node/files.ts'
 import { temporaryFolder } from './temp.ts'
 
 const isRoot = process.geteuid?.() === 0
@@ -154,6 +154,30 @@ test('paths with a zero byte, too long parts or too many of them are refused', (
     for (const use of [() => ensurePrivateFolder(path), () => writePrivateFile(path, utf8('x')), () => readPrivateFile(path)])
       assert.throws(use, { code: 'PATH_UNSAFE' })
   }
+})
+
+test('what is missing is said in words, without the name of the draft', (t) => {
+  const folder = temporaryFolder(t)
+  const missing = join(folder, 'missing')
+  const reason = (run: () => void): string => {
+    try {
+      run()
+    } catch (error) {
+      return String(isMeshError(error, 'PATH_UNSAFE') && error.details['reason'])
+    }
+    return assert.fail('it was taken')
+  }
+  assert.equal(
+    reason(() => createPrivateFile(join(missing, 'file'), utf8('x'))),
+    `there is no folder ${missing}`
+  )
+  writePrivateFile(missing, utf8('x'))
+  assert.equal(
+    reason(() => createPrivateFile(join(missing, 'file'), utf8('x'))),
+    `${missing} is no folder`
+  )
+  const other = fileError(Object.assign(new Error(`EXDEV: cross-device link not permitted, link '/a/.0.new' -> '/b'`), { code: 'EXDEV' }), '/b')
+  assert.equal(other.details['reason'], 'EXDEV: cross-device link not permitted')
 })
 
 test('a draft that a crash left as a second name is removed at the next reading', (t) => {

@@ -18,7 +18,7 @@ import { MeshError } from '../../core/base/index.ts'
 import type { ProfilePaths } from '../../core/options/index.ts'
 import { peerIdText } from '../../core/peers/peer-id-text.ts'
 import { createSeal, sealChunks } from '../../crypto/sealed-file.ts'
-import { checkPrivateFile, fileError, readPrivateFile, somethingAt, syncFolder } from '../files.ts'
+import { checkPrivateFile, dropDraft, fileError, readPrivateFile, somethingAt, syncFolder } from '../files.ts'
 import { keyFileInfo } from '../key-file.ts'
 import { readPassphrase } from '../passphrase-file.ts'
 import { storeFile } from '../sqlite/stores.ts'
@@ -161,7 +161,7 @@ function writeNew(target: string, pieces: Iterable<Uint8Array>): number {
     syncFolder(dirname(target))
     return bytes
   } catch (error) {
-    rmSync(draft, { force: true })
+    dropDraft(draft)
     throw fileError(error, target)
   }
 }
