@@ -28,6 +28,7 @@ export const keysRestoreLines = (value: Out<'keysRestore'>, output: Output): rea
     ? []
     : [`  ${count(value.expiredUnknown, 'message')} that were under way: whether they arrived is not known, they are not sent again`]),
   ...(value.burntInvites === 0 ? [] : [`  ${count(value.burntInvites, 'invite')} that were open are void`]),
+  ...(value.voidTokens ? ['  tokens of the gateway are void, as some may have been revoked since: make new ones'] : []),
   ...(value.encryptedIdentity ? ['  its key file is encrypted: start it with its own passphrase'] : []),
   ...value.kept.map((path) => `  what was there before: ${safe(path)}`),
   `  the node that it is a copy of must not run any more; then: ${output.proposal('start')}`

@@ -123,6 +123,17 @@ test('what is restored is the same node: identity, pairs, inbox, what was acknow
   })
 })
 
+test('a token of the gateway that was revoked after the backup does not come back with it', async (t) => {
+  const [one, two] = [await used(t), machine(t)]
+  writeFileSync(join(one.paths.stateFolder, 'gateway-tokens.json'), '{"version":1,"tokens":[]}', { mode: 0o600 })
+  const { file } = await backup(one)
+  assert.equal((await restore(two, file)).hadTokens, true)
+  assert.ok(!existsSync(join(two.paths.stateFolder, 'gateway-tokens.json')))
+  assert.ok(existsSync(join(two.paths.stateFolder, 'webhook.key')), 'other small files do')
+  const [three, four] = [await used(t), machine(t)]
+  assert.equal((await restore(four, (await backup(three)).file)).hadTokens, false)
+})
+
 test('nothing is sent twice after a restore, and no number of a message is used again', async (t) => {
   const [one, two] = [await used(t), machine(t)]
   const before = await inStore(one, ({ deliveryStore }) => deliveryStore.recoverOutbox())

@@ -69,6 +69,7 @@ export const keysRestore = command({
       madeAt: z.number(),
       expiredUnknown: z.int(),
       burntInvites: z.int(),
+      voidTokens: z.boolean(),
       encryptedIdentity: z.boolean(),
       kept: z.array(z.string())
     })

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { MeshError } from '../../core/base/index.ts'
+import { tokenFileName } from '../../node/keys/backup-format.ts'
 import { loopbackDoor } from '../access.ts'
 import { type ControlServerParts, createControlServer } from '../control-server.ts'
 import { issueTokens } from '../tokens.ts'
@@ -43,7 +44,7 @@ export class Gateway {
 
   /** The lasting tokens. @throws {MeshError} CONFIG_MALFORMED, PATH_UNSAFE, PERMISSIONS_UNSAFE when their file cannot be used */
   get tokens(): TokenBook {
-    this.#book ??= new TokenBook(join(this.#parts.stateFolder, 'gateway-tokens.json'))
+    this.#book ??= new TokenBook(join(this.#parts.stateFolder, tokenFileName))
     return this.#book
   }
 

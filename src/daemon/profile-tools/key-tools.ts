@@ -31,13 +31,15 @@ export const keyTools: Tools = {
   },
 
   restore: async (request) => {
-    const { profile, peerId, createdAt, messages, invites, isIdentityEncrypted, kept } = await restoreBackup({ ...request, now: Date.now() })
+    const restored = await restoreBackup({ ...request, now: Date.now() })
+    const { profile, peerId, createdAt, messages, invites, hadTokens, isIdentityEncrypted, kept } = restored
     return {
       profile,
       peerId,
       madeAt: createdAt,
       expiredUnknown: messages,
       burntInvites: invites,
+      voidTokens: hadTokens,
       encryptedIdentity: isIdentityEncrypted,
       kept: [...kept]
     }

@@ -20,6 +20,8 @@ export interface BackupManifest {
 /** The configuration, which does not stand in the state folder. */
 export const configName = 'config.toml'
 export const identityName = 'identity.key'
+/** The hashes of the gateway's tokens, in the state folder. A restore takes none of them. */
+export const tokenFileName = 'gateway-tokens.json'
 
 export const manifestLimits = { bytes: 65_536, files: 64, nameCharacters: 64, fileBytes: 2 ** 42 } as const
 const lengthBytes = 4

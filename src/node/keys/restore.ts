@@ -11,7 +11,7 @@ import { readPassphrase } from '../passphrase-file.ts'
 import { type Renewed, renewStore } from '../sqlite/snapshot.ts'
 import { storeFile } from '../sqlite/stores.ts'
 import { piecesOf, writePieces } from './backup.ts'
-import { type BackupManifest, configName, identityName, PieceReader } from './backup-format.ts'
+import { type BackupManifest, configName, identityName, PieceReader, tokenFileName } from './backup-format.ts'
 
 export interface RestoreRequest {
   readonly paths: ProfilePaths
@@ -29,6 +29,8 @@ export interface RestoreReport extends Renewed {
   readonly peerId: string
   readonly createdAt: number
   readonly isIdentityEncrypted: boolean
+  /** Whether there were tokens of the gateway in it, which are void. */
+  readonly hadTokens: boolean
   /** Where what was there before is now. */
   readonly kept: readonly string[]
 }
@@ -50,11 +52,12 @@ export async function restoreBackup(request: RestoreRequest): Promise<RestoreRep
     const manifest = await unpack(request, draft)
     const isIdentityEncrypted = checkIdentity(manifest, join(draft, identityName), request.source)
     const renewed = existsSync(join(draft, storeFile)) ? renewStore(join(draft, storeFile)) : { messages: 0, invites: 0 }
+    const hadTokens = dropTokens(draft)
     const config = takeConfig(draft)
     const kept = standing.map((path) => putAside(path, request.now))
     putInPlace(draft, paths.stateFolder)
     if (config !== undefined) writePrivateFile(paths.configFile, config)
-    return { profile: paths.profile, peerId: manifest.peerId, createdAt: manifest.createdAt, isIdentityEncrypted, kept, ...renewed }
+    return { profile: paths.profile, peerId: manifest.peerId, createdAt: manifest.createdAt, isIdentityEncrypted, hadTokens, kept, ...renewed }
   } catch (error) {
     rmSync(draft, { recursive: true, force: true })
     throw isMeshError(error) ? error : fileError(error, paths.stateFolder)
@@ -129,6 +132,14 @@ function checkIdentity({ peerId }: BackupManifest, file: string, source: string)
   if (known === undefined || named === undefined || !equalBytes(known.publicKey, named))
     throw new MeshError('BACKUP_DAMAGED', { file: source, reason: 'its identity is not the one that it names' })
   return known.isEncrypted
+}
+
+/** Which of them were revoked since, a backup does not know. */
+function dropTokens(draft: string): boolean {
+  const file = join(draft, tokenFileName)
+  if (!existsSync(file)) return false
+  rmSync(file)
+  return true
 }
 
 function takeConfig(draft: string): Uint8Array | undefined {
