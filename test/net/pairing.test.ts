@@ -147,33 +147,36 @@ test('nobody is paired with who is blocked: neither by an invite of its, nor by 
   assert.deepEqual(await pairedWith(alice), [bob.peerId])
 })
 
-/** Does `work` once, before a store is asked for `asked` for the first time after it answered `answered`. */
-function between(answered: string, asked: string, work: () => Promise<unknown>): { readonly restore: () => void } {
+/** Does `work` once, before a store is asked for `asked` for the first time after it answered `answered`. `redeemed`: when a store answered that, as it may. */
+function between(answered: string, asked: string, work: () => Promise<unknown>): { readonly restore: () => void; readonly redeemed: Promise<void> } {
   const call = StoreClient.prototype.call
   const state = { isArmed: false }
-  const { mock: made } = mock.method(
-    StoreClient.prototype,
-    'call',
-    async function hooked(this: StoreClient, ...[name, args]: Parameters<typeof call>) {
-      if (name === asked && state.isArmed) {
-        state.isArmed = false
-        await work()
-      }
+  const redeemed = Promise.withResolvers<void>()
+  const hooked = async function (this: StoreClient, ...[name, args]: Parameters<typeof call>): Promise<unknown> {
+    if (name === asked && state.isArmed) {
+      state.isArmed = false
+      await work()
+    }
+    try {
       const result = await call.call(this, name, args)
       if (name === answered) state.isArmed = true
       return result
+    } finally {
+      if (name === 'redeem') redeemed.resolve()
     }
-  )
-  return { restore: () => made.restore() }
+  }
+  const { mock: made } = mock.method(StoreClient.prototype, 'call', hooked)
+  return { restore: () => made.restore(), redeemed: redeemed.promise }
 }
 
 test('who is blocked while it pairs is not paired: by the inviter, before the invite is redeemed', { timeout: 60_000 }, async () => {
   await using net = await strangers(2)
   const [alice, bob] = [net.node(0), net.node(1)]
   const { invite } = await alice.invite()
-  const { restore } = between('invite', 'invite', () => alice.contacts.block(bob.peerId))
+  const { restore, redeemed } = between('invite', 'invite', () => alice.contacts.block(bob.peerId))
   try {
     await assert.rejects(bob.join(invite, { timeoutMs: 15_000 }))
+    await redeemed
   } finally {
     restore()
   }
