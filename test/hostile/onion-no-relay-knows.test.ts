@@ -44,7 +44,9 @@ const ofNeighbours = [
   /^#links\.\[\[Entries\]\]\.\d+\.value\.neighbour\.publicKey$/,
   // Calls to next hops that are under way, and for whom.
   /^#places\.#calls\.\[\[Entries\]\]\.\d+\.(?:key|value\.neighbour)$/,
-  /circuits\.\[\[Entries\]\]\.\d+\.value\.source\.key$/
+  // Who asked for a circuit, here or where it is being extended.
+  /circuits\.\[\[Entries\]\]\.\d+\.value\.source\.key$/,
+  /#connecting\.\[\[Entries\]\]\.\d+\.value\.circuit\.source\.key$/
 ]
 
 /** Cells that wait for a neighbour ask it by its name; so does an EXTEND as long as the circuit is being extended, and no longer. */
