@@ -112,18 +112,23 @@ export class GroupGossip implements GroupCarrier {
     return outcomes
   }
 
-  /** Judges a frame that `from` signed and `via` handed over. Cheap checks first: size, rates, format, key, window; then the cipher, then the signature. */
+  /**
+   * Judges a frame that `from` signed and `via` handed over. Cheap checks first: size, rates, format, key, window; then the cipher, then the signature. What only who has the key can
+   * judge is never a `reject`: gossip holds that against the neighbour who passed it on, and could not know.
+   */
   heard({ from, via }: { readonly from: string; readonly via: string }, data: Uint8Array): GossipVerdict {
+    let verdict: GossipVerdict = 'reject'
     try {
-      if (data.length > groupFrameLimits.bytes) return this.#note('refused', 'reject')
+      if (data.length > groupFrameLimits.bytes) return this.#note('refused', verdict)
       if (!this.#isWithinRates(from, via, data.length)) return this.#note('limited', 'ignore')
       const frame = readGroupFrame(data)
       const known = this.#options.keys.find(frame.tag)
+      verdict = 'ignore'
       return known === undefined ? this.#note('passed', 'accept') : this.#open(known, keyOf(from), frame)
     } catch (error) {
       const code = isMeshError(error) ? error.code : 'INTERNAL'
       this.#options.log({ level: 'debug', event: 'gossip.group-refused', fields: { peer: shortPeerId(from), code } })
-      return this.#note('refused', 'reject')
+      return this.#note('refused', verdict)
     }
   }
 
