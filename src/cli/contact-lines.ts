@@ -72,6 +72,7 @@ export function changeLines(value: Change, output: Output): readonly string[] {
   ]
   return [
     `${output.paint('green', '✓')} ${safe(name)}${alias === undefined || value.pinnedName === '' || value.pinnedName === alias ? '' : ` (calls itself ${safe(value.pinnedName)})`}: ${standingText(value)}   ${peerId}`,
-    ...facts.filter((fact) => fact !== '').map((fact) => `  ${fact}`)
+    ...facts.filter((fact) => fact !== '').map((fact) => `  ${fact}`),
+    ...(value.note === undefined ? [] : [`  ${safe(output.proposed(value.note))}`])
   ]
 }

@@ -2,14 +2,14 @@ import type { Catalogue, OutputOf } from '../api/index.ts'
 import { type Output, safe } from './output.ts'
 import { count, table, timeOf } from './text.ts'
 
-type Joined = OutputOf<Catalogue['join']>
 type Waited = OutputOf<Catalogue['inviteWait']>
 
 /** What both people do with the words. */
-const wordsLines = ({ peerId, alias, name }: Waited, words: readonly string[], output: Output): readonly string[] => [
+const wordsLines = ({ peerId, alias, name, note }: Waited, words: readonly string[], output: Output): readonly string[] => [
   `  words ${output.paint('bold', words.map(safe).join(' '))}`,
   '  Compare them: the other side shows the same three, unless somebody stood between when the invite travelled.',
-  `  If they differ: ${output.proposal(`peer remove ${safe(alias ?? (name === '' ? peerId : name))}`)}`
+  // With a note its name may be that of two.
+  `  If they differ: ${output.proposal(`peer remove ${safe(alias ?? (name === '' || note !== undefined ? peerId : name))}`)}`
 ]
 
 /** A pairing as either side is shown it. */
@@ -17,12 +17,8 @@ export const pairedLines = (value: Waited, output: Output): readonly string[] =>
   `${output.paint('green', '✓')} paired with ${safe(value.alias ?? (value.name === '' ? 'a peer without a name' : value.name))}   ${value.peerId}`,
   ...(value.words === undefined
     ? [`  its words are no longer kept; fresh ones: ${output.proposal(`quantum ${value.peerId}`)}`]
-    : wordsLines(value, value.words, output))
-]
-
-export const joinLines = (value: Joined, output: Output): readonly string[] => [
-  ...pairedLines(value, output),
-  ...(value.note === undefined ? [] : [safe(value.note)])
+    : wordsLines(value, value.words, output)),
+  ...(value.note === undefined ? [] : [safe(output.proposed(value.note))])
 ]
 
 export function inviteListLines({ invites }: OutputOf<Catalogue['inviteList']>): readonly string[] {

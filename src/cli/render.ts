@@ -11,7 +11,7 @@ import { natLines, ratesText } from './nat-lines.ts'
 import { netcheckLines } from './netcheck-lines.ts'
 import { verbatim } from './layout.ts'
 import { type Output, safe, safeBody } from './output.ts'
-import { inviteListLines, joinLines, pairedLines } from './pairing-lines.ts'
+import { inviteListLines, pairedLines } from './pairing-lines.ts'
 import { relayRows, relayServeLines } from './relay-lines.ts'
 import { bugreportLines, doctorLines, keysBackupLines, keysPasswdLines, keysRestoreLines, keysShowLines } from './tool-lines.ts'
 import { serviceInstallLines, servicePrintLines, serviceStatusLines, serviceUninstallLines } from './service-lines.ts'
@@ -101,7 +101,7 @@ export const renderers: { readonly [Name in CommandName]: Renderer<Name> } = {
   inviteList: (value) => inviteListLines(value),
   inviteRevoke: (value, output) => [`${tick(output)} invite ${safe(value.id)} taken back`],
   inviteWait: (value, output) => pairedLines(value, output),
-  join: (value, output) => joinLines(value, output),
+  join: (value, output) => pairedLines(value, output),
   peers: (value, output) =>
     value.peers.length === 0
       ? ['no peers are known yet']

@@ -98,6 +98,21 @@ test('an invite that was used, replayed, altered, cut, taken back or is of onese
   assert.deepEqual([unknown.code, errorCode(unknown)], [5, 'INVITE_UNKNOWN'])
 })
 
+test('where two peers have one name, join and approve say so and how to tell them apart', async (t) => {
+  const [hub, first, second] = await Promise.all(['hub', 'worker', 'worker'].map((name) => startNode(t, name)))
+  assert.ok(hub && first && second)
+  const invited = async (from: Home): Promise<string> => (await json<{ readonly invite: string }>(from, 'invite')).invite
+  assert.equal((await json(hub.home, 'join', await invited(first.home)))['note'], undefined)
+  const { stdout } = await hub.home.p2p('join', await invited(second.home))
+  assert.match(stdout, new RegExp(`Another peer is called worker too.*peer rename ${second.peerId} ALIAS`))
+  assert.match(stdout, new RegExp(`If they differ: .*peer remove ${second.peerId}$`, 'm'))
+  const unclear = await hub.home.p2p('message', 'worker', 'hi', '--json')
+  assert.equal(errorCode(unclear), 'NAME_AMBIGUOUS')
+  const approved = catalogue.approve.output(z).parse(await json(hub.home, 'approve', second.peerId))
+  assert.match(approved.note ?? '', /that name alone is ambiguous now/)
+  assert.equal(catalogue.approve.output(z).parse(await json(hub.home, 'approve', second.peerId, '--as', 'helper')).note, undefined)
+})
+
 test('Ctrl-C ends the waiting and not the invite', async (t) => {
   const [alice, bob] = await Promise.all(['alice', 'bob'].map((name) => startNode(t, name)))
   assert.ok(alice && bob)

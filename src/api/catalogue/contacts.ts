@@ -71,7 +71,8 @@ export const approve = command({
   },
   examples: ['synaptic-mesh p2p approve …gu8UwZdi --as bob', 'synaptic-mesh p2p approve …gu8UwZdi --as builder --command'],
   errors: ['PEER_UNKNOWN', 'NAME_AMBIGUOUS', 'DISK_FULL'],
-  output: contactChange,
+  /** With a note where another peer is called what it calls itself. */
+  output: (z) => contactChange(z).extend({ note: z.string().optional() }),
   route: { method: 'POST', path: '/v1/pending/approve', scope: 'admin' }
 })
 

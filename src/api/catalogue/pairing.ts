@@ -1,7 +1,7 @@
 import { command, type Zod } from '../command.ts'
 import { timeoutMs } from './fields.ts'
 
-/** With onion_routing on: that pairing does not go over circuits. */
+/** That another peer has the same name; with onion_routing on, that pairing does not go over circuits. */
 const pairingNote = (z: Zod) => ({ note: z.string().optional() })
 
 /** Three words that both sides of a pairing show, unless somebody stood between. */
@@ -9,7 +9,8 @@ const words = (z: Zod) => z.array(z.string()).length(3)
 
 const newInvite = (z: Zod) => ({ id: z.string(), invite: z.string().max(300), expiresAt: z.number() })
 
-const pairedPeer = (z: Zod) => z.strictObject({ peerId: z.string(), name: z.string(), alias: z.string().optional(), words: words(z).optional() })
+const pairedPeer = (z: Zod) =>
+  z.strictObject({ peerId: z.string(), name: z.string(), alias: z.string().optional(), words: words(z).optional(), ...pairingNote(z) })
 
 /** An invite by its public name, which is no secret. */
 const inviteId = {

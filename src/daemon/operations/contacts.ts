@@ -2,6 +2,7 @@ import type { OutputOf, Operations } from '../../api/index.ts'
 import type { Contact, ContactChange, PendingPeer } from '../../mesh/mesh.ts'
 import { wireMessage } from '../convert.ts'
 import { type Handler, present } from './context.ts'
+import { twinNote } from './twin-note.ts'
 
 type WireContact = OutputOf<Operations['peerList']>['peers'][number]
 type WireStranger = OutputOf<Operations['pending']>['strangers'][number]
@@ -12,8 +13,13 @@ export const pending: Handler<'pending'> = async ({ show, limit }, { mesh }) => 
   return { strangers: strangers.map((stranger) => wireStranger(stranger, show)), messages: held }
 }
 
-export const approve: Handler<'approve'> = async ({ peer, as: alias, command: commands }, { mesh }) =>
-  wireChange(await mesh.contacts.approve(peer, present({ alias, commands })))
+export const approve: Handler<'approve'> = async ({ peer, as: alias, command: commands }, { mesh }) => {
+  const change = await mesh.contacts.approve(peer, present({ alias, commands }))
+  const { peerId, pinnedName } = change
+  // A name that is taken was not pinned.
+  const name = pinnedName === '' ? ((await mesh.peer(peerId)).claimedName ?? '') : pinnedName
+  return { ...wireChange(change), ...present({ note: await twinNote(mesh, { peerId, name, alias: change.alias }) }) }
+}
 
 export const peerList: Handler<'peerList'> = async (_input, { mesh }) => ({ peers: (await mesh.contacts.list()).map(wireContact) })
 

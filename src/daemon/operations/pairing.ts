@@ -1,5 +1,6 @@
 import type { Mesh } from '../../mesh/mesh.ts'
 import { type Handler, present } from './context.ts'
+import { twinNote } from './twin-note.ts'
 
 export const invite: Handler<'invite'> = async (input, { mesh }) => {
   const { id, invite: text, expiresAt } = await mesh.invite({ expiresInS: input.expiresInS, commands: input.noCommand !== true })
@@ -17,13 +18,15 @@ export const inviteRevoke: Handler<'inviteRevoke'> = async ({ id }, { mesh }) =>
 
 export const inviteWait: Handler<'inviteWait'> = async ({ id, timeoutMs }, { mesh, signal }) => {
   const { peerId, name, alias, words } = await mesh.invites.wait(id, { timeoutMs, signal })
-  return { peerId, name, alias, words: words === undefined ? undefined : [...words] }
+  const note = await twinNote(mesh, { peerId, name, alias })
+  return { peerId, name, alias, words: words === undefined ? undefined : [...words], ...present({ note }) }
 }
 
 export const join: Handler<'join'> = async (input, { mesh, signal }) => {
   const options = { timeoutMs: input.timeoutMs, signal, commands: input.noCommand !== true, ...present({ alias: input.as }) }
   const { peerId, name, alias, words = [] } = await mesh.join(input.invite, options)
-  return { peerId, name, alias, words: [...words], ...pairingNote(mesh) }
+  const notes = [await twinNote(mesh, { peerId, name, alias }), pairingNote(mesh).note].filter((note) => note !== undefined)
+  return { peerId, name, alias, words: [...words], ...(notes.length === 0 ? {} : { note: notes.join(' ') }) }
 }
 
 /** Pairing proves keys over a connection, and so shows to both sides and to whoever watches that these two met. */
