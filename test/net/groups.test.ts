@@ -129,6 +129,8 @@ test('names of groups stand for one thing only, and a group of a name that a pee
   assert.equal(toGroup?.peerId, ben.peerId)
   assert.equal((await ada.send(cyd.peerId, 'to the peer', { timeoutMs: patience })).status, 'stored')
   const { id } = await ada.groups.get('team')
+  for (const bare of [id, id.slice(0, 8)]) await assert.rejects(ada.groups.get(bare), failure('GROUP_UNKNOWN'), 'an id is one behind an @ only')
+  assert.equal((await ada.groups.get(`@${id}`)).name, 'team')
   assert.equal((await ada.send(`@${id.slice(0, 8)}`, 'by its id', { id: 'once', timeoutMs: patience })).group?.name, 'team')
   // The same again is no second message for anybody, and other content under that id is none either.
   await ada.send('team', 'by its id', { id: 'once', timeoutMs: patience })

@@ -77,19 +77,22 @@ export class GroupBook implements GroupDirectory {
   }
 
   /**
-   * The group that a text means: its name, also with an @ before it, or its id; after an @ six digits of it or more.
+   * The group that a text means: its name, also with an @ before it, or, only behind an @, six digits of its id or more.
    * @throws {MeshError} NAME_AMBIGUOUS when there are several; GROUP_UNKNOWN when an @ says that it is a group, and there is none
    */
   resolve(text: string): KnownGroup | undefined {
-    const name = text.startsWith('@') ? text.slice(1) : text
+    const isGroup = text.startsWith('@')
+    const name = isGroup ? text.slice(1) : text
     const named = this.groups.filter(({ signed }) => signed.record.name === name)
     const found =
-      named.length > 0 || !idPrefixPattern.test(name) ? named : this.groups.filter(({ signed }) => toHex(signed.record.id).startsWith(name))
+      named.length > 0 || !isGroup || !idPrefixPattern.test(name)
+        ? named
+        : this.groups.filter(({ signed }) => toHex(signed.record.id).startsWith(name))
     if (found.length > 1) {
       const candidates = found.slice(0, maxShown).map(({ signed }) => `@${toHex(signed.record.id)}`)
       throw new MeshError('NAME_AMBIGUOUS', { name: text, candidates })
     }
-    if (found.length === 0 && text.startsWith('@')) throw new MeshError('GROUP_UNKNOWN', { group: name })
+    if (found.length === 0 && isGroup) throw new MeshError('GROUP_UNKNOWN', { group: name })
     return found[0]
   }
 
