@@ -18,7 +18,8 @@ export const flowing = async (host: Host, more: number): Promise<void> => {
 
 /** Ends the stream, and holds it to the promise: everything that was accepted arrived, and nothing was handed out again after its acknowledgement. */
 export async function settle(t: Pick<TestContext, 'diagnostic'>, { a, b }: Couple): Promise<Received> {
-  const sent = await a.callWithin(90_000, 'pumped', 60_000)
+  // Where a receipt was lost while others came, it is asked for again after 150 s (docs/wire/message.md).
+  const sent = await a.callWithin(210_000, 'pumped', 180_000)
   // What is stored is read a moment later.
   const isAllRead = async (): Promise<boolean> => {
     const read = new Set((await b.call('collected')).ids)
