@@ -17,7 +17,7 @@ const processesAtOnce = 2
 /** They hold the product to seconds, or use both cores themselves: nothing runs beside them. */
 const aloneFiles: ReadonlySet<string> = new Set(['test/net/discovery.test.ts', 'test/natlab/matrix.test.ts', 'test/mutants/mutants.test.ts'])
 /** Their tests hold real sockets, processes and devices to deadlines: a file of theirs that failed runs once more, alone (docs/decisions/0026). */
-const clockAreas: ReadonlySet<string> = new Set(['cli', 'crash', 'hostile', 'natlab', 'net', 'node'])
+const clockAreas: ReadonlySet<string> = new Set(['cli', 'crash', 'hostile', 'mutants', 'natlab', 'net', 'node', 'tooling'])
 const timeoutMs = 480_000
 /** The laboratory of real NATs takes minutes and wants root: CI runs it with all others, a developer when he asks for it. */
 const labArea = 'natlab'
