@@ -2,8 +2,11 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { until } from '../net/support.ts'
 import { bin, json, type RealNode, startNode } from './real-nodes.ts'
 import { finished, isAlive } from './support.ts'
+
+const patienceMs = 30_000
 
 async function pairOf(t: TestContext): Promise<readonly [RealNode, RealNode]> {
   const one = await startNode(t, 'one')
@@ -11,14 +14,6 @@ async function pairOf(t: TestContext): Promise<readonly [RealNode, RealNode]> {
   const { invite } = await json<{ readonly invite: string }>(one.home, 'invite')
   await json(two.home, 'join', invite)
   return [one, two]
-}
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000
-  while (!(await isSo())) {
-    assert.ok(performance.now() < deadline, what)
-    await new Promise((done) => setTimeout(done, 50))
-  }
 }
 
 function program({ home }: RealNode, source: string): string {
@@ -34,10 +29,14 @@ test('an agent is addressed by its label, and its program answers a Command that
   const [one, two] = await pairOf(t)
   assert.deepEqual(await json(two.home, 'agent', 'add', 'planner'), { label: 'planner', added: true })
   assert.deepEqual(await json(two.home, 'agent', 'add', 'planner'), { label: 'planner', added: false })
-  await until('the label is known to the peer', async () => {
-    const { peers } = await json<{ readonly peers: readonly { readonly labels: readonly string[] }[] }>(one.home, 'peers', two.peerId)
-    return peers[0]?.labels.includes('planner') === true
-  })
+  await until(
+    async () => {
+      const { peers } = await json<{ readonly peers: readonly { readonly labels: readonly string[] }[] }>(one.home, 'peers', two.peerId)
+      return peers[0]?.labels.includes('planner') === true
+    },
+    'the label is known to the peer',
+    patienceMs
+  )
   const source = `const { body, toLabel, sender } = JSON.parse(require('node:fs').readFileSync(0, 'utf8')); process.stdout.write([body, toLabel, sender.name, sender.verified, sender.paired].join(' '))`
   const listener = two.home.spawn([
     'p2p',
@@ -77,13 +76,17 @@ test('what a named reader acknowledged it gets never again, and what it did not 
   )
   const pid = two.home.pid() ?? 0
   process.kill(pid, 'SIGKILL')
-  await until('the daemon is gone', () => !isAlive(pid))
+  await until(() => !isAlive(pid), 'the daemon is gone', patienceMs)
   assert.deepEqual(await idsOf(two, '--consumer', 'alpha'), sent.slice(3))
   assert.deepEqual(await idsOf(two, '--consumer', 'beta'), [sent[0], ...sent.slice(2)])
-  await until('the sender learns that all have read it', async () => {
-    const { messages } = await json<{ readonly messages: readonly { readonly id: string; readonly status: string }[] }>(one.home, 'outbox')
-    return messages.find(({ id }) => id === sent[1])?.status === 'read'
-  })
+  await until(
+    async () => {
+      const { messages } = await json<{ readonly messages: readonly { readonly id: string; readonly status: string }[] }>(one.home, 'outbox')
+      return messages.find(({ id }) => id === sent[1])?.status === 'read'
+    },
+    'the sender learns that all have read it',
+    patienceMs
+  )
 })
 
 test('a listener with a program goes on when its daemon restarts, and handles each message once', async (t) => {
@@ -97,12 +100,12 @@ test('a listener with a program goes on when its daemon restarts, and handles ea
   const listened = finished(listener)
   const bodies = (): readonly string[] => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [])
   await json(one.home, 'message', two.peerId, 'before')
-  await until('the first is handled', () => bodies().includes('before'))
-  await until('the first is acknowledged', async () => (await idsOf(two)).length === 0)
+  await until(() => bodies().includes('before'), 'the first is handled', patienceMs)
+  await until(async () => (await idsOf(two)).length === 0, 'the first is acknowledged', patienceMs)
   assert.equal((await two.home.p2p('restart')).code, 0)
   await json(one.home, 'message', two.peerId, 'after', '--timeout', '60')
-  await until('the second is handled', () => bodies().includes('after'))
-  await until('all are acknowledged', async () => (await idsOf(two)).length === 0)
+  await until(() => bodies().includes('after'), 'the second is handled', patienceMs)
+  await until(async () => (await idsOf(two)).length === 0, 'all are acknowledged', patienceMs)
   listener.kill('SIGINT')
   assert.equal((await listened).code, 130)
   assert.deepEqual(bodies(), ['before', 'after'])

@@ -3,14 +3,9 @@ import { test } from 'node:test'
 import { isMeshError } from '../../src/core/base/index.ts'
 import type { Mesh } from '../../src/mesh/mesh.ts'
 import { createTestnet } from '../../src/testing/testnet.ts'
+import { until } from './support.ts'
 
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000
-  while (!(await isSo())) {
-    assert.ok(performance.now() < deadline, what)
-    await new Promise((done) => setTimeout(done, 50))
-  }
-}
+const patienceMs = 30_000
 
 const labelsAt = async (node: Mesh, peerId: string): Promise<readonly string[]> => (await node.peer(peerId)).labels
 
@@ -20,7 +15,7 @@ test('the labels of agents reach paired peers, and a message to one says which a
   await net.pair(one, two)
   assert.equal(await two.agents.add('planner'), true)
   assert.equal(await two.agents.add('planner'), false)
-  await until('the label is known', async () => (await labelsAt(one, two.peerId)).includes('planner'))
+  await until(async () => (await labelsAt(one, two.peerId)).includes('planner'), 'the label is known', patienceMs)
   const { to, status } = await one.send('planner', 'what next', { timeoutMs: 20_000 })
   assert.deepEqual([to[0]?.peerId, status], [two.peerId, 'stored'])
   const { messages } = await two.inbox.list()
@@ -29,7 +24,7 @@ test('the labels of agents reach paired peers, and a message to one says which a
     ['planner']
   )
   await two.agents.remove('planner')
-  await until('the label is gone', async () => !(await labelsAt(one, two.peerId)).includes('planner'))
+  await until(async () => !(await labelsAt(one, two.peerId)).includes('planner'), 'the label is gone', patienceMs)
   await assert.rejects(one.send('planner', 'still there'), (error) => isMeshError(error, 'PEER_UNKNOWN'))
 })
 
@@ -55,7 +50,7 @@ test('the sender learns that its message was read when the last named reader ack
   assert.equal((await two.inbox.list({ consumer: 'beta' })).messages[0]?.redelivered, true)
   assert.equal((await one.outbox.get(id)).status, 'stored')
   await two.inbox.ack(names, { consumer: 'beta' })
-  await until('the sender knows', async () => (await one.outbox.get(id)).status === 'read')
+  await until(async () => (await one.outbox.get(id)).status === 'read', 'the sender knows', patienceMs)
 })
 
 test('a Response that answers a request is nobody else’s, whoever else reads', async () => {

@@ -4,31 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isMeshError } from '../../src/core/base/index.ts'
-import { type Mesh, type MeshEvents, messageTypes, type OutboxState, type ReceivedMessage, type SendReport } from '../../src/node/index.ts'
+import { type Mesh, messageTypes, type OutboxState, type ReceivedMessage, type SendReport } from '../../src/node/index.ts'
 import { createTestnet, type Testnet } from '../../src/testing/index.ts'
+import { nextEvent } from './event-support.ts'
 
-const deadlineMs = 20_000
 const text = ({ body }: Pick<ReceivedMessage, 'body'>): string => new TextDecoder().decode(body)
 
-/** The next event that fits. */
-function next<Name extends keyof MeshEvents>(
-  mesh: Mesh,
-  name: Name,
-  fits: (value: MeshEvents[Name]) => boolean = () => true
-): Promise<MeshEvents[Name]> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no such event '${name}' within ${deadlineMs} ms`)), deadlineMs)
-    const off = mesh.on(name, (value) => {
-      if (!fits(value)) return
-      clearTimeout(timer)
-      off()
-      resolve(value)
-    })
-  })
-}
-
 const reaches = (mesh: Mesh, id: string, state: OutboxState): Promise<SendReport> =>
-  next(mesh, 'outbox', (report) => report.id === id && report.status === state)
+  nextEvent(mesh, 'outbox', (report) => report.id === id && report.status === state)
 
 async function pairedNet(): Promise<{ readonly net: Testnet; readonly alice: Mesh; readonly bob: Mesh }> {
   const net = await createTestnet(2)
@@ -92,7 +75,7 @@ test('what a stranger sends is held, says so, and is delivered once the two are 
   const report = await alice.send(bob.peerId, 'hello')
   assert.equal(report.status, 'held')
   assert.deepEqual(await bob.inbox.counts().then(({ unread, held }) => [unread, held]), [0, 1])
-  const delivered = next(bob, 'message')
+  const delivered = nextEvent(bob, 'message')
   const stored = reaches(alice, report.id, 'stored')
   await net.pair(alice, bob)
   assert.equal(text(await delivered), 'hello')
@@ -291,7 +274,7 @@ test("a caller's abort ends the waiting, not the message", async () => {
   await using _ = net
   await bob.stop()
   const abort = new AbortController()
-  const accepted = next(alice, 'outbox', ({ status }) => status === 'failed')
+  const accepted = nextEvent(alice, 'outbox', ({ status }) => status === 'failed')
   const sending = alice.send('node-1', 'later', { id: 'later', signal: abort.signal })
   await alice.outbox.get('later').catch(() => undefined)
   abort.abort()

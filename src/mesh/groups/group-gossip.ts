@@ -42,6 +42,13 @@ export interface GroupDelivery {
   heard(message: InboundMessage, envelope: Envelope): void
 }
 
+/** What opens a frame, and who published it. */
+interface ReadableFrom {
+  readonly key: StoredGroupKey
+  readonly group: KnownGroup
+  readonly sender: Uint8Array
+}
+
 export interface GroupGossipOptions {
   readonly platform: Pick<Platform, 'clock' | 'crypto' | 'signer' | 'verifier' | 'sha256'> & {
     readonly deliveryStore: Pick<Platform['deliveryStore'], 'loadOutbox'>
@@ -124,7 +131,7 @@ export class GroupGossip implements GroupCarrier {
       const frame = readGroupFrame(data)
       const known = this.#options.keys.find(frame.tag)
       verdict = 'ignore'
-      return known === undefined ? this.#note('passed', 'accept') : this.#open(known, keyOf(from), frame)
+      return known === undefined ? this.#note('passed', 'accept') : this.#open({ ...known, sender: keyOf(from) }, frame)
     } catch (error) {
       const code = isMeshError(error) ? error.code : 'INTERNAL'
       this.#options.log({ level: 'debug', event: 'gossip.group-refused', fields: { peer: shortPeerId(from), code } })
@@ -146,8 +153,7 @@ export class GroupGossip implements GroupCarrier {
     return verdict
   }
 
-  // oxlint-disable-next-line max-params -- the key, the sender and the frame
-  #open({ key, group }: { readonly key: StoredGroupKey; readonly group: KnownGroup }, sender: Uint8Array, frame: GroupFrame): GossipVerdict {
+  #open({ key, group, sender }: ReadableFrom, frame: GroupFrame): GossipVerdict {
     const { platform, directory } = this.#options
     // Who is out may have the key of an epoch that others still read.
     if (!directory.isMember(toHex(group.signed.record.id), sender)) return this.#note('refused', 'ignore')
